@@ -1,0 +1,97 @@
+"""What every kind of destination gets and gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from incidentd.incident.state import Incident
+from incidentd.timeline import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One destination of ``rules/destinations.yaml``, with its secrets resolved.
+
+    ``options`` are the kind's own (a Slack channel, a mention); ``secret`` is the routing key or token, never logged.
+    ``per_minute`` and ``burst`` bound how fast ``bucket`` may be used; 0 means no bound.
+    """
+
+    name: str
+    kind: str
+    secret: str = field(repr=False, default="")
+    options: Mapping[str, str] = field(default_factory=dict)
+    fallback: str | None = None
+    bucket: str = ""
+    per_minute: int = 0
+    burst: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDetail:
+    """What a card says of one alert: as Alertmanager sent it, cleaned."""
+
+    fingerprint: str
+    starts_at: datetime
+    firing: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    generator_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who stands at a level: the name people read and, per kind of channel, how to mention them."""
+
+    name: str
+    mention: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """All that one delivery needs. ``entries`` are the told ones after the cursor, oldest first.
+
+    ``slot`` is ``e<episode>`` for places where people read, ``e<episode>.r<round>.l<level>`` (and ``.<repeat>``)
+    for pages. ``people`` and ``level_names`` are by level number. ``next_level`` names who is told at ``incident.next_at``.
+    ``notice`` is set where this destination stands in for another one and says so.
+    ``reference`` is what the last ``Receipt`` of this cursor held; empty before the first.
+    ``uncertain`` says that an earlier try may have been accepted although its reply was lost.
+    """
+
+    incident: Incident
+    number: int
+    slot: str
+    entries: tuple[Entry, ...]
+    sentences: tuple[str, ...]
+    alerts: tuple[AlertDetail, ...]
+    people: Mapping[int, Person]
+    next_level: Person | None
+    url: str
+    objective: str = ""
+    runbook: str = ""
+    reference: Mapping[str, str] = field(default_factory=dict)
+    uncertain: bool = False
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came back. ``reference`` is kept with the cursor. ``sent`` False: there was nothing to say."""
+
+    reference: Mapping[str, str]
+    sent: bool
+    detail: str = ""
+
+
+class Channel(Protocol):
+    """One kind of destination. Safe for use by several threads at once."""
+
+    def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
+        """Bring the receiver up to date, within ``seconds`` in all.
+
+        Raises:
+            TransientError: try again, not before its ``retry_after``.
+            UncertainError: the reply was lost; the next try gets ``news.uncertain``.
+            PermanentError: no retry will help.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The pure heart: no clock, no database, no network, no framework."""

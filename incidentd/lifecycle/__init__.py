@@ -1,0 +1,1 @@
+"""The use cases: receive, act, tick, deliver, keep time."""

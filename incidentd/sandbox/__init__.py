@@ -1,0 +1,1 @@
+"""Stand-ins for PagerDuty and Slack, as strict as the real ones."""

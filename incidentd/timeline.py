@@ -1,0 +1,357 @@
+"""The closed set of timeline entries.
+
+An incident is its entries, numbered 1, 2, 3, …; its state is their fold. An entry holds facts only:
+deadlines as absolute instants, never durations, so that no later table can falsify them.
+The sentence is made when it is shown (``sentence.py``).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import ClassVar
+
+from incidentd.tier import Tier
+
+
+class Told(Enum):
+    """How an entry reaches people."""
+
+    NO = "no"
+    QUIETLY = "quietly"
+    LOUDLY = "loudly"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A scope rule: ``regions`` regions at ``minimum`` or worse make the incident ``tier``."""
+
+    minimum: Tier
+    regions: int
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One alert of an incident, in its latest episode (``fingerprint``, ``starts_at``).
+
+    ``closed_at`` is when its resolved notification was received; ``counts_at`` the instant from which
+    a firing copy counts that came too soon after it; ``expires_at`` the end of an alert that nobody resolves.
+    ``announced`` says that a firing notification of this episode has been heard.
+    """
+
+    fingerprint: str
+    starts_at: datetime
+    firing: bool
+    tier: Tier
+    row: str
+    reason: str
+    title: str
+    policy: str
+    version: str
+    region: str | None = None
+    scope: Scope | None = None
+    destinations: tuple[str, ...] = ()
+    announced: bool = True
+    closed_at: datetime | None = None
+    counts_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class Ended(StrEnum):
+    """Why an acknowledgement ended, or why the levels start over."""
+
+    LAPSED = "lapsed"
+    VOIDED = "voided"
+    UNANSWERED = "unanswered"
+    WITHDRAWN = "withdrawn"
+    RESOLVED_BY_AUTOMATION = "resolved by automation"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The incident, or a further episode of it, begins."""
+
+    kind: ClassVar[str] = "opened"
+    told: ClassVar[Told] = Told.LOUDLY
+    key: str
+    title: str
+    system: str
+    slo: str
+    tier: Tier
+    row: str
+    reason: str
+    policy: str
+    version: str
+    episode: int
+    round: int
+    origin: datetime
+    alerts: tuple[Member, ...]
+    scope: tuple[str, ...] = ()
+    level: int = 0
+    skipped: tuple[int, ...] = ()
+    next_at: datetime | None = None
+    respond_by: datetime | None = None
+    hold_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsChanged:
+    """Alerts joined, changed or ended. ``joined`` are regions that the incident had not seen."""
+
+    kind: ClassVar[str] = "alerts"
+    told: ClassVar[Told] = Told.QUIETLY
+    alerts: tuple[Member, ...]
+    joined: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TierRose:
+    """The tier rose by itself. Levels stay; clocks only come closer."""
+
+    kind: ClassVar[str] = "tier_rose"
+    told: ClassVar[Told] = Told.LOUDLY
+    before: Tier
+    tier: Tier
+    row: str
+    reason: str
+    policy: str
+    level: int
+    next_at: datetime | None
+    respond_by: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierSet:
+    """A person set the tier."""
+
+    kind: ClassVar[str] = "tier_set"
+    told: ClassVar[Told] = Told.LOUDLY
+    before: Tier
+    tier: Tier
+    reason: str
+    level: int
+    next_at: datetime | None
+    respond_by: datetime | None
+    acknowledged_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody answered. ``until`` None: for as long as it takes. ``in_time`` None: already decided."""
+
+    kind: ClassVar[str] = "acknowledged"
+    told: ClassVar[Told] = Told.QUIETLY
+    via: str
+    until: datetime | None
+    in_time: bool | None
+    snoozed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """Another person took the incident over from the one who had it."""
+
+    kind: ClassVar[str] = "taken_over"
+    told: ClassVar[Told] = Told.QUIETLY
+    before: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundBegan:
+    """The levels begin anew. ``difference`` says what the ended acknowledgement did not cover."""
+
+    kind: ClassVar[str] = "round"
+    told: ClassVar[Told] = Told.LOUDLY
+    why: Ended
+    round: int
+    attempt: int
+    policy: str
+    version: str
+    level: int
+    skipped: tuple[int, ...]
+    next_at: datetime | None
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelReached:
+    """The next level is told. ``repeat`` counts how often a person had the same level told again."""
+
+    kind: ClassVar[str] = "level"
+    told: ClassVar[Told] = Told.LOUDLY
+    level: int
+    name: str
+    round: int
+    next_at: datetime | None
+    skipped: tuple[int, ...] = ()
+    repeat: int = 0
+    by_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The last level's time is over and nobody answered. ``last``: there is no further round."""
+
+    kind: ClassVar[str] = "unanswered"
+    told: ClassVar[Told] = Told.LOUDLY
+    round: int
+    last: bool
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reminded:
+    """All rounds are over; a reminder while nobody answers."""
+
+    kind: ClassVar[str] = "reminder"
+    told: ClassVar[Told] = Told.LOUDLY
+    count: int
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMissed:
+    """Nobody answered within the tier's response time."""
+
+    kind: ClassVar[str] = "response_missed"
+    told: ClassVar[Told] = Told.QUIETLY
+
+
+@dataclass(frozen=True, slots=True)
+class Recovering:
+    """No alert fires any more; resolved at ``hold_until`` unless one fires again."""
+
+    kind: ClassVar[str] = "recovering"
+    told: ClassVar[Told] = Told.QUIETLY
+    hold_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAgain:
+    """An alert fired during the hold-down: all goes on as before."""
+
+    kind: ClassVar[str] = "firing_again"
+    told: ClassVar[Told] = Told.QUIETLY
+    acknowledged_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The matter is over. ``by_person`` starts the grace. ``in_time`` None: nobody was asked in vain."""
+
+    kind: ClassVar[str] = "resolved"
+    told: ClassVar[Told] = Told.QUIETLY
+    by_person: bool
+    in_time: bool | None = None
+    grace_until: datetime | None = None
+    via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A person wrote a note."""
+
+    kind: ClassVar[str] = "note"
+    told: ClassVar[Told] = Told.QUIETLY
+    text: str
+    acknowledged_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A receiver accepted the first message of this slot. ``took_ms`` counts from the newest told entry."""
+
+    kind: ClassVar[str] = "accepted"
+    told: ClassVar[Told] = Told.NO
+    destination: str
+    slot: str
+    paged: bool
+    round: int
+    took_ms: int
+    attempts: int
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailed:
+    """The first failure of a slot; further tries are rows in ``deliveries``."""
+
+    kind: ClassVar[str] = "delivery_failed"
+    told: ClassVar[Told] = Told.NO
+    destination: str
+    slot: str
+    cause: str
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """A receiver refused for good; the next news, a reload or a test tries again."""
+
+    kind: ClassVar[str] = "gave_up"
+    told: ClassVar[Told] = Told.NO
+    destination: str
+    slot: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """A page failed twice and goes out on another destination too."""
+
+    kind: ClassVar[str] = "fell_back"
+    told: ClassVar[Told] = Told.LOUDLY
+    destination: str
+    fallback: str
+    cause: str
+
+
+Data = (
+    Opened
+    | AlertsChanged
+    | TierRose
+    | TierSet
+    | Acknowledged
+    | TakenOver
+    | RoundBegan
+    | LevelReached
+    | Unanswered
+    | Reminded
+    | ResponseMissed
+    | Recovering
+    | FiringAgain
+    | Resolved
+    | Noted
+    | Accepted
+    | DeliveryFailed
+    | GaveUp
+    | FellBack
+)
+
+KINDS: dict[str, type[Data]] = {
+    kind.kind: kind
+    for kind in (
+        Opened, AlertsChanged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached, Unanswered,
+        Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, Accepted, DeliveryFailed, GaveUp, FellBack,
+    )
+}  # fmt: skip
+
+MACHINE = "incidentd"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One numbered fact. ``at`` is when it happened, ``due_at`` when it was due, where time was the cause."""
+
+    number: int
+    at: datetime
+    actor: str
+    data: Data
+    due_at: datetime | None = field(default=None)
+
+    @property
+    def kind(self) -> str:
+        """The entry's kind, one of ``KINDS``."""
+        return self.data.kind

@@ -1,0 +1,1 @@
+"""The face: webhook, API, Slack, pages."""

@@ -1,0 +1,1 @@
+"""RQ job functions, the timekeeper and the worker processes."""
