@@ -46,8 +46,6 @@ class Member:
     row: str
     reason: str
     title: str
-    policy: str
-    version: str
     region: str | None = None
     scope: Scope | None = None
     destinations: tuple[str, ...] = ()
@@ -73,6 +71,7 @@ class Opened:
 
     kind: ClassVar[str] = "opened"
     told: ClassVar[Told] = Told.LOUDLY
+    incident: str
     key: str
     title: str
     system: str
@@ -86,12 +85,10 @@ class Opened:
     round: int
     origin: datetime
     alerts: tuple[Member, ...]
-    scope: tuple[str, ...] = ()
     level: int = 0
     skipped: tuple[int, ...] = ()
     next_at: datetime | None = None
     respond_by: datetime | None = None
-    hold_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,6 @@ class AlertsChanged:
     told: ClassVar[Told] = Told.QUIETLY
     alerts: tuple[Member, ...]
     joined: tuple[str, ...] = ()
-    forgotten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,6 @@ class TierRose:
     tier: Tier
     row: str
     reason: str
-    policy: str
     level: int
     next_at: datetime | None
     respond_by: datetime | None
@@ -199,6 +194,7 @@ class Unanswered:
     round: int
     last: bool
     next_at: datetime | None
+    skipped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

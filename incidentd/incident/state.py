@@ -73,6 +73,7 @@ class Incident:
     told_level: int = 0
     repeat: int = 0
     paged_round: int = 0
+    fallbacks: frozenset[str] = frozenset()
     next_at: datetime | None = None
     respond_by: datetime | None = None
     responded_in_time: bool | None = None

@@ -1,0 +1,175 @@
+"""What people ask of an incident (model 7, 18, 24 to 29)."""
+
+from datetime import datetime
+
+from incidentd.errors import RefusedError
+from incidentd.incident.command import (
+    Acknowledge,
+    ChangeTier,
+    Escalate,
+    Note,
+    Resolve,
+    StartOver,
+    TakeOver,
+)
+from incidentd.incident.draft import Draft
+from incidentd.incident.levels import begin_round, closer, last_level, next_level, start
+from incidentd.incident.state import Incident, State
+from incidentd.policy import TierPolicy
+from incidentd.timeline import (
+    Acknowledged,
+    Ended,
+    LevelReached,
+    Noted,
+    Resolved,
+    TakenOver,
+    TierSet,
+)
+
+
+def acknowledge(draft: Draft, command: Acknowledge) -> None:
+    """The first answer wins; the same person's again changes nothing.
+
+    Raises:
+        RefusedError: resolved, of an older episode, somebody else has it, or a snooze that lies in the past.
+    """
+    incident = draft.incident
+    if command.dated_at is not None and command.dated_at < incident.round_at:
+        return
+    _refuse_stale(incident, command.episode)
+    _refuse_resolved(incident)
+    if command.until is not None and command.until <= draft.now:
+        raise RefusedError("past", "the snooze would end in the past")
+    has = incident.acknowledgement
+    if has and has.by != command.by:
+        raise RefusedError("taken", f"{has.by} has acknowledged this incident already")
+    if has and command.until is None:
+        return
+    until = command.until or draft.lapse()
+    draft.add(Acknowledged(command.via, until, _in_time(draft), snoozed=command.until is not None), command.by)
+
+
+def take_over(draft: Draft, command: TakeOver) -> None:
+    """The incident passes to another person; where nobody has it, this is an acknowledgement."""
+    has = draft.incident.acknowledgement
+    if has is None:
+        acknowledge(draft, Acknowledge(command.by, command.via, episode=command.episode))
+        return
+    _refuse_stale(draft.incident, command.episode)
+    _refuse_resolved(draft.incident)
+    if has.by != command.by:
+        draft.add(TakenOver(has.by, draft.lapse()), command.by)
+
+
+def resolve(draft: Draft, command: Resolve) -> None:
+    """A person says that it is over; while alerts fire, a grace begins (model 24)."""
+    incident = draft.incident
+    _refuse_stale(incident, command.episode)
+    if incident.state is State.RESOLVED:
+        if incident.resolved_by == command.by:
+            return
+        raise RefusedError("resolved", f"this incident is resolved already{_by(incident)}")
+    grace_until = draft.now + draft.policy.grace if incident.firing else None
+    draft.add(Resolved(True, _in_time(draft), grace_until, command.via), command.by)
+
+
+def escalate(draft: Draft, command: Escalate) -> None:
+    """The next level now, with its full duration; at the top, the top again (model 18)."""
+    incident = draft.incident
+    _refuse_stale(incident, command.episode)
+    _refuse_resolved(incident)
+    if incident.state is State.RECOVERING:
+        raise RefusedError("recovering", "no alert fires at present; there is nobody to wake")
+    number, skipped = next_level(draft.tier, incident.level)
+    if number is None:
+        number, skipped = last_level(draft.tier), ()
+    if number is None:
+        raise RefusedError("nobody", f"{incident.tier} has no level at which anybody could be told")
+    level = draft.tier.levels[number - 1]
+    again = number <= incident.level
+    draft.add(
+        LevelReached(
+            level=number,
+            name=level.name,
+            round=incident.round,
+            next_at=draft.tier.calendar.add(draft.now, level.duration),
+            skipped=skipped,
+            repeat=incident.repeat + 1 if again else 0,
+            by_person=True,
+        ),
+        command.by,
+    )
+
+
+def change_tier(draft: Draft, command: ChangeTier) -> None:
+    """A person sets the tier either way (model 7); a raise voids another person's acknowledgement."""
+    incident = draft.incident
+    _refuse_resolved(incident)
+    if command.tier == incident.tier:
+        return
+    raised = command.tier < incident.tier
+    target = draft.policy.tiers[command.tier]
+    level, next_at, respond_by = closer(draft, target) if raised else _lowered(draft, target)
+    has = incident.acknowledgement
+    until = _worked(draft, target) if has else None
+    draft.add(TierSet(incident.tier, command.tier, command.reason, level, next_at, respond_by, until), command.by)
+    if raised and has and has.by != command.by:
+        begin_round(draft, Ended.VOIDED, difference=f"{incident.tier} became {command.tier}")
+
+
+def note(draft: Draft, command: Note) -> None:
+    """A note is a sign of work: it puts off the lapse (model 27)."""
+    until = _worked(draft, draft.tier) if draft.incident.acknowledgement else None
+    draft.add(Noted(command.text, until), command.by)
+
+
+def start_over(draft: Draft, command: StartOver) -> None:
+    """What a paging service withdrew: an acknowledgement, or by automation the page itself (model 28)."""
+    incident = draft.incident
+    if command.dated_at is not None and command.dated_at < incident.round_at:
+        return
+    if command.automation and incident.state in (State.TRIGGERED, State.ACKNOWLEDGED):
+        begin_round(draft, Ended.RESOLVED_BY_AUTOMATION)
+    elif not command.automation and incident.state is State.ACKNOWLEDGED:
+        begin_round(draft, Ended.WITHDRAWN, difference=f"withdrawn by {command.by}")
+
+
+def _lowered(draft: Draft, tier: TierPolicy) -> tuple[int, datetime | None, datetime | None]:
+    """The level stays, and so does the response deadline; the next step comes at the calmer tier's pace."""
+    incident = draft.incident
+    if not tier.levels:
+        return incident.level, None, incident.respond_by
+    if incident.level == 0:
+        begin = start(tier, draft.policy, draft.now)
+        return begin.level, begin.next_at, incident.respond_by
+    step = tier.levels[min(incident.level, len(tier.levels)) - 1].duration
+    return incident.level, tier.calendar.add(draft.now, step), incident.respond_by
+
+
+def _worked(draft: Draft, tier: TierPolicy) -> datetime | None:
+    """A sign of work puts off the lapse, and never brings a longer snooze nearer."""
+    has = draft.incident.acknowledgement
+    lapse = draft.lapse(tier)
+    if has is None or lapse is None:
+        return None
+    return max(lapse, has.until or lapse)
+
+
+def _in_time(draft: Draft) -> bool | None:
+    """Met, unless that was decided before. Time has been settled already, so undecided means in time."""
+    incident = draft.incident
+    return None if incident.responded_in_time is not None or incident.respond_by is None else True
+
+
+def _refuse_stale(incident: Incident, episode: int | None) -> None:
+    if episode is not None and episode != incident.episode:
+        raise RefusedError("stale", "this button belongs to an earlier episode of the incident")
+
+
+def _refuse_resolved(incident: Incident) -> None:
+    if incident.state is State.RESOLVED:
+        raise RefusedError("resolved", f"this incident is resolved{_by(incident)}")
+
+
+def _by(incident: Incident) -> str:
+    return f", by {incident.resolved_by}" if incident.resolved_by else ""

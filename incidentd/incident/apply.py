@@ -1,0 +1,246 @@
+"""The state after an entry. Needs no policy: every deadline stands in the entry itself."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from incidentd.incident.state import Acknowledgement, Ceiling, Incident
+from incidentd.incident.tiering import because, lifts
+from incidentd.tier import Tier
+from incidentd.timeline import (
+    Accepted,
+    Acknowledged,
+    AlertsChanged,
+    DeliveryFailed,
+    Entry,
+    FellBack,
+    FiringAgain,
+    GaveUp,
+    LevelReached,
+    Member,
+    Noted,
+    Opened,
+    Recovering,
+    Reminded,
+    Resolved,
+    ResponseMissed,
+    RoundBegan,
+    TakenOver,
+    TierRose,
+    TierSet,
+    Told,
+    Unanswered,
+)
+
+
+def apply(incident: Incident | None, entry: Entry) -> Incident:
+    """The state after ``entry``.
+
+    Raises:
+        ValueError: the entry is not the next one, or a story does not begin with its opening.
+    """
+    if incident is None:
+        if not isinstance(entry.data, Opened) or entry.number != 1:
+            raise ValueError("a story begins with entry 1, its opening")
+        return _opened(None, entry, entry.data)
+    if entry.number != incident.last + 1:
+        raise ValueError(f"entry {entry.number} does not follow {incident.last}")
+    news = incident.news if entry.data.told is Told.NO else entry.number
+    return _step(replace(incident, last=entry.number, news=news), entry)
+
+
+def fold(entries: Iterable[Entry]) -> Incident:
+    """The state after all of an incident's entries, in order.
+
+    Raises:
+        ValueError: there are none, or one is out of order.
+    """
+    incident: Incident | None = None
+    for entry in entries:
+        incident = apply(incident, entry)
+    if incident is None:
+        raise ValueError("a story has at least its opening")
+    return incident
+
+
+def _step(incident: Incident, entry: Entry) -> Incident:
+    match entry.data:
+        case Opened() as data:
+            return _opened(incident, entry, data)
+        case AlertsChanged(alerts=alerts):
+            return _with_alerts(incident, alerts)
+        case TierRose() as data:
+            return _tiered(incident, data)
+        case TierSet() as data:
+            return _set_by_person(incident, entry, data)
+        case Acknowledged() as data:
+            return _acknowledged(incident, entry, data)
+        case TakenOver(until=until):
+            return replace(incident, acknowledgement=_cover(incident, entry, until))
+        case RoundBegan() as data:
+            return _round(incident, entry, data)
+        case LevelReached() as data:
+            return _levelled(incident, data)
+        case Unanswered(last=last, next_at=next_at):
+            return replace(incident, exhausted=last, next_at=next_at)
+        case Reminded(count=count, next_at=next_at):
+            return replace(incident, reminders=count, next_at=next_at)
+        case ResponseMissed():
+            return replace(incident, responded_in_time=False)
+        case Recovering(hold_until=hold_until):
+            return replace(incident, recovering_at=entry.at, hold_until=hold_until)
+        case FiringAgain(acknowledged_until=until):
+            return _until(replace(incident, recovering_at=None, hold_until=None), until)
+        case Resolved() as data:
+            return _resolved(incident, entry, data)
+        case Noted(acknowledged_until=until):
+            return _until(incident, until)
+        case Accepted(paged=paged, round=round_):
+            return replace(incident, paged_round=max(incident.paged_round, round_)) if paged else incident
+        case FellBack(fallback=fallback):
+            return replace(incident, fallbacks=incident.fallbacks | {fallback})
+        case DeliveryFailed() | GaveUp():
+            return incident
+        case _ as never:
+            assert_never(never)
+
+
+def _opened(before: Incident | None, entry: Entry, data: Opened) -> Incident:
+    return Incident(
+        id=data.incident,
+        key=data.key,
+        title=data.title,
+        system=data.system,
+        slo=data.slo,
+        tier=data.tier,
+        row=data.row,
+        reason=data.reason,
+        policy=data.policy,
+        version=data.version,
+        opened_at=before.opened_at if before else entry.at,
+        episode=data.episode,
+        episode_at=entry.at,
+        origin=data.origin,
+        last=entry.number,
+        news=entry.number,
+        round=data.round,
+        round_at=entry.at,
+        level=data.level,
+        told_level=data.level,
+        paged_round=before.paged_round if before else 0,
+        next_at=data.next_at,
+        respond_by=data.respond_by,
+        ceiling=before.ceiling if before and not _any_lifts(data.alerts, before.ceiling) else None,
+        members={member.fingerprint: member for member in data.alerts},
+        seen_regions=_regions(data.alerts),
+    )
+
+
+def _with_alerts(incident: Incident, alerts: tuple[Member, ...]) -> Incident:
+    after = replace(
+        incident,
+        members={**incident.members, **{member.fingerprint: member for member in alerts}},
+        seen_regions=incident.seen_regions | _regions(alerts),
+        ceiling=None if _any_lifts(alerts, incident.ceiling) else incident.ceiling,
+    )
+    firing = after.firing
+    if not firing:
+        return after
+    return replace(after, title=firing[0].title, row=firing[0].row, reason=because(firing))
+
+
+def _tiered(incident: Incident, data: TierRose | TierSet) -> Incident:
+    return replace(
+        incident,
+        tier=data.tier,
+        level=data.level,
+        told_level=max(data.level, incident.told_level),
+        exhausted=False,
+        next_at=data.next_at,
+        respond_by=data.respond_by,
+    )
+
+
+def _set_by_person(incident: Incident, entry: Entry, data: TierSet) -> Incident:
+    members = incident.members.values()
+    ceiling = Ceiling(
+        tier=data.tier,
+        by=entry.actor,
+        worst=min((member.tier for member in members if member.firing), default=Tier.P3),
+        episodes=frozenset((member.fingerprint, member.starts_at) for member in members),
+        regions=incident.seen_regions,
+    )
+    after = _until(replace(_tiered(incident, data), ceiling=ceiling), data.acknowledged_until)
+    if after.acknowledgement is None:
+        return after
+    return replace(after, acknowledgement=replace(after.acknowledgement, tier=data.tier))
+
+
+def _acknowledged(incident: Incident, entry: Entry, data: Acknowledged) -> Incident:
+    return replace(
+        incident,
+        acknowledgement=_cover(incident, entry, data.until),
+        responded_in_time=incident.responded_in_time if data.in_time is None else data.in_time,
+    )
+
+
+def _cover(incident: Incident, entry: Entry, until: datetime | None) -> Acknowledgement:
+    return Acknowledgement(entry.actor, entry.at, until, incident.tier, incident.seen_regions)
+
+
+def _until(incident: Incident, until: datetime | None) -> Incident:
+    if incident.acknowledgement is None:
+        return incident
+    return replace(incident, acknowledgement=replace(incident.acknowledgement, until=until))
+
+
+def _regions(alerts: tuple[Member, ...]) -> frozenset[str]:
+    return frozenset(member.region for member in alerts if member.firing and member.region)
+
+
+def _any_lifts(alerts: tuple[Member, ...], ceiling: Ceiling | None) -> bool:
+    return ceiling is not None and any(member.firing and lifts(member, ceiling) for member in alerts)
+
+
+def _round(incident: Incident, entry: Entry, data: RoundBegan) -> Incident:
+    return replace(
+        incident,
+        round=data.round,
+        round_at=entry.at,
+        attempt=data.attempt,
+        exhausted=False,
+        reminders=0,
+        policy=data.policy,
+        version=data.version,
+        level=data.level,
+        told_level=data.level,
+        repeat=0,
+        next_at=data.next_at,
+        acknowledgement=None,
+    )
+
+
+def _levelled(incident: Incident, data: LevelReached) -> Incident:
+    return replace(
+        incident,
+        level=max(incident.level, data.level),
+        told_level=data.level,
+        repeat=data.repeat,
+        next_at=data.next_at,
+        exhausted=False,
+        acknowledgement=None if data.by_person else incident.acknowledgement,
+    )
+
+
+def _resolved(incident: Incident, entry: Entry, data: Resolved) -> Incident:
+    return replace(
+        incident,
+        resolved_at=entry.at,
+        resolved_by=entry.actor if data.by_person else None,
+        grace_until=data.grace_until,
+        responded_in_time=incident.responded_in_time if data.in_time is None else data.in_time,
+        recovering_at=None,
+        hold_until=None,
+        next_at=None,
+    )

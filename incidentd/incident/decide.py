@@ -1,0 +1,70 @@
+"""What happens: the one place where commands become entries."""
+
+from datetime import datetime
+from typing import assert_never
+
+from incidentd.incident import answer
+from incidentd.incident.command import (
+    Acknowledge,
+    AlertsHeard,
+    ChangeTier,
+    Command,
+    Delivered,
+    Escalate,
+    Note,
+    Resolve,
+    StartOver,
+    TakeOver,
+    Tick,
+)
+from incidentd.incident.draft import Draft
+from incidentd.incident.hear import hear
+from incidentd.incident.levels import climb
+from incidentd.incident.settle import settle
+from incidentd.incident.state import Incident
+from incidentd.policy import Policy
+from incidentd.timeline import Entry
+
+
+def decide(incident: Incident | None, command: Command, policy: Policy, now: datetime) -> list[Entry]:
+    """The entries that follow: first what time has brought, then the command, then at most one level.
+
+    So an answer at the deadline beats the page (model 11).
+
+    Raises:
+        RefusedError: the model refuses the command in this state. What time alone has brought is then
+            left to the next tick.
+    """
+    draft = Draft(incident, policy, now)
+    if incident is not None:
+        settle(draft)
+    _carry_out(draft, command)
+    if draft.entries or incident is not None:
+        climb(draft)
+    return draft.entries
+
+
+def _carry_out(draft: Draft, command: Command) -> None:
+    match command:
+        case AlertsHeard():
+            hear(draft, command)
+        case Acknowledge():
+            answer.acknowledge(draft, command)
+        case TakeOver():
+            answer.take_over(draft, command)
+        case Resolve():
+            answer.resolve(draft, command)
+        case Escalate():
+            answer.escalate(draft, command)
+        case ChangeTier():
+            answer.change_tier(draft, command)
+        case Note():
+            answer.note(draft, command)
+        case StartOver():
+            answer.start_over(draft, command)
+        case Delivered(fact=fact):
+            draft.add(fact)
+        case Tick():
+            pass
+        case _ as never:
+            assert_never(never)
