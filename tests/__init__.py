@@ -1,0 +1,1 @@
+"""The tests: each states a promise in its name."""

@@ -1,0 +1,39 @@
+"""Fixtures that every test may use."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.servers import PostgresServer, RedisServer
+
+# A busy machine must not turn a correct test red.
+settings.register_profile("incidentd", deadline=None)
+settings.load_profile("incidentd")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL cluster, one for each test process. Who stops it starts it again."""
+    server = PostgresServer()
+    try:
+        yield server.create()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A new empty database of this test's own, as a SQLAlchemy URL."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """An empty redis-server of this test's own, which it may kill, restart and freeze."""
+    server = RedisServer()
+    try:
+        yield server.start()
+    finally:
+        server.kill()
