@@ -1,6 +1,6 @@
 """No process of ours outlives its parent, not even when the parent is killed with SIGKILL.
 
-An orphaned worker would run beside the one that the next start brings, and an orphaned redis-server would hold its port.
+An orphaned worker would run beside the one that the next start brings; an orphaned redis-server would hold its port.
 """
 
 import os

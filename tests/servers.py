@@ -21,8 +21,6 @@ import psycopg
 import pytest
 import redis
 
-from incidentd.orphan import leashed
-
 _START_SECONDS = 30.0
 _POSTGRES_FOLDERS = "/usr/lib/postgresql"
 
@@ -63,6 +61,12 @@ def _unlinked(name: str) -> str | None:
         return str(bundled) if bundled.exists() else None
     newest = sorted(Path(_POSTGRES_FOLDERS).glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     return str(newest[-1]) if newest else None
+
+
+def leashed(argv: list[str]) -> list[str]:
+    """The command that dies with the test run, however that ends. PostgreSQL's user can't reach our Python."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *argv] if setpriv else argv
 
 
 class RedisServer:
