@@ -1,0 +1,126 @@
+"""Connections to SQLite and PostgreSQL, transactions that are tried again, and one edge for foreign errors."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from incidentd.errors import ConflictError, SchemaError, StoreUnavailableError
+
+T = TypeVar("T")
+
+STATEMENT_SECONDS = 5
+BUSY_SECONDS = 2
+_ATTEMPTS = 4
+_WRITES = "incidentd_writes"
+_POSTGRES_OPTIONS = (
+    f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={BUSY_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={2 * STATEMENT_SECONDS}s -c timezone=UTC"
+)
+_RETRIED_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
+
+
+def open_engine(url: str) -> Engine:
+    """An engine with time-outs on every statement.
+
+    SQLite runs in WAL mode with ``synchronous=FULL``: what was committed survives a power loss.
+    https://www.sqlite.org/pragma.html#pragma_synchronous
+    """
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(
+        parsed,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=2,
+        connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS},
+    )
+    engine.dialect.use_insertmanyvalues_wo_returning = False
+    return engine
+
+
+def _open_sqlite(url: sa.URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Store:
+    """Transactions as functions, so that they can be tried again as a whole."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(**{_WRITES: True})
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction and commit it; again when another writer was first.
+
+        Raises:
+            StoreUnavailableError: the database can't be written now.
+            ConflictError: others were first each time.
+        """
+        return self._run(self._writing, work)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction that only reads.
+
+        Raises:
+            StoreUnavailableError: the database can't be read now.
+        """
+        return self._run(self.engine, work)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except (ConflictError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+                if attempt == _ATTEMPTS or not _may_pass_at_once(error):
+                    raise _translated(error) from error
+                time.sleep(0.02 * attempt**2)
+        raise AssertionError("unreachable")
+
+
+def _may_pass_at_once(error: Exception) -> bool:
+    if isinstance(error, ConflictError | sa.exc.IntegrityError):
+        return True
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
+
+
+def _translated(error: Exception) -> Exception:
+    """The one edge where the driver's errors become ours. Texts of drivers may carry values: only the kind is kept."""
+    if isinstance(error, ConflictError):
+        return error
+    if isinstance(error, sa.exc.IntegrityError):
+        return ConflictError("another writer was first")
+    cause = type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else type(error).__name__
+    if cause == "DatabaseError":
+        return SchemaError("the database file is damaged or is no database")
+    return StoreUnavailableError(f"the database can't be used now ({cause})")

@@ -1,0 +1,180 @@
+"""The tables. The migrations build the same; a test holds the two against each other."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant as microseconds since the epoch: one order and no zones on every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """To microseconds."""
+        return None if value is None else (value - EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From microseconds."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+METADATA = sa.MetaData()
+
+INCIDENTS = sa.Table(
+    "incidents",
+    METADATA,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("holds", sa.Text, unique=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("slo", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("tier", sa.String(2), nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("resolved_at", Instant),
+    sa.Column("wake_at", Instant, index=True),
+    sa.Column("asked_at", Instant),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("news", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+ENTRIES = sa.Table(
+    "entries",
+    METADATA,
+    sa.Column("incident_id", sa.String(36), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("due_at", Instant),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+ALERTS = sa.Table(
+    "alerts",
+    METADATA,
+    sa.Column("fingerprint", sa.String(16), primary_key=True),
+    sa.Column("starts_at", Instant, primary_key=True),
+    sa.Column("incident_id", sa.String(36), index=True),
+    sa.Column("firing", sa.Boolean, nullable=False),
+    sa.Column("ends_at", Instant),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("closed_at", Instant),
+    sa.Column("digest", sa.BigInteger, nullable=False),
+    sa.Column("row", sa.Text, nullable=False),
+    sa.Column("tier", sa.String(2), nullable=False),
+    sa.Column("runbook", sa.Text, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("annotations", sa.Text, nullable=False),
+    sa.Column("generator_url", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+READINGS = sa.Table(
+    "readings",
+    METADATA,
+    sa.Column("fingerprint", sa.String(16), primary_key=True),
+    sa.Column("starts_at", Instant, primary_key=True),
+    sa.Column("at", Instant, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+CURSORS = sa.Table(
+    "cursors",
+    METADATA,
+    sa.Column("incident_id", sa.String(36), primary_key=True),
+    sa.Column("destination", sa.String(100), primary_key=True),
+    sa.Column("slot", sa.String(40), primary_key=True),
+    sa.Column("queue", sa.String(8), nullable=False),
+    sa.Column("tier", sa.String(2), nullable=False),
+    sa.Column("told", sa.Integer, nullable=False),
+    sa.Column("due_at", Instant, index=True),
+    sa.Column("token", sa.String(36), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("uncertain", sa.Boolean, nullable=False),
+    sa.Column("echo", sa.Boolean, nullable=False),
+    sa.Column("accepted_at", Instant),
+    sa.Column("failed", sa.Boolean, nullable=False),
+    sa.Column("given_up", sa.Text),
+    sa.Column("reference", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+DELIVERIES = sa.Table(
+    "deliveries",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    sa.Column("incident_id", sa.String(36), nullable=False, index=True),
+    sa.Column("destination", sa.String(100), nullable=False),
+    sa.Column("slot", sa.String(40), nullable=False),
+    sa.Column("upto", sa.Integer, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant, nullable=False),
+    sa.Column("outcome", sa.String(12), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+RULES = sa.Table(
+    "rules",
+    METADATA,
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("files", sa.Text, nullable=False),
+    sa.Column("stored_at", Instant, nullable=False),
+)
+
+RULES_IN_FORCE = sa.Table(
+    "rules_in_force",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("since", Instant, nullable=False),
+)
+
+SET_ASIDE = sa.Table(
+    "set_aside",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    sa.Column("at", Instant, nullable=False, index=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+SEEN = sa.Table(
+    "seen",
+    METADATA,
+    sa.Column("signature", sa.String(80), primary_key=True),
+    sa.Column("at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+BUCKETS = sa.Table(
+    "buckets",
+    METADATA,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("level", sa.Float, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+CYCLES = sa.Table(
+    "cycles",
+    METADATA,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
