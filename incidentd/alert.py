@@ -1,4 +1,4 @@
-"""Alertmanager's payload, alert by alert, as values that the rest can trust.
+"""One alert as the rest can trust it: parsed and cleaned at the edge.
 
 Source: the webhook body of version "4" (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config).
 """
@@ -10,17 +10,16 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as received: cleaned, bounded, its instants aware UTC. (``fingerprint``, ``starts_at``) is its episode.
+    """An alert in one of its episodes (``fingerprint``, ``starts_at``).
 
-    ``fingerprint`` is 16 hex digits. ``ends_at`` is None while it fires, unless the sender gave an end.
-    ``generator_url`` is what the sender named: it is shown, never fetched.
+    Instants are aware UTC. ``ends_at`` is None where the sender knows of no end;
+    Alertmanager sends the year 1 for that while an alert fires.
     """
 
     fingerprint: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    firing: bool
     starts_at: datetime
     ends_at: datetime | None
-    received_at: datetime
+    firing: bool
     generator_url: str = ""
