@@ -1,0 +1,108 @@
+"""Group commit: what waits at one moment is written together, by one thread.
+
+Nobody is made to wait for company: the first item goes at once, and what arrives meanwhile is the next batch.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from incidentd.errors import IncidentdError, StoreUnavailableError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Waiting = tuple[Item, "Future[Result]"]
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Hands items to ``together`` in batches. ``together`` returns one result for each item, in their order.
+
+    A batch that fails is done again item by item, so that one that fails fails alone. ``StoreUnavailableError`` is
+    nobody's own fault: it goes to all of the batch at once, as each would only wait for the same time-out in turn.
+    """
+
+    def __init__(
+        self, together: Callable[[list[Item]], list[Result]], *, most: int = 256, room: int = 4096, name: str = "writer"
+    ) -> None:
+        self._together = together
+        self._most = most
+        self._room = room
+        self._waiting: SimpleQueue[Waiting[Item, Result] | None] = SimpleQueue()
+        self._closing = False
+        self._door = threading.Lock()
+        self._writer = threading.Thread(target=self._write, name=name, daemon=True)
+        self._writer.start()
+
+    def submit(self, item: Item) -> "Future[Result]":
+        """The result to come; from asyncio take ``asyncio.wrap_future``. Cancelling works until the writer takes it.
+
+        Raises:
+            StoreUnavailableError: too much waits already, or the writer is closed.
+        """
+        future: Future[Result] = Future()
+        with self._door:
+            if self._closing or self._waiting.qsize() >= self._room:
+                raise StoreUnavailableError("the writer takes no more")
+            self._waiting.put((item, future))
+        return future
+
+    def close(self) -> None:
+        """Take nothing new, finish what waits, end the thread."""
+        with self._door:
+            if not self._closing:
+                self._closing = True
+                self._waiting.put(None)
+        self._writer.join()
+
+    def _write(self) -> None:
+        while (batch := self._next()) is not None:
+            wanted = [waiting for waiting in batch if waiting[1].set_running_or_notify_cancel()]
+            if wanted:
+                self._settle(wanted)
+
+    def _next(self) -> list[Waiting[Item, Result]] | None:
+        """All that waits, up to ``most``; blocks while nothing does. None when closed and empty."""
+        first = self._waiting.get()
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < self._most:
+            try:
+                another = self._waiting.get_nowait()
+            except Empty:
+                break
+            if another is None:
+                self._waiting.put(None)
+                break
+            batch.append(another)
+        return batch
+
+    def _settle(self, batch: list[Waiting[Item, Result]]) -> None:
+        try:
+            results = self._together([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise IncidentdError("not one result for each item")
+        except StoreUnavailableError as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - raised where the result is awaited
+            if len(batch) == 1:
+                _fail(batch, error)
+            else:
+                self._settle_singly(batch)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                future.set_result(result)
+
+    def _settle_singly(self, batch: list[Waiting[Item, Result]]) -> None:
+        for position, waiting in enumerate(batch):
+            self._settle([waiting])
+            if isinstance(waiting[1].exception(), StoreUnavailableError):
+                _fail(batch[position + 1 :], StoreUnavailableError("the batch before met an unavailable store"))
+                return
+
+
+def _fail(batch: list[Waiting[Item, Result]], error: Exception) -> None:
+    for _, future in batch:
+        future.set_exception(error)

@@ -1,0 +1,188 @@
+"""Queues, the names of their jobs, and how work is enqueued.
+
+A job is only a wake-up: what is to be done stands in the database. So enqueuing may fail, and then says so; a job may
+be lost, run twice or run late; and one that is older than the mark on its rows has been replaced by a newer one.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from incidentd.clock import Clock, SystemClock
+from incidentd.courier import Courier
+
+PAGE, ESCALATE, TELL = QUEUES = ("page", "escalate", "tell")
+FUNCTIONS = {queue: f"workers.job.{queue}" for queue in QUEUES}
+
+Work = Mapping[str, Sequence[str]]
+
+IDS_IN_A_JOB = 500
+# Longer than any mark: past it the timekeeper has enqueued the same work again.
+JOB_SECONDS = 10
+# A redis-server that is frozen still lets the kernel accept connections: every step needs a bound, and so has the sum.
+_STEP_SECONDS = 0.1
+_TOTAL_SECONDS = 0.25
+_PAUSE_SECONDS = 1.0
+# RQ asks the server for its version before enqueuing unless told: workers need LMOVE, so 6.2 is the least there is.
+_REDIS_VERSION = (6, 2, 0)
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An enqueued job: ``key`` is its Redis key, which is gone once the job is done or too old."""
+
+    key: str
+    queue: str
+    ids: tuple[str, ...]
+
+
+def connect(url: str, seconds: float = _STEP_SECONDS) -> redis.Redis:
+    """A client that never retries by itself and waits at most ``seconds`` for each step. Opens no connection yet."""
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=seconds,
+        socket_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+
+
+class Enqueuer:
+    """Puts work into the queues within 250 ms in all, or says that it could not. Safe for use by several threads.
+
+    After a failure it doesn't try for a second, so that a Redis that hangs is not waited for by each webhook anew.
+    ``redis_url`` None: there is no Redis, and nothing can ever be enqueued.
+    """
+
+    def __init__(self, redis_url: str | None, clock: Clock | None = None, client: redis.Redis | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._client = client or (connect(redis_url) if redis_url else None)
+        self._retry_at = 0.0
+        self._down = False
+        self._courier = Courier("redis")
+
+    def enqueue(self, work: Work) -> bool:
+        """Whether all of ``work`` (incident ids by queue) is enqueued. False: do it, or let it be found, otherwise."""
+        return self.send(work) is not None
+
+    def send(self, work: Work) -> list[Receipt] | None:
+        """As ``enqueue``, but returns what became of it: a receipt for each job, or None when it failed."""
+        client = self._client
+        if client is None or self._clock.monotonic() < self._retry_at:
+            return None
+        if not any(work.values()):
+            return []
+        return self._guarded(lambda: _push(client, work))
+
+    def unfinished(self, receipts: Sequence[Receipt]) -> list[Receipt] | None:
+        """Those of the receipts whose jobs are still waiting or running; None when Redis can't be reached."""
+        client = self._client
+        if client is None or self._clock.monotonic() < self._retry_at:
+            return None
+        return self._guarded(lambda: _remaining(client, receipts))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._courier.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _guarded(self, errand: Callable[[], list[Receipt]]) -> list[Receipt] | None:
+        try:
+            receipts = self._courier.run(errand, _TOTAL_SECONDS)
+        except (redis.RedisError, OSError) as error:
+            self._note(error)
+            return None
+        self._note(None)
+        return receipts
+
+    def _note(self, error: Exception | None) -> None:
+        if error is not None:
+            self._retry_at = self._clock.monotonic() + _PAUSE_SECONDS
+        if self._down != (error is not None):
+            self._down = error is not None
+            if error is not None:
+                _log.warning("redis_unreachable", cause=type(error).__name__)
+            else:
+                _log.info("redis_back")
+
+
+class EnqueueThread:
+    """Enqueues in a thread of its own, so that nobody who answers a request waits for Redis.
+
+    What gathers while one round trip is under way goes with the next one, together.
+    """
+
+    def __init__(self, enqueuer: Enqueuer) -> None:
+        self._enqueuer = enqueuer
+        self._gathered: dict[str, dict[str, None]] = {}
+        self._change = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="enqueue", daemon=True)
+        self._thread.start()
+
+    def put(self, work: Work) -> None:
+        """Hand over ids by queue. Never blocks, never fails; what can't be enqueued is found by the timekeeper."""
+        with self._change:
+            for queue, ids in work.items():
+                self._gathered.setdefault(queue, {}).update(dict.fromkeys(ids))
+            self._change.notify()
+
+    def close(self) -> None:
+        """Enqueue what has gathered, and end the thread."""
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while work := self._take():
+            self._enqueuer.enqueue(work)
+
+    def _take(self) -> dict[str, list[str]]:
+        with self._change:
+            self._change.wait_for(lambda: self._gathered or self._closing)
+            gathered, self._gathered = self._gathered, {}
+        return {queue: list(ids) for queue, ids in gathered.items()}
+
+
+def _push(client: redis.Redis, work: Work) -> list[Receipt]:
+    receipts = []
+    with client.pipeline(transaction=True) as pipeline:
+        for name, ids in work.items():
+            queue = Queue(name, connection=client, serializer=JSONSerializer)
+            queue.redis_server_version = _REDIS_VERSION
+            for chunk in _chunks(ids):
+                data = Queue.prepare_data(
+                    FUNCTIONS[name],
+                    args=[list(chunk)],
+                    ttl=JOB_SECONDS,
+                    result_ttl=0,
+                    failure_ttl=JOB_SECONDS,
+                    description=name,
+                )
+                (job,) = queue.enqueue_many([data], pipeline=pipeline)
+                receipts.append(Receipt(job.key, name, chunk))
+        pipeline.execute()
+    return receipts
+
+
+def _remaining(client: redis.Redis, receipts: Sequence[Receipt]) -> list[Receipt]:
+    with client.pipeline(transaction=False) as pipeline:
+        for receipt in receipts:
+            pipeline.exists(receipt.key)
+        return [receipt for receipt, exists in zip(receipts, pipeline.execute(), strict=True) if exists]
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(ids), IDS_IN_A_JOB):
+        yield tuple(ids[start : start + IDS_IN_A_JOB])

@@ -1,0 +1,63 @@
+"""Taking secrets out of what is logged, whoever wrote it: our code, a library, or the text of an exception."""
+
+import re
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+from urllib.parse import quote
+
+HIDDEN = "[redacted]"
+_DEEPEST = 6
+_LONGEST = 16_000
+_SHORTEST_SECRET = 6
+
+_SECRET_KEY = re.compile(
+    r"(^|[_-])(authorization|token|routing[_-]?key|signature|secret|password|cookie|credentials?)$", re.IGNORECASE
+)
+_PATTERNS = [
+    (re.compile(r"xox[a-z](?:\.xox[a-z])?-[\w-]+|xapp-[\w-]+", re.IGNORECASE), HIDDEN),
+    (re.compile(r"(\w://)[^\s/@?#]*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(https://hooks\.slack\.com/)[^\s\"'<>]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b((?:bearer|basic)\s+)[\w+/=.~-]{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (
+        re.compile(
+            r"((?:authorization|token|routing_?key|signature|secret|password)[\"']?\s*[:=]\s*(?:token=)?[\"']?)"
+            r"(?!\[redacted\])[^\s\"',;&<>)}\]]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+]
+
+
+class Redactor:
+    """Replaces known secrets, what looks like one, and whatever stands under a secret's name."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        known |= {quote(secret, safe="") for secret in known}
+        longest_first = sorted(known, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
+
+    def text(self, text: str) -> str:
+        """``text`` without secrets, cut where it is too long for a log line."""
+        if len(text) > _LONGEST:
+            text = text[:_LONGEST] + "…"
+        if self._known:
+            text = self._known.sub(HIDDEN, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """A value of JSON's kinds without secrets: what isn't of these kinds becomes text first."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if depth < _DEEPEST and isinstance(value, Mapping):
+            return {self.text(str(key)): self.entry(str(key), inner, depth + 1) for key, inner in value.items()}
+        if depth < _DEEPEST and isinstance(value, list | tuple | Set):
+            return [self.value(inner, depth + 1) for inner in value]
+        return self.text(value if isinstance(value, str) else str(value))
+
+    def entry(self, key: str, value: Any, depth: int = 0) -> Any:
+        """The value that stands under ``key``: hidden where the name alone says that it is secret."""
+        return HIDDEN if _SECRET_KEY.search(key) and value is not None else self.value(value, depth)

@@ -1,0 +1,246 @@
+"""The settings: ``INCIDENTD_*`` variables, read once, each also as ``…_FILE``.
+
+A wrong or misspelt one stops the start and is named; no value is ever printed. The environment is an argument, because
+a misspelt variable has to be found too, and rules may name further ones that hold secrets.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+
+from incidentd.errors import SettingsError
+
+PREFIX = "INCIDENTD_"
+_FILE = "_FILE"
+_SHORTEST_SECRET = 16
+_PLACEHOLDER = re.compile(r"change[-_ ]?me|^(secret|password|token|example|placeholder|xxx+|\*+|<.*>)$", re.IGNORECASE)
+_LARGEST_PORT = 65_535
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if not value:
+        raise ValueError("is empty; unset it, or give it a value")
+    if _PLACEHOLDER.search(value):
+        raise ValueError("is still a placeholder")
+    if len(value) < _SHORTEST_SECRET:
+        raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters")
+    if not value.isprintable() or not value.isascii() or " " in value:
+        raise ValueError("holds a character that no header can carry")
+    return secret
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not an http:// or https:// address")
+    return url.rstrip("/")
+
+
+def _redis_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "unix" and parts.path:
+        return url
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError("is not a redis://, rediss:// or unix:// address")
+    return url
+
+
+def _database_address(url: str) -> str:
+    scheme = urlsplit(url).scheme
+    if scheme in ("postgres", "postgresql"):
+        return "postgresql+psycopg" + url[len(scheme) :]
+    if scheme not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError("is not a sqlite:/// or postgresql:// address")
+    return url
+
+
+def _socket_address(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LARGEST_PORT:
+        raise ValueError("is not host:port")
+    return listen
+
+
+Secret = Annotated[SecretStr, AfterValidator(_strong)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Settings(BaseModel):
+    """What the environment says. Every field is the variable of the same name in upper case after ``INCIDENTD_``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: Annotated[str, AfterValidator(_database_address)] = Field(
+        "sqlite:///var/incidentd.db", repr=False, description="SQLite file or PostgreSQL database"
+    )
+    redis_url: Annotated[str, AfterValidator(_redis_address)] | None = Field(
+        None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
+    )
+    rules: Path = Field(Path("rules"), description="folder of the rules table")
+    listen: Annotated[str, AfterValidator(_socket_address)] = Field(
+        "127.0.0.1:8080", description="address and port of the web server"
+    )
+    public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
+
+    webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
+    api_token: Secret | None = Field(None, description="what API clients authenticate with")
+    slack_bot_token: Secret | None = Field(None, description="Slack bot token")
+    slack_signing_secret: Secret | None = Field(None, description="proves that an interaction comes from Slack")
+    slack_app_token: Secret | None = Field(None, description="Slack app token; set: Socket Mode")
+    slack_api_url: WebAddress | None = Field(None, description="Slack's Web API, when it isn't Slack's own")
+    pagerduty_routing_key: Secret | None = Field(None, description="routing key of the default PagerDuty service")
+    pagerduty_events_url: WebAddress | None = Field(None, description="PagerDuty's Events API, e.g. the EU's")
+    pagerduty_webhook_secret: Secret | None = Field(None, description="proves that a webhook comes from PagerDuty")
+    pagerduty_api_token: Secret | None = Field(None, description="PagerDuty REST token, to acknowledge all alerts")
+    pagerduty_api_url: WebAddress | None = Field(None, description="PagerDuty's REST API, when it isn't the default")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least urgent log line kept")
+    log_format: Literal["json", "console"] = Field("json", description="console: for people's eyes")
+
+    workers_page: int = Field(2, ge=0, le=64, description="worker processes for pages")
+    workers_escalate: int = Field(2, ge=0, le=64, description="worker processes for escalations")
+    workers_tell: int = Field(1, ge=0, le=64, description="worker processes for everything else")
+    tick_seconds: float = Field(0.1, gt=0, le=0.5, description="pause between two looks at what is due")
+    lease_seconds: float = Field(30, gt=0, le=300, description="how long a sender holds a delivery")
+    http_seconds: float = Field(10, gt=0, le=60, description="total deadline of one request to a receiver")
+    mark_escalate_seconds: float = Field(1, gt=0, le=10, description="how long an enqueued escalation is left alone")
+    mark_deliver_seconds: float = Field(3, gt=0, le=10, description="how long an enqueued delivery is left alone")
+    failpoint: str | None = Field(None, description="tests only: where the process ends itself")
+
+    @property
+    def listen_host(self) -> str:
+        """The host part of ``listen``, without an IPv6 address's brackets."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        """The port part of ``listen``; 0 lets the system choose."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the pages, without a slash at the end."""
+        return self.public_url or f"http://{self.listen}"
+
+    def workers(self) -> dict[str, int]:
+        """Worker processes by queue name."""
+        return {"page": self.workers_page, "escalate": self.workers_escalate, "tell": self.workers_tell}
+
+    def secret_values(self) -> list[str]:
+        """Every value that no log line may show, passwords inside addresses included."""
+        secrets = [value.get_secret_value() for value in dict(self).values() if isinstance(value, SecretStr)]
+        return secrets + [password for url in (self.database_url, self.redis_url) for password in _passwords(url)]
+
+    @classmethod
+    def secrets(cls, environ: Mapping[str, str], names: Collection[str]) -> dict[str, SecretStr]:
+        """The secrets that rules name, by variable; those that are not set are absent.
+
+        Raises:
+            SettingsError: a secret is set twice, unreadable, empty, a placeholder or too short.
+        """
+        read = {name: _read(environ, name) for name in names}
+        faults = [fault for name, value in read.items() if value is not None for fault in _weakness(name, value)]
+        if faults:
+            raise SettingsError("\n".join(sorted(faults)))
+        return {name: SecretStr(value) for name, value in read.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the settings' documentation. ``default`` is empty where there is none."""
+
+    name: str
+    default: str
+    secret: bool
+    text: str
+
+
+def describe() -> list[Setting]:
+    """All settings, in the order in which people read them."""
+    return [_setting(name, field) for name, field in Settings.model_fields.items()]
+
+
+def rules_folder(environ: Mapping[str, str]) -> Path:
+    """Where the rules are: needed before the other settings, as rules may name further variables."""
+    value = _read(environ, _variable("rules"))
+    return Path(value) if value else Path(str(Settings.model_fields["rules"].default))
+
+
+def load_settings(environ: Mapping[str, str], extra_names: Collection[str] = ()) -> Settings:
+    """The settings of this environment. ``extra_names`` are the variables that the rules name.
+
+    Raises:
+        SettingsError: names every variable that is unknown, malformed, weak, or set twice.
+    """
+    faults = list(_unknown(environ, extra_names))
+    values: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        try:
+            value = _read(environ, _variable(name))
+        except SettingsError as error:
+            faults.append(str(error))
+        else:
+            values |= {} if value is None else {name: value}
+    faults += _malformed(values)
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings.model_validate(values)
+
+
+def _malformed(values: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            yield f"{_variable(str(fault['loc'][0]))} {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _weakness(name: str, value: str) -> Iterator[str]:
+    try:
+        _strong(SecretStr(value))
+    except ValueError as error:
+        yield f"{name} {error}"
+
+
+def _read(environ: Mapping[str, str], name: str) -> str | None:
+    value, path = environ.get(name), environ.get(name + _FILE)
+    if value is not None and path is not None:
+        raise SettingsError(f"{name} and {name}{_FILE} are both set")
+    if path is None:
+        return value
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{name}{_FILE} can't be read: {type(error).__name__}") from None
+
+
+def _unknown(environ: Mapping[str, str], extra_names: Collection[str]) -> Iterator[str]:
+    known = {_variable(name) for name in Settings.model_fields} | set(extra_names)
+    known |= {name + _FILE for name in known}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            closest = get_close_matches(name, sorted(known), n=1)
+            yield f"{name} is no setting" + (f"; did you mean {closest[0]}?" if closest else "")
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _setting(name: str, field: FieldInfo) -> Setting:
+    secret = "Secret" in str(field.annotation)
+    default = "" if field.default is None else str(field.default)
+    return Setting(_variable(name), default, secret, field.description or "")
+
+
+def _passwords(url: str | None) -> list[str]:
+    password = urlsplit(url).password if url else None
+    return [] if not password else sorted({password, unquote(password)})
