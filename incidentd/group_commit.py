@@ -81,9 +81,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def _settle(self, batch: list[Waiting[Item, Result]]) -> None:
         try:
-            results = self._together([item for item, _ in batch])
-            if len(results) != len(batch):
-                raise IncidentdError("not one result for each item")
+            results = self._do([item for item, _ in batch])
         except StoreUnavailableError as error:
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001 - raised where the result is awaited
@@ -94,6 +92,12 @@ class GroupCommit(Generic[Item, Result]):
         else:
             for (_, future), result in zip(batch, results, strict=True):
                 future.set_result(result)
+
+    def _do(self, items: list[Item]) -> list[Result]:
+        results = self._together(items)
+        if len(results) != len(items):
+            raise IncidentdError("not one result for each item")
+        return results
 
     def _settle_singly(self, batch: list[Waiting[Item, Result]]) -> None:
         for position, waiting in enumerate(batch):

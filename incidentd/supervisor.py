@@ -62,10 +62,15 @@ class _Place:
         return self.process is not None
 
     def start(self, now: float) -> None:
-        # A group of its own: Ctrl-C in a terminal reaches the supervisor only, which stops all in their order.
-        self.process = subprocess.Popen(
-            leashed(self.child.argv), env=self.child.env, stdin=subprocess.DEVNULL, process_group=0
-        )
+        try:
+            # A group of its own: Ctrl-C in a terminal reaches the supervisor only, which stops all in their order.
+            self.process = subprocess.Popen(
+                leashed(self.child.argv), env=self.child.env, stdin=subprocess.DEVNULL, process_group=0
+            )
+        except OSError as error:
+            self._wait(now, lived=0.0)
+            _log.warning("child_not_started", child=self.child.name, number=self.number, cause=str(error))
+            return
         self.born_at = now
         _log.info("child_started", child=self.child.name, number=self.number, pid=self.process.pid)
 
@@ -74,8 +79,7 @@ class _Place:
         if self.process is None or self.process.poll() is None:
             return False
         lived = now - self.born_at
-        self.delay = next_delay(self.delay, lived)
-        self.start_at = now + self.delay
+        self._wait(now, lived)
         _log.info(
             "child_ended",
             child=self.child.name,
@@ -86,6 +90,10 @@ class _Place:
         )
         self.process = None
         return True
+
+    def _wait(self, now: float, lived: float) -> None:
+        self.delay = next_delay(self.delay, lived)
+        self.start_at = now + self.delay
 
     def send(self, what: signal.Signals) -> None:
         if self.process is not None:
