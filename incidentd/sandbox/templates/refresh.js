@@ -1,0 +1,56 @@
+"use strict";
+const live = document.getElementById("live");
+const press = document.getElementById("press");
+let closed = new Set(), opened = new Set();
+
+// What somebody folded or unfolded stays so when the part around it is replaced.
+live.addEventListener("toggle", (event) => {
+  const key = event.target.dataset.key;
+  if (!key) return;
+  (event.target.open ? opened : closed).add(key);
+  (event.target.open ? closed : opened).delete(key);
+}, true);
+
+function show(text, tag) {
+  const next = document.createElement("main");
+  next.innerHTML = text;
+  for (const part of next.querySelectorAll("details[data-key]")) {
+    if (opened.has(part.dataset.key)) part.open = true;
+    if (closed.has(part.dataset.key)) part.open = false;
+  }
+  const focused = document.activeElement?.value, inside = live.contains(document.activeElement);
+  live.replaceChildren(...next.childNodes);
+  live.dataset.tag = tag;
+  if (inside && focused) [...live.querySelectorAll("button")].find((b) => b.value === focused)?.focus({preventScroll: true});
+}
+
+async function refresh() {
+  try {
+    const answer = await fetch("live?tag=" + encodeURIComponent(live.dataset.tag));
+    if (answer.status === 200) show(await answer.text(), answer.headers.get("X-Tag"));
+    document.body.classList.toggle("away", !answer.ok);
+  } catch {
+    document.body.classList.add("away");
+  }
+}
+
+async function poll() {
+  if (!document.hidden) await refresh();
+  setTimeout(poll, 1000);
+}
+
+press.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = event.submitter;
+  if (!button || (button.dataset.confirm && !confirm(button.dataset.confirm))) return;
+  button.disabled = true;
+  const fields = new URLSearchParams(new FormData(press, button));
+  try {
+    await fetch("press", {method: "POST", body: fields, redirect: "manual"});
+  } finally {
+    button.disabled = false;
+    refresh();
+  }
+});
+
+setTimeout(poll, 1000);
