@@ -1,0 +1,134 @@
+"""PagerDuty's Events API v2, through pdpyras.
+
+https://developer.pagerduty.com/docs/events-api-v2-overview
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import requests
+
+from incidentd.channels.channel import Destination, News, Receipt
+from incidentd.channels.deadline import Deadline
+from incidentd.channels.pagerduty_event import Action, action, event, remembered_key, smallest
+from incidentd.channels.retry_after import parse_retry_after
+from incidentd.channels.transport import DeadlineAdapter, furnish
+from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message='The package "pdpyras" is deprecated', category=UserWarning)
+    import pdpyras
+
+EVENTS_URL = "https://events.pagerduty.com"
+_PATH = "/v2/enqueue"
+_SOURCE_LIMIT = 255
+_MALFORMED = frozenset({400, 413, 422})
+_FOR_GOOD = frozenset({401, 403, 404, 405, 410, 411, 414, 415, 431})
+
+
+class _RefusedEventError(Exception):
+    """PagerDuty calls the event itself malformed or too long."""
+
+
+class _Session(pdpyras.EventsAPISession):  # type: ignore[misc]
+    """pdpyras's session without its own retries: they block a thread for minutes, and on 429 for ever."""
+
+    max_network_attempts = 0
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        super().__init__("unset")
+        self.retry.clear()
+        self._now = now
+
+    def postprocess(self, response: requests.Response) -> None:
+        """Raise for each status but 2xx, before pdpyras looks at it.
+
+        https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic
+        """
+        status = response.status_code
+        if status in _MALFORMED:
+            raise _RefusedEventError
+        if status in _FOR_GOOD:
+            raise PermanentError(f"PagerDuty refused with status {status}")
+        if not response.ok or status >= requests.codes.multiple_choices:
+            wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
+            raise TransientError(f"PagerDuty answered with status {status}", wait)
+
+
+class PagerDutyChannel:
+    """Triggers, acknowledges and resolves one PagerDuty alert for each slot.
+
+    ``adapter`` may resend: a dedup_key makes each event harmless twice. ``now`` serves Retry-After dates.
+    """
+
+    def __init__(self, adapter: DeadlineAdapter, now: Callable[[], datetime], events_url: str | None = None) -> None:
+        self._adapter = adapter
+        self._now = now
+        self._url = (events_url or EVENTS_URL).rstrip("/").removesuffix(_PATH)
+        self._mine = threading.local()
+
+    def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
+        """Tell PagerDuty what the state now asks of this slot, if anything.
+
+        Raises:
+            TransientError, UncertainError, PermanentError: as ``Channel`` says.
+        """
+        wanted = action(news.incident, news.slot, news.reference, uncertain=news.uncertain)
+        key = remembered_key(news)
+        if wanted is None or key is None:
+            return Receipt(news.reference, sent=False)
+        deadline = Deadline(seconds)
+        for detail, properties in _forms(wanted, news):
+            if self._send(destination, wanted, key, properties, deadline):
+                tier = str(news.incident.tier) if wanted == "trigger" else news.reference.get("tier", "")
+                return Receipt({"dedup_key": key, "sent": wanted, "tier": tier}, sent=True, detail=detail)
+        raise PermanentError("PagerDuty calls the event malformed")
+
+    def _send(
+        self, destination: Destination, wanted: Action, key: str, properties: dict[str, object], deadline: Deadline
+    ) -> bool:
+        """Whether PagerDuty accepted; False where it calls the event malformed."""
+        session = self._session()
+        try:
+            session.api_key = destination.secret
+        except ValueError:
+            raise PermanentError("PagerDuty's routing key is missing") from None
+        session.timeout = deadline.remaining
+        outcome = _attempt(session, wanted, key, properties)
+        if isinstance(outcome, DeliveryError):
+            raise outcome
+        return outcome
+
+    def _session(self) -> _Session:
+        """This thread's own: pdpyras's sessions are not for several. Their connections are shared."""
+        if not hasattr(self._mine, "session"):
+            session = furnish(_Session(self._now), self._adapter)
+            session.url = self._url
+            self._mine.session = session
+        made: _Session = self._mine.session
+        return made
+
+
+def _forms(wanted: Action, news: News) -> Iterator[tuple[str, dict[str, object]]]:
+    """A page that PagerDuty calls malformed still has to go out: once more, with next to nothing in it."""
+    if wanted == "trigger":
+        source = (news.incident.system or news.incident.key or "incidentd")[:_SOURCE_LIMIT]
+        yield wanted, event(news, source)
+        yield "trigger, in its smallest form", smallest(news, source)
+    else:
+        yield wanted, {}
+
+
+def _attempt(session: _Session, wanted: Action, key: str, properties: dict[str, object]) -> bool | DeliveryError:
+    """Send. pdpyras's errors carry the request with its key, so ours are returned, to be raised without them."""
+    try:
+        session.send_event(wanted, key, **properties)
+    except _RefusedEventError:
+        return False
+    except pdpyras.PDHTTPError:
+        return UncertainError("PagerDuty's answer can't be read")
+    except (pdpyras.PDClientError, pdpyras.URLError):
+        return PermanentError("PagerDuty's address can't be used")
+    return True

@@ -1,0 +1,221 @@
+"""HTTP under a total deadline: requests, with connections that a watchman can shut.
+
+``timeout`` given to a session furnished here is the whole exchange's, from the name look-up to the last byte of the
+answer. No redirect is followed, no cookie kept, no credential taken from ``.netrc``, and TLS is always verified.
+"""
+
+import io
+import socket
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import requests
+import urllib3
+import urllib3.connection
+import urllib3.exceptions
+import urllib3.util.connection
+from requests.adapters import HTTPAdapter
+
+from incidentd.channels.deadline import Call, Deadline, Lever, Watchman
+from incidentd.channels.failure import FOREIGN, is_stale, translate
+from incidentd.channels.resolver import Resolver
+from incidentd.errors import DeliveryError
+
+CONNECT_SECONDS = 3.05
+"""Slightly over a multiple of 3 s, in which TCP sends its first packet again."""
+
+ANSWER_LIMIT = 1 << 20
+"""Bytes of an answer, inflated. Slack's longest, a page of history, stays well below."""
+
+SessionT = TypeVar("SessionT", bound=requests.Session)
+
+_CHUNK = 1 << 16
+_CALL: ContextVar[Call] = ContextVar("call")
+_RESOLVER: ContextVar[Resolver] = ContextVar("resolver")
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    """Hands the watchman a lever as soon as there is a socket, and notes when the request begins to leave."""
+
+    lever: Lever | None = None
+
+    def _new_conn(self) -> socket.socket:
+        call = _CALL.get()
+        call.reused = False
+        self._let_go()
+        sock = self._reach(call.deadline)
+        self.lever = Lever(sock)
+        call.grip(self.lever)
+        return sock
+
+    def _reach(self, deadline: Deadline) -> socket.socket:
+        """A connection to the first address that answers."""
+        failure: OSError = socket.gaierror("no address")
+        for address in _RESOLVER.get().addresses(self._dns_host.strip("[]"), self.port, deadline):
+            seconds = min(CONNECT_SECONDS, deadline.remaining)
+            if not seconds:
+                raise TimeoutError
+            try:
+                return urllib3.util.connection.create_connection(
+                    (address, self.port), seconds, self.source_address, self.socket_options
+                )
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def connect(self) -> None:
+        """Connect, and greet by TLS and through the proxy: none of it is the request yet."""
+        try:
+            super().connect()
+        finally:
+            _CALL.get().sent = False
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Put the connection under this call's deadline, then send."""
+        if self.lever is not None:
+            _CALL.get().grip(self.lever)
+        super().request(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        """Send; from here on the receiver may have heard us."""
+        if self.sock is None:
+            self.connect()
+        _CALL.get().sent = True
+        super().send(data)
+
+    def close(self) -> None:
+        """Close; a reply that is still being read keeps the lever until it is whole."""
+        super().close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self.lever is not None:
+            self.lever.abandon()
+            self.lever = None
+
+
+class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """A pool of kept-alive connections under deadlines, safe for several threads.
+
+    ``resend``: requests are idempotent, so that one which met a connection closed meanwhile is sent again at once.
+    """
+
+    def __init__(self, watchman: Watchman, resolver: Resolver, *, resend: bool = False) -> None:
+        super().__init__(pool_maxsize=64)
+        self._watchman = watchman
+        self._resolver = resolver
+        self._resend = resend
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As in requests, with our connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """As in requests, with our connections."""
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002 (the answer is always whole)
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """The whole answer, within ``timeout`` seconds in all.
+
+        Raises:
+            TransientError: the request never left.
+            UncertainError: it left, and no whole answer came.
+            PermanentError: no request can be made of it.
+        """
+
+        def exchange(call: Call) -> requests.Response:
+            seconds = (min(CONNECT_SECONDS, call.deadline.remaining), call.deadline.remaining)
+            return super(DeadlineAdapter, self).send(request, True, seconds, verify or True, cert, proxies)
+
+        deadline = Deadline(timeout)
+        call = Call(deadline)
+        answer = self._try(exchange, call)
+        if self._resend and call.stale:
+            self.close()
+            answer = self._try(exchange, Call(deadline))
+        if isinstance(answer, DeliveryError):
+            raise answer
+        return answer
+
+    def _try(self, exchange: Callable[[Call], requests.Response], call: Call) -> requests.Response | DeliveryError:
+        """The answer, or the error: returned, so that no foreign error with a key in it becomes its context."""
+        _CALL.set(call)
+        _RESOLVER.set(self._resolver)
+        self._watchman.watch(call)
+        try:
+            return exchange(call)
+        except FOREIGN as error:
+            call.stale = is_stale(error, call)
+            return translate(error, call)
+        finally:
+            call.end()
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """The answer with its body read and bounded, and nowhere to be redirected to."""
+        _CALL.get().answered = True
+        try:
+            body = _read(resp)
+        except BaseException:
+            resp.close()
+            raise
+        resp.release_conn()
+        headers = {name: value for name, value in resp.headers.items() if name.lower() not in _SPENT}
+        whole = urllib3.HTTPResponse(
+            io.BytesIO(body), headers, resp.status, reason=resp.reason, preload_content=False, decode_content=False
+        )
+        return super().build_response(req, whole)
+
+
+_SPENT = frozenset({"location", "content-encoding", "transfer-encoding", "content-length", "set-cookie"})
+
+
+def _read(resp: urllib3.HTTPResponse) -> bytes:
+    body = bytearray()
+    for chunk in resp.stream(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > ANSWER_LIMIT:
+            raise urllib3.exceptions.HTTPError("the answer is too long")
+    return bytes(body)
+
+
+def furnish(session: SessionT, adapter: DeadlineAdapter) -> SessionT:
+    """The session, sending through ``adapter`` alone."""
+    session.adapters.clear()
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    session.auth = _no_auth
+    session.headers["Accept-Encoding"] = "identity"
+    return session
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Requests would else replace our Authorization header by what ``.netrc`` holds for the host."""
+    return request

@@ -1,0 +1,233 @@
+"""What a timeline entry says, in a sentence for people: one source for pages, threads and reports."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import assert_never
+
+from incidentd.timeline import (
+    MACHINE,
+    Accepted,
+    Acknowledged,
+    AlertsChanged,
+    DeliveryFailed,
+    Ended,
+    Entry,
+    FellBack,
+    FiringAgain,
+    GaveUp,
+    LevelReached,
+    Noted,
+    Opened,
+    Recovering,
+    Reminded,
+    Resolved,
+    ResponseMissed,
+    RoundBegan,
+    TakenOver,
+    TierRose,
+    TierSet,
+    Unanswered,
+)
+
+_MACHINES = frozenset({MACHINE, "alertmanager"})
+_WHY = {
+    Ended.LAPSED: "The acknowledgement lapsed without a sign of work",
+    Ended.VOIDED: "The acknowledgement no longer covers this",
+    Ended.UNANSWERED: "Nobody answered",
+    Ended.WITHDRAWN: "The acknowledgement was withdrawn",
+    Ended.RESOLVED_BY_AUTOMATION: "The page was resolved by automation while alerts still fire",
+}
+
+
+def sentence(entry: Entry, people: Mapping[int, str]) -> str:
+    """One or two plain English sentences. ``people`` names who stands at each level. Instants are in UTC."""
+    match entry.data:
+        case Opened() | AlertsChanged() | Recovering() | FiringAgain() | Resolved():
+            return _of_alerts(entry, entry.data, people)
+        case RoundBegan() | LevelReached() | Unanswered() | Reminded() | ResponseMissed():
+            return _of_levels(entry, entry.data, people)
+        case Acknowledged() | TakenOver() | TierSet() | TierRose() | Noted():
+            return _of_work(entry, entry.data, people)
+        case Accepted() | DeliveryFailed() | GaveUp() | FellBack():
+            return _of_deliveries(entry.data)
+        case _ as never:
+            assert_never(never)
+
+
+def _of_alerts(
+    entry: Entry,
+    data: Opened | AlertsChanged | Recovering | FiringAgain | Resolved,
+    people: Mapping[int, str],
+) -> str:
+    match data:
+        case Opened():
+            return _opened(data, people)
+        case AlertsChanged():
+            return _alerts_changed(data)
+        case Recovering():
+            return f"No alert fires any more; resolved at {_time(data.hold_until, entry.at)} unless one fires again."
+        case FiringAgain():
+            return "An alert fires again; all goes on as before."
+        case Resolved():
+            return _resolved(entry, data)
+        case _ as never:
+            assert_never(never)
+
+
+def _opened(data: Opened, people: Mapping[int, str]) -> str:
+    begin = "Opened" if data.episode == 1 else "Opened again"
+    told = f" Told {_level(data.level, people)}." if data.level else ""
+    return (
+        f"{begin} as {data.tier} by {_count(len(data.alerts), 'alert')}: {data.reason}.{told}{_skipped(data.skipped)}"
+    )
+
+
+def _alerts_changed(data: AlertsChanged) -> str:
+    firing = sum(alert.firing for alert in data.alerts)
+    ended = len(data.alerts) - firing
+    parts = [f"{_count(firing, 'alert')} firing"] if firing else []
+    parts += [f"{_count(ended, 'alert')} no longer firing"] if ended else []
+    joined = f"; joined by {_and(data.joined)}" if data.joined else ""
+    return f"Alerts changed: {', '.join(parts) or 'none'}{joined}."
+
+
+def _resolved(entry: Entry, data: Resolved) -> str:
+    in_time = {True: " Answered in time.", False: " Not answered in time.", None: ""}[data.in_time]
+    if not data.by_person:
+        return f"Resolved: no alert has fired again.{in_time}"
+    grace = ""
+    if data.grace_until:
+        grace = f" Alerts still fire; opened again if they do after {_time(data.grace_until, entry.at)}."
+    return f"{_who(entry)} resolved it{_via(data.via)}.{grace}{in_time}"
+
+
+def _of_levels(
+    entry: Entry,
+    data: RoundBegan | LevelReached | Unanswered | Reminded | ResponseMissed,
+    people: Mapping[int, str],
+) -> str:
+    match data:
+        case RoundBegan():
+            return _round_began(data, people)
+        case LevelReached():
+            return _level_reached(entry, data, people)
+        case Unanswered():
+            after = "Reminders follow." if data.last else "The levels begin anew."
+            return f"Nobody answered at any level. {after}{_skipped(data.skipped)}"
+        case Reminded():
+            return f"Reminder {data.count}: still nobody has answered."
+        case ResponseMissed():
+            due = f", due {_time(entry.due_at, entry.at)}" if entry.due_at else ""
+            return f"Nobody answered within the response time{due}."
+        case _ as never:
+            assert_never(never)
+
+
+def _round_began(data: RoundBegan, people: Mapping[int, str]) -> str:
+    difference = f": {data.difference}" if data.difference else ""
+    told = f"told {_level(data.level, people)}" if data.level else "nobody is told yet"
+    return f"{_WHY[data.why]}{difference}. Round {data.round} begins; {told}.{_skipped(data.skipped)}"
+
+
+def _level_reached(entry: Entry, data: LevelReached, people: Mapping[int, str]) -> str:
+    who = _level(data.level, {data.level: data.name} if data.name else people)
+    if data.by_person:
+        return f"{_who(entry)} escalated to {who}{' again' if data.repeat else ''}.{_skipped(data.skipped)}"
+    return f"Nobody had answered in time; told {who}.{_skipped(data.skipped)}"
+
+
+def _of_work(
+    entry: Entry,
+    data: Acknowledged | TakenOver | TierSet | TierRose | Noted,
+    people: Mapping[int, str],
+) -> str:
+    match data:
+        case Acknowledged():
+            return _acknowledged(entry, data)
+        case TakenOver():
+            return f"{_who(entry)} took it over from {data.before}{_until(data.until, entry.at)}."
+        case TierSet():
+            reason = f": {data.reason}" if data.reason else ""
+            return f"{_who(entry)} changed it from {data.before} to {data.tier}{reason}."
+        case TierRose():
+            told = f" Told again: {_level(data.level, people)}." if data.level else ""
+            return f"Rose from {data.before} to {data.tier}: {data.reason}.{told}"
+        case Noted():
+            return f"{_who(entry)} noted: {data.text}"
+        case _ as never:
+            assert_never(never)
+
+
+def _acknowledged(entry: Entry, data: Acknowledged) -> str:
+    verb = "snoozed it" if data.snoozed else "acknowledged"
+    in_time = {True: ", in time", False: ", too late", None: ""}[data.in_time]
+    return f"{_who(entry)} {verb}{_via(data.via)}{_until(data.until, entry.at)}{in_time}."
+
+
+def _of_deliveries(data: Accepted | DeliveryFailed | GaveUp | FellBack) -> str:
+    match data:
+        case Accepted():
+            tries = f" at try {data.attempts}" if data.attempts > 1 else ""
+            verb = "accepted the page" if data.paged else "accepted the message"
+            return f"{data.destination} {verb} after {_took(data.took_ms)}{tries}."
+        case DeliveryFailed():
+            fallback = f" If that goes on, {data.fallback} stands in." if data.fallback else ""
+            return f"{data.destination} could not be told: {data.cause}. It is tried again.{fallback}"
+        case GaveUp():
+            return f"{data.destination} was given up: {data.cause}."
+        case FellBack():
+            return f"{data.destination} can't be told ({data.cause}); {data.fallback} stands in for it."
+        case _ as never:
+            assert_never(never)
+
+
+def _who(entry: Entry) -> str:
+    return "incidentd" if entry.actor in _MACHINES else entry.actor
+
+
+def _level(level: int, people: Mapping[int, str]) -> str:
+    name = people.get(level, "")
+    return f"level {level}, {name}" if name else f"level {level}"
+
+
+def _skipped(levels: tuple[int, ...]) -> str:
+    if not levels:
+        return ""
+    named = _and(tuple(str(level) for level in levels))
+    return f" Skipped {'level' if len(levels) == 1 else 'levels'} {named}: nobody stands there."
+
+
+def _via(via: str) -> str:
+    return f" in {_PLACES.get(via, via)}" if via and via != "api" else ""
+
+
+_PLACES = {"slack": "Slack", "pagerduty": "PagerDuty", "page": "the incident's page"}
+
+
+def _until(until: datetime | None, now: datetime) -> str:
+    return f" until {_time(until, now)}" if until else ""
+
+
+def _time(at: datetime, now: datetime) -> str:
+    """With its date where that isn't the entry's own."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _took(milliseconds: int) -> str:
+    if milliseconds < _SECOND:
+        return f"{milliseconds} ms"
+    if milliseconds < _MINUTE:
+        return f"{milliseconds / _SECOND:.1f} s"
+    return f"{milliseconds // _MINUTE} min {milliseconds % _MINUTE // _SECOND} s"
+
+
+_SECOND = 1000
+_MINUTE = 60 * _SECOND
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _and(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
