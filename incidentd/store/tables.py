@@ -67,6 +67,7 @@ ALERTS = sa.Table(
     METADATA,
     sa.Column("fingerprint", sa.String(16), primary_key=True),
     sa.Column("starts_at", Instant, primary_key=True),
+    sa.Column("latest", sa.String(16), unique=True),
     sa.Column("incident_id", sa.String(36), index=True),
     sa.Column("firing", sa.Boolean, nullable=False),
     sa.Column("ends_at", Instant),
@@ -79,16 +80,7 @@ ALERTS = sa.Table(
     sa.Column("labels", sa.Text, nullable=False),
     sa.Column("annotations", sa.Text, nullable=False),
     sa.Column("generator_url", sa.Text, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-READINGS = sa.Table(
-    "readings",
-    METADATA,
-    sa.Column("fingerprint", sa.String(16), primary_key=True),
-    sa.Column("starts_at", Instant, primary_key=True),
-    sa.Column("at", Instant, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("readings", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -1,0 +1,104 @@
+"""An alert with its verdict: what the incident needs to know of it, and whether it is news at all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from incidentd.alert import Alert
+from incidentd.classify.verdict import Verdict
+from incidentd.intake import fingerprint
+from incidentd.lifecycle.work import Complaint, Webhook
+from incidentd.store.alerts import Known
+from incidentd.tier import Tier
+from incidentd.timeline import Member
+
+INTERNAL_SYSTEM = "incidentd"
+INTERNAL_POLICY = "internal"
+INTERNAL_QUIET = timedelta(minutes=30)
+
+Classify = Callable[[Alert], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """``digest`` changes when anything that is stored or shown of the alert does. ``quiet`` ends internal alerts."""
+
+    alert: Alert
+    verdict: Verdict
+    digest: int
+    quiet: timedelta | None = None
+
+    def is_repeat_of(self, known: Known | None) -> bool:
+        """Whether this says nothing that is not stored already, and its incident still stands."""
+        return (
+            known is not None
+            and self.quiet is None
+            and known.digest == self.digest
+            and known.starts_at == self.alert.starts_at
+            and (known.open or not self.alert.firing)
+        )
+
+    def member(self, now: datetime) -> Member:
+        """The alert as its incident sees it."""
+        verdict = self.verdict
+        return Member(
+            fingerprint=self.alert.fingerprint,
+            starts_at=self.alert.starts_at,
+            firing=self.alert.firing,
+            tier=verdict.tier,
+            row=verdict.row,
+            reason=verdict.reason,
+            title=verdict.title,
+            region=verdict.region,
+            scope=verdict.scope,
+            destinations=verdict.destinations,
+            expires_at=now + self.quiet if self.quiet else None,
+        )
+
+
+def heard(webhook: Webhook, classify: Classify, now: datetime) -> list[Heard]:
+    """All alerts of a notification, classified; what was set aside becomes internal alerts."""
+    alerts = [_heard(alert, classify(alert)) for alert in webhook.alerts]
+    return alerts + [internal(complaint, webhook.source, now) for complaint in webhook.complaints]
+
+
+def internal(complaint: Complaint, source: str, now: datetime) -> Heard:
+    """incidentd's own alert: one incident for each source and reason, P1, over after 30 quiet minutes (model 39)."""
+    labels = {
+        "alertname": "IncidentdInput",
+        "system": INTERNAL_SYSTEM,
+        "slo": complaint.reason,
+        "source": source,
+        "severity": "critical",
+    }
+    annotations = {"summary": f"{complaint.detail} (from {source})", "description": complaint.detail}
+    alert = Alert(fingerprint(labels), labels, annotations, now, None, firing=True)
+    verdict = Verdict(
+        tier=Tier.P1,
+        key=f"{INTERNAL_SYSTEM}/{complaint.reason}/{source}",
+        system=INTERNAL_SYSTEM,
+        slo=complaint.reason,
+        row=INTERNAL_SYSTEM,
+        reason=complaint.detail,
+        title=f"incidentd: {complaint.detail}",
+        policy=INTERNAL_POLICY,
+        version="",
+    )
+    return Heard(alert, verdict, 0, INTERNAL_QUIET)
+
+
+def _heard(alert: Alert, verdict: Verdict) -> Heard:
+    said = (
+        alert.firing,
+        sorted(alert.annotations.items()),
+        alert.generator_url,
+        verdict.row,
+        verdict.tier,
+        verdict.region,
+        verdict.scope,
+        verdict.destinations,
+        verdict.runbook,
+    )
+    digest = blake2b(repr(said).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    return Heard(alert, verdict, int.from_bytes(digest) >> 1)

@@ -1,0 +1,33 @@
+"""Keeping time: find what is due, mark it so that nobody else enqueues it at once, and say who is to do it."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from incidentd.lifecycle.ledger import ESCALATE
+from incidentd.lifecycle.work import Work
+from incidentd.store import cursors, incidents
+from incidentd.store.engine import Store
+
+MOST = 2000
+
+
+def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: timedelta) -> Work:
+    """What is due now. Costs a read while nothing is.
+
+    Raises:
+        StoreUnavailableError: the database can't be asked or marked.
+    """
+
+    def anything(tx: Connection) -> bool:
+        return incidents.any_due(tx, now, escalate_mark) or cursors.any_due(tx, now)
+
+    def mark(tx: Connection) -> Work:
+        by_queue: dict[str, list[str]] = {}
+        if escalations := incidents.mark_due(tx, now, escalate_mark, MOST):
+            by_queue[ESCALATE] = escalations
+        for incident_id, queue in cursors.mark_due(tx, now, deliver_mark, MOST):
+            by_queue.setdefault(queue, []).append(incident_id)
+        return Work({queue: tuple(ids) for queue, ids in by_queue.items()})
+
+    return store.write(mark) if store.read(anything) else Work()

@@ -1,0 +1,105 @@
+"""What a sender takes along: a leased cursor, where it goes, and what is to be said there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from incidentd.channels.channel import AlertDetail, Destination, News, Person
+from incidentd.classify import DestinationSpec
+from incidentd.incident.levels import next_level
+from incidentd.incident.state import Incident, State
+from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.policy import Policy
+from incidentd.sentence import sentence
+from incidentd.store import alerts, entries, incidents
+from incidentd.store.alerts import Stored
+from incidentd.store.cursors import Cursor
+from incidentd.timeline import Entry, Told
+
+ALERTS_SHOWN = 20
+STANDS_IN = "This stands in for a page that could not be delivered."
+
+Resolve = Callable[[DestinationSpec], Destination | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """``upto`` is the last entry that this delivery tells. ``destination`` None: gone from the rules, or no secret."""
+
+    cursor: Cursor
+    token: str
+    destination: Destination | None
+    news: News
+    upto: int
+    started_at: datetime
+
+
+def specification(rulebook: Rulebook, incident: Incident, name: str) -> DestinationSpec | None:
+    """A destination as the table in force has it, else as the incident's own table had it (model 38)."""
+    own = rulebook.version(incident.version).destinations.get(name)
+    return rulebook.in_force.destinations.get(name) or own
+
+
+@dataclass(frozen=True, slots=True)
+class Packer:
+    """Reads what a cursor's incident is at this moment, so that what was answered meanwhile is not sent."""
+
+    rulebook: Rulebook
+    resolve: Resolve
+    base_url: str
+
+    def pack(self, tx: Connection, cursors: Sequence[Cursor], token: str, now: datetime) -> list[Parcel]:
+        """One parcel for each cursor, in their order."""
+        ids = {cursor.incident_id for cursor in cursors}
+        found = incidents.load(tx, ids)
+        told = {id_: min(c.told for c in cursors if c.incident_id == id_) for id_ in ids}
+        timelines = entries.load_after(tx, told)
+        stored = alerts.of_incidents(tx, ids, ALERTS_SHOWN)
+        parcels = []
+        for cursor in cursors:
+            number, incident = found[cursor.incident_id]
+            spec = specification(self.rulebook, incident, cursor.destination)
+            news = self._news(cursor, number, incident, timelines.get(incident.id, []), stored.get(incident.id, []))
+            parcels.append(Parcel(cursor, token, self.resolve(spec) if spec else None, news, incident.last, now))
+        return parcels
+
+    def _news(
+        self, cursor: Cursor, number: int, incident: Incident, timeline: list[Entry], stored: list[Stored]
+    ) -> News:
+        rules = self.rulebook.version(incident.version)
+        people = {level: Person(person.name, person.mention) for level, person in rules.people.items()}
+        names = {level: person.name for level, person in people.items()}
+        fresh = tuple(e for e in timeline if e.number > cursor.told and e.data.told is not Told.NO)
+        lead = stored[0] if stored else None
+        return News(
+            incident=incident,
+            number=number,
+            slot=cursor.slot,
+            entries=fresh,
+            sentences=tuple(sentence(entry, names) for entry in fresh),
+            alerts=tuple(_detail(each) for each in stored),
+            people=people,
+            next_level=_next(incident, self.rulebook.policy(incident), people),
+            url=f"{self.base_url}/incidents/{incident.id}",
+            objective=lead.annotations.get("objective", "") if lead else "",
+            runbook=lead.annotations.get("runbook_url") or lead.runbook if lead else "",
+            reference=cursor.reference,
+            uncertain=cursor.uncertain,
+            again=cursor.echo and cursor.told >= incident.news,
+            notice=STANDS_IN if cursor.destination in incident.fallbacks else "",
+        )
+
+
+def _detail(stored: Stored) -> AlertDetail:
+    return AlertDetail(
+        stored.fingerprint, stored.starts_at, stored.firing, stored.labels, stored.annotations, stored.generator_url
+    )
+
+
+def _next(incident: Incident, policy: Policy, people: Mapping[int, Person]) -> Person | None:
+    if incident.state is not State.TRIGGERED or incident.next_at is None:
+        return None
+    number, _ = next_level(policy.tiers[incident.tier], incident.level)
+    return people.get(number) if number is not None else None

@@ -1,0 +1,182 @@
+"""What deliveries came to, written as it arrives: cursors, attempts, and the first of each kind as an entry."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from incidentd.channels.backoff import next_try
+from incidentd.channels.channel import Receipt
+from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
+from incidentd.incident.command import Delivered
+from incidentd.incident.slot import parse_page_slot
+from incidentd.lifecycle.heard import INTERNAL_SYSTEM, internal
+from incidentd.lifecycle.ledger import Ledger
+from incidentd.lifecycle.parcel import Parcel, specification
+from incidentd.lifecycle.receive import NewId, receive
+from incidentd.lifecycle.work import Complaint, Work
+from incidentd.store import cursors, deliveries
+from incidentd.store.cursors import PAGE, Cursor, Settled
+from incidentd.store.deliveries import Delivery, Outcome
+from incidentd.timeline import Accepted, DeliveryFailed, FellBack, GaveUp
+
+FALLBACK_AFTER = 2
+ECHO_AFTER = timedelta(seconds=10)
+"""A frozen sender's late request may follow ours: the final state is told once more (model 36)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One attempt, ended."""
+
+    parcel: Parcel
+    came_to: Receipt | DeliveryError
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Writes results in the transaction of a ledger."""
+
+    new_id: NewId
+    random: Callable[[], float]
+
+    def record(self, ledger: Ledger, results: Sequence[Result]) -> tuple[Work, set[tuple[str, str]]]:
+        """Write what still counts; returns the work that follows, and (incident, queue) to be looked at again.
+
+        A result whose lease another sender has taken changes nothing.
+        """
+        ledger.load(ids={result.parcel.cursor.incident_id for result in results})
+        held = cursors.tokens(ledger.tx, [result.parcel.cursor for result in results])
+        counting = [r for r in results if held.get(_name(r.parcel.cursor)) == r.parcel.token]
+        for result in counting:
+            self._write_facts(ledger, result)
+        work = ledger.flush()
+        again = self._close_old_rounds(ledger, counting)
+        settled = [self._settled(ledger, result) for result in counting]
+        cursors.settle(ledger.tx, settled)
+        deliveries.insert(ledger.tx, [_delivery(result) for result in counting])
+        again |= {(s.cursor.incident_id, s.cursor.queue) for s in settled if s.due_at == ledger.now}
+        return work, again
+
+    def _write_facts(self, ledger: Ledger, result: Result) -> None:
+        cursor, came_to = result.parcel.cursor, result.came_to
+        if isinstance(came_to, Receipt):
+            if came_to.sent and cursor.accepted_at is None:
+                ledger.decide(cursor.incident_id, Delivered(_accepted(result)))
+            return
+        if isinstance(came_to, PermanentError):
+            ledger.decide(cursor.incident_id, Delivered(GaveUp(cursor.destination, cursor.slot, str(came_to))))
+            self._alarm(ledger, result)
+        elif not cursor.failed:
+            ledger.decide(cursor.incident_id, Delivered(DeliveryFailed(cursor.destination, cursor.slot, str(came_to))))
+        if isinstance(came_to, PermanentError) or cursor.attempts + 1 >= FALLBACK_AFTER:
+            self._fall_back(ledger, cursor, str(came_to))
+
+    def _fall_back(self, ledger: Ledger, cursor: Cursor, cause: str) -> None:
+        incident = ledger.get(cursor.incident_id)
+        if incident is None or cursor.queue != PAGE or incident.resolved_at is not None:
+            return
+        spec = specification(ledger.rulebook, incident, cursor.destination)
+        if spec and spec.fallback and spec.fallback not in incident.fallbacks:
+            fact = FellBack(cursor.destination, spec.fallback, cause)
+            ledger.decide(cursor.incident_id, Delivered(fact))
+
+    def _alarm(self, ledger: Ledger, result: Result) -> None:
+        """Giving up is an incident of its own, told elsewhere; not for our own incidents, or it would never end."""
+        if result.parcel.news.incident.system != INTERNAL_SYSTEM:
+            name = result.parcel.cursor.destination
+            complaint = Complaint("delivery", f"destination {name} refuses for good: {result.came_to}")
+            receive(ledger, [[internal(complaint, name, ledger.now)]], self.new_id)
+
+    def _close_old_rounds(self, ledger: Ledger, counting: Sequence[Result]) -> set[tuple[str, str]]:
+        paged = {
+            r.parcel.cursor.incident_id
+            for r in counting
+            if r.parcel.cursor.queue == PAGE and isinstance(r.came_to, Receipt) and r.came_to.sent
+        }
+        later = {id_ for id_ in paged if (incident := ledger.get(id_)) is not None and incident.round > 1}
+        return cursors.wake_pages(ledger.tx, later, ledger.now)
+
+    def _settled(self, ledger: Ledger, result: Result) -> Settled:
+        if isinstance(result.came_to, Receipt):
+            return _settled_well(ledger, result, result.came_to)
+        return self._settled_badly(ledger, result, result.came_to)
+
+    def _settled_badly(self, ledger: Ledger, result: Result, error: DeliveryError) -> Settled:
+        cursor = result.parcel.cursor
+        permanent = not isinstance(error, TransientError)
+        retry_after = error.retry_after if isinstance(error, TransientError) else None
+        due_at = None if permanent else next_try(cursor.attempts + 1, retry_after, ledger.now, self.random)
+        return Settled(
+            cursor=cursor,
+            token=result.parcel.token,
+            told=cursor.told,
+            due_at=due_at,
+            attempts=cursor.attempts + 1,
+            uncertain=cursor.uncertain or isinstance(error, UncertainError),
+            echo=cursor.echo,
+            accepted_at=cursor.accepted_at,
+            failed=True,
+            given_up=str(error) if permanent else None,
+            reference=cursor.reference,
+        )
+
+
+def _settled_well(ledger: Ledger, result: Result, receipt: Receipt) -> Settled:
+    cursor = result.parcel.cursor
+    incident = ledger.get(cursor.incident_id)
+    behind = incident is not None and incident.news > result.parcel.upto
+    echo = cursor.echo and not result.parcel.news.again
+    later = ledger.now + ECHO_AFTER if echo else None
+    return Settled(
+        cursor=cursor,
+        token=result.parcel.token,
+        told=result.parcel.upto,
+        due_at=ledger.now if behind else later,
+        attempts=0,
+        uncertain=False,
+        echo=echo,
+        accepted_at=cursor.accepted_at or (result.ended_at if receipt.sent else None),
+        failed=cursor.failed,
+        given_up=None,
+        reference=receipt.reference,
+    )
+
+
+def _accepted(result: Result) -> Accepted:
+    parcel, cursor = result.parcel, result.parcel.cursor
+    since = parcel.news.entries[-1].at if parcel.news.entries else parcel.started_at
+    paging = cursor.queue == PAGE
+    return Accepted(
+        destination=cursor.destination,
+        slot=cursor.slot,
+        paged=paging,
+        round=parse_page_slot(cursor.slot).round if paging else 0,
+        took_ms=max(0, (result.ended_at - since) // timedelta(milliseconds=1)),
+        attempts=cursor.attempts + 1,
+        answers=parcel.upto,
+    )
+
+
+def _delivery(result: Result) -> Delivery:
+    parcel, came_to = result.parcel, result.came_to
+    if isinstance(came_to, Receipt):
+        outcome, detail = (Outcome.ACCEPTED if came_to.sent else Outcome.SILENT), came_to.detail
+    else:
+        outcome = Outcome.FAILED if isinstance(came_to, TransientError) else Outcome.GAVE_UP
+        detail = str(came_to)
+    return Delivery(
+        incident_id=parcel.cursor.incident_id,
+        destination=parcel.cursor.destination,
+        slot=parcel.cursor.slot,
+        upto=parcel.upto,
+        attempt=parcel.cursor.attempts + 1,
+        started_at=parcel.started_at,
+        ended_at=result.ended_at,
+        outcome=outcome,
+        detail=detail,
+    )
+
+
+def _name(cursor: Cursor) -> tuple[str, str, str]:
+    return (cursor.incident_id, cursor.destination, cursor.slot)

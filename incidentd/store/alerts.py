@@ -1,0 +1,152 @@
+"""Alert episodes: labels once, start, end, and the values seen."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import from_json, to_json
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from incidentd.alert import Alert
+from incidentd.classify.verdict import Verdict
+from incidentd.store.tables import ALERTS, INCIDENTS
+
+READINGS_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The latest episode of a fingerprint. ``open``: the incident it belongs to is not resolved."""
+
+    fingerprint: str
+    starts_at: datetime
+    incident_id: str | None
+    firing: bool
+    closed_at: datetime | None
+    digest: int
+    open: bool
+    readings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An episode as it is shown."""
+
+    fingerprint: str
+    starts_at: datetime
+    firing: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    generator_url: str
+    runbook: str
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What is written of an alert as it was just heard."""
+
+    alert: Alert
+    verdict: Verdict
+    digest: int
+    incident_id: str | None
+    known: Known | None
+
+
+def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
+    """The latest episode of each fingerprint that has one."""
+    if not fingerprints:
+        return {}
+    rows = tx.execute(
+        sa.select(
+            ALERTS.c.fingerprint,
+            ALERTS.c.starts_at,
+            ALERTS.c.incident_id,
+            ALERTS.c.firing,
+            ALERTS.c.closed_at,
+            ALERTS.c.digest,
+            sa.and_(INCIDENTS.c.id.is_not(None), INCIDENTS.c.resolved_at.is_(None)),
+            ALERTS.c.readings,
+        )
+        .select_from(ALERTS.outerjoin(INCIDENTS, INCIDENTS.c.id == ALERTS.c.incident_id))
+        .where(ALERTS.c.latest.in_(sorted(fingerprints)))
+    )
+    return {
+        fingerprint: Known(fingerprint, starts_at, incident_id, firing, closed_at, digest, bool(is_open), readings)
+        for fingerprint, starts_at, incident_id, firing, closed_at, digest, is_open, readings in rows
+    }
+
+
+def of_incidents(tx: Connection, incident_ids: Collection[str], limit: int) -> dict[str, list[Stored]]:
+    """The latest episodes of each incident, firing and most urgent first, at most ``limit`` each."""
+    found: dict[str, list[Stored]] = {}
+    rows = tx.execute(
+        sa.select(
+            ALERTS.c.incident_id,
+            ALERTS.c.fingerprint,
+            ALERTS.c.starts_at,
+            ALERTS.c.firing,
+            ALERTS.c.labels,
+            ALERTS.c.annotations,
+            ALERTS.c.generator_url,
+            ALERTS.c.runbook,
+        )
+        .where(ALERTS.c.incident_id.in_(sorted(incident_ids)), ALERTS.c.latest.is_not(None))
+        .order_by(ALERTS.c.incident_id, ALERTS.c.firing.desc(), ALERTS.c.tier, ALERTS.c.fingerprint)
+    )
+    for row in rows:
+        kept = found.setdefault(row[0], [])
+        if len(kept) < limit:
+            kept.append(Stored(row[1], row[2], row[3], from_json(row[4]), from_json(row[5]), row[6], row[7]))
+    return found
+
+
+def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
+    """Insert or bring up to date; a newer episode takes the fingerprint from the older one."""
+    if not episodes:
+        return
+    newest = {e.alert.fingerprint: e.alert.starts_at for e in sorted(episodes, key=lambda e: e.alert.starts_at)}
+    older = [e.alert.fingerprint for e in episodes if e.known and e.known.starts_at < newest[e.alert.fingerprint]]
+    if older:
+        tx.execute(sa.update(ALERTS).where(ALERTS.c.latest.in_(sorted(older))).values(latest=None))
+    insert: Any = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(ALERTS)
+    kept = ("fingerprint", "starts_at", "received_at", "labels")
+    changed = {column.name: insert.excluded[column.name] for column in ALERTS.c if column.name not in kept}
+    tx.execute(
+        insert.on_conflict_do_update(index_elements=["fingerprint", "starts_at"], set_=changed),
+        [_row(e, newest[e.alert.fingerprint] == e.alert.starts_at, now) for e in episodes],
+    )
+
+
+def _row(episode: Episode, latest: bool, now: datetime) -> dict[str, object]:
+    alert, verdict = episode.alert, episode.verdict
+    return {
+        "fingerprint": alert.fingerprint,
+        "starts_at": alert.starts_at,
+        "latest": alert.fingerprint if latest else None,
+        "incident_id": episode.incident_id,
+        "firing": alert.firing,
+        "ends_at": alert.ends_at,
+        "received_at": now,
+        "closed_at": None if alert.firing else now,
+        "digest": episode.digest,
+        "row": verdict.row,
+        "tier": verdict.tier.value,
+        "runbook": verdict.runbook,
+        "labels": to_json(dict(alert.labels)).decode(),
+        "annotations": to_json(dict(alert.annotations)).decode(),
+        "generator_url": alert.generator_url,
+        "readings": readings(episode, now),
+    }
+
+
+def readings(episode: Episode, now: datetime) -> str:
+    """``[[instant, value], …]``, one for each change of the value."""
+    same = episode.known and episode.known.starts_at == episode.alert.starts_at
+    seen = from_json(episode.known.readings) if same and episode.known else []
+    value = episode.alert.annotations.get("value")
+    if value is not None and (not seen or seen[-1][1] != value):
+        seen = [*seen, [now.isoformat(), value]][-READINGS_KEPT:]
+    return to_json(seen).decode()

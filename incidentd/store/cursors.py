@@ -1,0 +1,252 @@
+"""How far each destination has been told, and who is telling it (model 32).
+
+``due_at`` is at once the next try, the mark of who enqueued it and the sender's lease; null when level.
+``token`` says which: empty for a plain next try, ``enqueued`` for a mark, anything else is a sender's lease.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import from_json, to_json
+from sqlalchemy.engine import Connection
+
+from incidentd.incident.slot import Slot
+from incidentd.store.tables import CURSORS
+from incidentd.tier import Tier
+
+ENQUEUED = "enqueued"
+FREE = ""
+PAGE = "page"
+TELL = "tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """One row, as a sender sees it."""
+
+    incident_id: str
+    destination: str
+    slot: str
+    queue: str
+    told: int
+    attempts: int
+    uncertain: bool
+    echo: bool
+    accepted_at: datetime | None
+    failed: bool
+    reference: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a delivery left of a cursor that ``token`` leases."""
+
+    cursor: Cursor
+    token: str
+    told: int
+    due_at: datetime | None
+    attempts: int
+    uncertain: bool
+    echo: bool
+    accepted_at: datetime | None
+    failed: bool
+    given_up: str | None
+    reference: Mapping[str, str]
+
+
+def queue_of(slot: Slot) -> str:
+    """Pages never wait behind posts."""
+    return PAGE if slot.paging else TELL
+
+
+def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: datetime) -> None:
+    """New cursors, marked as enqueued until ``due_at``."""
+    rows = [
+        {
+            "incident_id": incident_id,
+            "destination": slot.destination,
+            "slot": slot.name,
+            "queue": queue_of(slot),
+            "tier": tier.value,
+            "told": 0,
+            "due_at": due_at,
+            "token": ENQUEUED,
+            "attempts": 0,
+            "uncertain": False,
+            "echo": False,
+            "failed": False,
+            "reference": "{}",
+        }
+        for incident_id, tier, slot in slots
+    ]
+    if rows:
+        tx.execute(sa.insert(CURSORS), rows)
+
+
+def existing(tx: Connection, incident_ids: Collection[str]) -> set[tuple[str, str, str]]:
+    """(incident, destination, slot) of the cursors that exist."""
+    if not incident_ids:
+        return set()
+    rows = tx.execute(
+        sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot).where(
+            CURSORS.c.incident_id.in_(sorted(incident_ids))
+        )
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tuple[str, str]]:
+    """Mark level cursors of incidents that have news; what was given up is tried again (model 35).
+
+    Returns (incident, queue) of those marked. A cursor that is waiting or leased finds the news by itself.
+    """
+    marked: set[tuple[str, str]] = set()
+    for tier in sorted(set(news.values())):
+        ids = sorted(incident_id for incident_id, its in news.items() if its is tier)
+        rows = tx.execute(
+            sa.update(CURSORS)
+            .where(CURSORS.c.incident_id.in_(ids), CURSORS.c.due_at.is_(None))
+            .values(due_at=due_at, token=ENQUEUED, attempts=0, given_up=None, tier=tier.value)
+            .returning(CURSORS.c.incident_id, CURSORS.c.queue)
+        )
+        marked |= {(row[0], row[1]) for row in rows}
+    return marked
+
+
+def wake_pages(tx: Connection, incident_ids: Collection[str], due_at: datetime) -> set[tuple[str, str]]:
+    """Mark level pages of incidents whose newer round was accepted: the older round's are to be resolved (model 34).
+
+    Returns (incident, queue) of those marked.
+    """
+    if not incident_ids:
+        return set()
+    rows = tx.execute(
+        sa.update(CURSORS)
+        .where(CURSORS.c.incident_id.in_(sorted(incident_ids)), CURSORS.c.queue == PAGE)
+        .where(CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
+        .values(due_at=due_at, token=ENQUEUED)
+        .returning(CURSORS.c.incident_id)
+    )
+    return {(row[0], PAGE) for row in rows}
+
+
+def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[tuple[str, str]]:
+    """(incident, queue) of cursors whose time has come, marked for ``mark``; most urgent first.
+
+    A lease that ran out belonged to a sender that froze or died: its last request may have been accepted.
+    """
+    due = (
+        sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot, CURSORS.c.queue)
+        .where(CURSORS.c.due_at <= now)
+        .order_by(CURSORS.c.tier, CURSORS.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = tx.execute(due).all()
+    if not rows:
+        return []
+    leased = CURSORS.c.token.not_in([FREE, ENQUEUED])
+    tx.execute(
+        sa.update(CURSORS)
+        .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
+        .values(
+            due_at=sa.bindparam("mark"),
+            token=ENQUEUED,
+            uncertain=sa.case((leased, True), else_=CURSORS.c.uncertain),
+            echo=sa.case((leased, True), else_=CURSORS.c.echo),
+        ),
+        [{"i": row[0], "d": row[1], "s": row[2], "mark": now + mark} for row in rows],
+    )
+    return list(dict.fromkeys((row[0], row[3]) for row in rows))
+
+
+def any_due(tx: Connection, now: datetime) -> bool:
+    """Whether ``mark_due`` would find any."""
+    return tx.scalar(sa.select(sa.exists().where(CURSORS.c.due_at <= now))) or False
+
+
+def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
+    """Cursors that are behind and that nobody is sending, most urgent first; locked until the transaction ends."""
+    rows = tx.execute(
+        sa.select(CURSORS)
+        .where(CURSORS.c.incident_id.in_(sorted(incident_ids)), CURSORS.c.queue == queue)
+        .where(CURSORS.c.due_at.is_not(None), sa.or_(CURSORS.c.token == ENQUEUED, CURSORS.c.due_at <= now))
+        .order_by(CURSORS.c.tier, CURSORS.c.due_at, CURSORS.c.incident_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_cursor(row) for row in rows]
+
+
+def lease(tx: Connection, cursors: Sequence[Cursor], token: str, until: datetime) -> None:
+    """The sender's real lease, taken when it begins to send."""
+    if cursors:
+        tx.execute(
+            sa.update(CURSORS)
+            .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
+            .values(token=token, due_at=until),
+            [{"i": c.incident_id, "d": c.destination, "s": c.slot} for c in cursors],
+        )
+
+
+def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None:
+    """Cursors whose destination may not be used yet: tried again at ``until``."""
+    lease(tx, cursors, FREE, until)
+
+
+def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[tuple[str, str, str], str]:
+    """Who leases these cursors now, by (incident, destination, slot); locked until the transaction ends."""
+    wanted = [(c.incident_id, c.destination, c.slot) for c in cursors]
+    names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
+    rows = tx.execute(
+        sa.select(*names, CURSORS.c.token).where(sa.tuple_(*names).in_(wanted)).order_by(*names).with_for_update()
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def settle(tx: Connection, settled: Sequence[Settled]) -> None:
+    """Write what deliveries left, each only while its token still holds."""
+    if settled:
+        tx.execute(
+            sa.update(CURSORS)
+            .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
+            .where(CURSORS.c.token == sa.bindparam("lease_token"))
+            .values({name: sa.bindparam(f"new_{name}") for name in _SETTLED}),
+            [_parameters(each) for each in settled],
+        )
+
+
+_SETTLED = (
+    "told", "due_at", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up", "reference", "token",
+)  # fmt: skip
+
+
+def _parameters(settled: Settled) -> dict[str, Any]:
+    values = {name: getattr(settled, name) for name in _SETTLED}
+    values |= {"reference": to_json(dict(settled.reference)).decode(), "token": FREE}
+    cursor = settled.cursor
+    key = {"i": cursor.incident_id, "d": cursor.destination, "s": cursor.slot, "lease_token": settled.token}
+    return key | {f"new_{name}": value for name, value in values.items()}
+
+
+def _is(incident: object, destination: object, slot: object) -> sa.ColumnElement[bool]:
+    return sa.and_(CURSORS.c.incident_id == incident, CURSORS.c.destination == destination, CURSORS.c.slot == slot)
+
+
+def _cursor(row: Any) -> Cursor:
+    return Cursor(
+        incident_id=row.incident_id,
+        destination=row.destination,
+        slot=row.slot,
+        queue=row.queue,
+        told=row.told,
+        attempts=row.attempts,
+        uncertain=row.uncertain,
+        echo=row.echo,
+        accepted_at=row.accepted_at,
+        failed=row.failed,
+        reference=from_json(row.reference),
+    )

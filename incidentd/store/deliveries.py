@@ -1,0 +1,41 @@
+"""Every attempt to deliver, with its outcome: what was sent to whom, and when it was accepted."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.store.tables import DELIVERIES
+
+
+class Outcome(StrEnum):
+    """What an attempt came to."""
+
+    ACCEPTED = "accepted"
+    SILENT = "silent"
+    FAILED = "failed"
+    GAVE_UP = "gave up"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt. ``upto`` is the last entry it told; ``detail`` is safe to show."""
+
+    incident_id: str
+    destination: str
+    slot: str
+    upto: int
+    attempt: int
+    started_at: datetime
+    ended_at: datetime
+    outcome: Outcome
+    detail: str
+
+
+def insert(tx: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Write attempts; nothing else is touched."""
+    if deliveries:
+        tx.execute(sa.insert(DELIVERIES), [{**asdict(each), "outcome": each.outcome.value} for each in deliveries])

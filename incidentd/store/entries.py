@@ -1,0 +1,62 @@
+"""Timeline entries: written once, never changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.store.codec import dump_data, load_data
+from incidentd.store.tables import ENTRIES
+from incidentd.timeline import Entry
+
+
+def insert(tx: Connection, entries: Iterable[tuple[str, Entry]]) -> None:
+    """Entries with the id of their incident.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another writer has given the same number first.
+    """
+    rows = [
+        {
+            "incident_id": incident_id,
+            "number": entry.number,
+            "at": entry.at,
+            "due_at": entry.due_at,
+            "actor": entry.actor,
+            "kind": entry.kind,
+            "data": dump_data(entry.data),
+        }
+        for incident_id, entry in entries
+    ]
+    if rows:
+        tx.execute(sa.insert(ENTRIES), rows)
+
+
+def load(tx: Connection, incident_id: str) -> list[Entry]:
+    """All entries of one incident, in order."""
+    return load_after(tx, {incident_id: 0}).get(incident_id, [])
+
+
+def load_after(tx: Connection, after: Mapping[str, int]) -> dict[str, list[Entry]]:
+    """The entries of several incidents, each from the one after the given number."""
+    if not after:
+        return {}
+    found: dict[str, list[Entry]] = {}
+    rows = tx.execute(
+        sa.select(ENTRIES)
+        .where(ENTRIES.c.incident_id.in_(sorted(after)), ENTRIES.c.number > min(after.values()))
+        .order_by(ENTRIES.c.incident_id, ENTRIES.c.number)
+    )
+    for row in rows:
+        if row.number > after[row.incident_id]:
+            found.setdefault(row.incident_id, []).append(_entry(row))
+    return found
+
+
+def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
+    return Entry(row.number, row.at, row.actor, load_data(row.kind, row.data), row.due_at)
+
+
+def numbers(entries: Sequence[Entry]) -> list[int]:
+    """The numbers of entries, for holding them against 1, 2, 3, …"""
+    return [entry.number for entry in entries]

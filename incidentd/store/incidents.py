@@ -1,0 +1,117 @@
+"""Incident rows: the folded state, and the columns by which it is found."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.errors import ConflictError
+from incidentd.incident.state import Incident
+from incidentd.incident.wake import wake_at
+from incidentd.store.codec import dump_incident, load_incident
+from incidentd.store.tables import INCIDENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An incident as stored. ``holds``: whether it is the one that takes new alerts of its key."""
+
+    incident: Incident
+    holds: bool
+
+
+def lock(tx: Connection, *, ids: Collection[str] = (), keys: Collection[str] = ()) -> list[Held]:
+    """Load incidents by id or by the key they hold, and keep others from changing them; in order of id."""
+    if not ids and not keys:
+        return []
+    wanted = [
+        column.in_(sorted(values)) for column, values in ((INCIDENTS.c.id, ids), (INCIDENTS.c.holds, keys)) if values
+    ]
+    rows = tx.execute(
+        sa.select(INCIDENTS.c.body, INCIDENTS.c.holds).where(sa.or_(*wanted)).order_by(INCIDENTS.c.id).with_for_update()
+    )
+    return [Held(load_incident(body), holds is not None) for body, holds in rows]
+
+
+def load(tx: Connection, ids: Collection[str]) -> dict[str, tuple[int, Incident]]:
+    """Incidents with their numbers, by id, as they stand; those that don't exist are absent."""
+    rows = tx.execute(
+        sa.select(INCIDENTS.c.id, INCIDENTS.c.number, INCIDENTS.c.body).where(INCIDENTS.c.id.in_(sorted(ids)))
+    )
+    return {id_: (number, load_incident(body)) for id_, number, body in rows}
+
+
+def insert(tx: Connection, incidents: Sequence[Incident]) -> None:
+    """New incidents, each holding its key.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another writer opened one for the same key first.
+    """
+    if incidents:
+        tx.execute(sa.insert(INCIDENTS), [{"id": i.id, "holds": i.key, **_columns(i)} for i in incidents])
+
+
+def update(tx: Connection, changed: Sequence[tuple[int, Incident]]) -> None:
+    """Incidents with the version each had when it was read.
+
+    Raises:
+        ConflictError: one of them has been changed by another writer meanwhile.
+    """
+    if not changed:
+        return
+    statement = sa.update(INCIDENTS).where(
+        INCIDENTS.c.id == sa.bindparam("the_id"), INCIDENTS.c.version == sa.bindparam("the_version")
+    )
+    parameters = [{"the_id": i.id, "the_version": read, **_columns(i)} for read, i in changed]
+    result = tx.execute(statement.values({name: sa.bindparam(name) for name in _columns(changed[0][1])}), parameters)
+    if result.rowcount != len(changed):
+        raise ConflictError("an incident was changed by another writer")
+
+
+def release(tx: Connection, ids: Collection[str]) -> None:
+    """Resolved incidents whose key a new one takes."""
+    if ids:
+        tx.execute(sa.update(INCIDENTS).where(INCIDENTS.c.id.in_(sorted(ids))).values(holds=None))
+
+
+def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[str]:
+    """Ids of incidents whose time has come and that nobody has asked about within ``mark``; the most urgent first."""
+    due = (
+        sa.select(INCIDENTS.c.id)
+        .where(INCIDENTS.c.wake_at <= now, _unasked(now, mark))
+        .order_by(INCIDENTS.c.tier, INCIDENTS.c.wake_at)
+        .limit(limit)
+    )
+    ids = list(tx.scalars(due.with_for_update(skip_locked=True)))
+    if ids:
+        tx.execute(sa.update(INCIDENTS).where(INCIDENTS.c.id.in_(ids)).values(asked_at=now))
+    return ids
+
+
+def any_due(tx: Connection, now: datetime, mark: timedelta) -> bool:
+    """Whether ``mark_due`` would find any."""
+    return tx.scalar(sa.select(sa.exists().where(INCIDENTS.c.wake_at <= now, _unasked(now, mark)))) or False
+
+
+def _unasked(now: datetime, mark: timedelta) -> sa.ColumnElement[bool]:
+    return sa.or_(INCIDENTS.c.asked_at.is_(None), INCIDENTS.c.asked_at <= now - mark)
+
+
+def _columns(incident: Incident) -> dict[str, object]:
+    return {
+        "key": incident.key,
+        "system": incident.system,
+        "slo": incident.slo,
+        "title": incident.title,
+        "tier": incident.tier.value,
+        "state": incident.state.value,
+        "opened_at": incident.opened_at,
+        "resolved_at": incident.resolved_at,
+        "wake_at": wake_at(incident),
+        "asked_at": None,
+        "version": incident.last,
+        "news": incident.news,
+        "body": dump_incident(incident),
+    }

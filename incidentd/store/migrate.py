@@ -1,0 +1,102 @@
+"""The schema: made, brought up to date, and refused where it is not ours."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection, Engine
+
+from incidentd.errors import SchemaError, StoreUnavailableError
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 7_221_309
+_OURS = "alembic_version"
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to this version's schema; several processes may do so at once.
+
+    Raises:
+        SchemaError: the database is damaged, holds somebody else's tables, or is newer than this version.
+        StoreUnavailableError: it can't be reached.
+    """
+    with _translated(), engine.connect() as connection:
+        _refuse_foreign(connection)
+        config = _config(connection)
+        _lock(connection)
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def check(engine: Engine) -> None:
+    """Refuse to work on a schema that is not this version's.
+
+    Raises:
+        SchemaError: as ``migrate``, or the schema is still to be migrated.
+        StoreUnavailableError: it can't be reached.
+    """
+    with _translated(), engine.connect() as connection:
+        _refuse_foreign(connection)
+        if _revision(connection) != _head():
+            raise SchemaError("the database has an older schema: run `incidentd migrate` first")
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        _refuse_damaged(connection)
+    tables = set(sa.inspect(connection).get_table_names())
+    if tables and _OURS not in tables:
+        raise SchemaError("the database holds tables that are not incidentd's")
+    revision = _revision(connection) if tables else None
+    if revision is not None and revision not in _known():
+        raise SchemaError("the database belongs to a newer version of incidentd")
+
+
+def _refuse_damaged(connection: Connection) -> None:
+    if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+        raise SchemaError("the database file is damaged")
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(_SCRIPTS))
+
+
+def _head() -> str | None:
+    return _scripts().get_current_head()
+
+
+def _known() -> set[str]:
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+class _translated:  # noqa: N801
+    """The drivers' errors as ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sa.exc.DatabaseError) and type(error.orig).__name__ == "DatabaseError":
+            raise SchemaError("the database file is damaged or is no database") from error
+        if isinstance(error, sa.exc.OperationalError):
+            raise StoreUnavailableError("the database can't be reached") from error
