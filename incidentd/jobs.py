@@ -4,7 +4,6 @@ A job is only a wake-up: what is to be done stands in the database. So enqueuing
 be lost, run twice or run late; and one that is older than the mark on its rows has been replaced by a newer one.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,13 +16,17 @@ from rq.serializers import JSONSerializer
 
 from incidentd.clock import Clock, SystemClock
 from incidentd.courier import Courier
+from incidentd.incident.slot import PAGE, TELL
+from incidentd.gather import GatherThread
 
-PAGE, ESCALATE, TELL = QUEUES = ("page", "escalate", "tell")
+ESCALATE = "escalate"
+QUEUES = (PAGE, ESCALATE, TELL)
 FUNCTIONS = {queue: f"workers.job.{queue}" for queue in QUEUES}
 
 Work = Mapping[str, Sequence[str]]
 
 IDS_IN_A_JOB = 500
+_MOST_AT_ONCE = 10_000
 # Longer than any mark: past it the timekeeper has enqueued the same work again.
 JOB_SECONDS = 10
 # A redis-server that is frozen still lets the kernel accept connections: every step needs a bound, and so has the sum.
@@ -124,35 +127,21 @@ class EnqueueThread:
 
     def __init__(self, enqueuer: Enqueuer) -> None:
         self._enqueuer = enqueuer
-        self._gathered: dict[str, dict[str, None]] = {}
-        self._change = threading.Condition()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="enqueue", daemon=True)
-        self._thread.start()
+        self._thread = GatherThread("enqueue", self._enqueue, most=_MOST_AT_ONCE)
 
     def put(self, work: Work) -> None:
         """Hand over ids by queue. Never blocks, never fails; what can't be enqueued is found by the timekeeper."""
-        with self._change:
-            for queue, ids in work.items():
-                self._gathered.setdefault(queue, {}).update(dict.fromkeys(ids))
-            self._change.notify()
+        self._thread.put((queue, incident) for queue, ids in work.items() for incident in ids)
 
     def close(self) -> None:
         """Enqueue what has gathered, and end the thread."""
-        with self._change:
-            self._closing = True
-            self._change.notify()
-        self._thread.join()
+        self._thread.close()
 
-    def _run(self) -> None:
-        while work := self._take():
-            self._enqueuer.enqueue(work)
-
-    def _take(self) -> dict[str, list[str]]:
-        with self._change:
-            self._change.wait_for(lambda: self._gathered or self._closing)
-            gathered, self._gathered = self._gathered, {}
-        return {queue: list(ids) for queue, ids in gathered.items()}
+    def _enqueue(self, pairs: Sequence[tuple[str, str]]) -> None:
+        work: dict[str, list[str]] = {}
+        for queue, incident in pairs:
+            work.setdefault(queue, []).append(incident)
+        self._enqueuer.enqueue(work)
 
 
 def _push(client: redis.Redis, work: Work) -> list[Receipt]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+PAGE = "page"
+TELL = "tell"
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -14,6 +17,11 @@ class Slot:
     destination: str
     name: str
     paging: bool
+
+    @property
+    def queue(self) -> str:
+        """Pages have a queue of their own: they never wait behind posts."""
+        return PAGE if self.paging else TELL
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from incidentd.channels.channel import Channel, Receipt
 from incidentd.errors import DeliveryError, PermanentError, StoreError
 from incidentd.failpoint import failpoint
 from incidentd.group_commit import GroupCommit
+from incidentd.jobs import Work
 from incidentd.lifecycle.claim import claim
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.lifecycle.receive import NewId
 from incidentd.lifecycle.record import Recorder, Result
 from incidentd.lifecycle.rulebook import Rulebook
-from incidentd.lifecycle.work import Work
 from incidentd.store.engine import Store
 
 WIDTH = 32

@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from incidentd.lifecycle.ledger import ESCALATE
-from incidentd.lifecycle.work import Work
+from incidentd.jobs import ESCALATE, Work
 from incidentd.store import cursors, incidents
 from incidentd.store.engine import Store
 
@@ -28,6 +27,6 @@ def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: tim
             by_queue[ESCALATE] = escalations
         for incident_id, queue in cursors.mark_due(tx, now, deliver_mark, MOST):
             by_queue.setdefault(queue, []).append(incident_id)
-        return Work({queue: tuple(ids) for queue, ids in by_queue.items()})
+        return by_queue
 
-    return store.write(mark) if store.read(anything) else Work()
+    return store.write(mark) if store.read(anything) else {}

@@ -12,14 +12,12 @@ from incidentd.incident.command import Command
 from incidentd.incident.decide import decide
 from incidentd.incident.slot import Slot
 from incidentd.incident.state import Incident
+from incidentd.jobs import Work
 from incidentd.lifecycle.rulebook import Rulebook
-from incidentd.lifecycle.work import Work
 from incidentd.policy import Policy
 from incidentd.store import cursors, entries, incidents
 from incidentd.tier import Tier
 from incidentd.timeline import Entry
-
-ESCALATE = "escalate"
 
 
 @dataclass(slots=True)
@@ -122,7 +120,7 @@ class Ledger:
         again = cursors.existing(self.tx, {id_ for id_, _, _ in opened if not self._pages[id_].is_new})
         fresh = [each for each in opened if (each[0], each[2].destination, each[2].name) not in again]
         cursors.open_slots(self.tx, fresh, until)
-        marked |= {(id_, cursors.queue_of(slot)) for id_, _, slot in fresh}
+        marked |= {(id_, slot.queue) for id_, _, slot in fresh}
         return work_of(marked, {incident.id: incident.tier for _, incident in pairs})
 
 
@@ -131,7 +129,7 @@ def work_of(marked: Collection[tuple[str, str]], urgency: dict[str, Tier]) -> Wo
     by_queue: dict[str, list[str]] = {}
     for incident_id, queue in sorted(marked, key=lambda each: (urgency.get(each[0], Tier.P3), each[0])):
         by_queue.setdefault(queue, []).append(incident_id)
-    return Work({queue: tuple(ids) for queue, ids in by_queue.items()})
+    return by_queue
 
 
 def _present(page: Page) -> Incident:

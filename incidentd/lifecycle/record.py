@@ -8,14 +8,15 @@ from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Receipt
 from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
 from incidentd.incident.command import Delivered
-from incidentd.incident.slot import parse_page_slot
+from incidentd.incident.slot import PAGE, parse_page_slot
+from incidentd.jobs import Work
 from incidentd.lifecycle.heard import INTERNAL_SYSTEM, internal
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.parcel import Parcel, specification
 from incidentd.lifecycle.receive import NewId, receive
-from incidentd.lifecycle.work import Complaint, Work
+from incidentd.lifecycle.work import Complaint
 from incidentd.store import cursors, deliveries
-from incidentd.store.cursors import PAGE, Cursor, Settled
+from incidentd.store.cursors import Cursor, Settled
 from incidentd.store.deliveries import Delivery, Outcome
 from incidentd.timeline import Accepted, DeliveryFailed, FellBack, GaveUp
 

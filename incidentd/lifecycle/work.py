@@ -1,7 +1,6 @@
-"""What the outside asks for, and what a commit leaves to be done."""
+"""What the outside asks for, and what it gets."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from incidentd.alert import Alert
 from incidentd.incident.command import Command
@@ -44,10 +43,3 @@ class ActionResult:
 
     incident: Incident
     changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Incident ids to be looked at, by queue; ready to be enqueued as they are."""
-
-    by_queue: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -13,14 +13,12 @@ import sqlalchemy as sa
 from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
-from incidentd.incident.slot import Slot
+from incidentd.incident.slot import PAGE, Slot
 from incidentd.store.tables import CURSORS
 from incidentd.tier import Tier
 
 ENQUEUED = "enqueued"
 FREE = ""
-PAGE = "page"
-TELL = "tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +55,6 @@ class Settled:
     reference: Mapping[str, str]
 
 
-def queue_of(slot: Slot) -> str:
-    """Pages never wait behind posts."""
-    return PAGE if slot.paging else TELL
-
-
 def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: datetime) -> None:
     """New cursors, marked as enqueued until ``due_at``."""
     rows = [
@@ -69,7 +62,7 @@ def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: 
             "incident_id": incident_id,
             "destination": slot.destination,
             "slot": slot.name,
-            "queue": queue_of(slot),
+            "queue": slot.queue,
             "tier": tier.value,
             "told": 0,
             "due_at": due_at,

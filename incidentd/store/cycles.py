@@ -17,9 +17,15 @@ def beat(tx: Connection, name: str, now: datetime) -> None:
         tx.execute(sa.insert(CYCLES).values(name=name, at=now))
 
 
+def touch(tx: Connection, now: datetime) -> None:
+    """Write nothing, but in such a way that a database that can't be written says so."""
+    tx.execute(sa.update(CYCLES).where(CYCLES.c.name == "").values(at=now))
+
+
 def last(tx: Connection) -> datetime | None:
     """The end of the newest full cycle of any timekeeper."""
-    return tx.scalar(sa.select(sa.func.max(CYCLES.c.at, type_=CYCLES.c.at.type)))
+    newest: datetime | None = tx.scalar(sa.select(sa.func.max(CYCLES.c.at, type_=CYCLES.c.at.type)))
+    return newest
 
 
 def overdue(tx: Connection, before: datetime) -> int:

@@ -1,0 +1,261 @@
+"""Everything wired, once for each process."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+
+import structlog
+import uuid_utils
+from sqlalchemy.engine import Connection
+
+from incidentd.channels.channel import Destination
+from incidentd.channels.registry import Means, make_channels
+from incidentd.channels.slack import SlackChannel
+from incidentd.classify import Rules, load, parse
+from incidentd.clock import Clock, SystemClock
+from incidentd.errors import IncidentdError, NotFoundError, StoreError
+from incidentd.failpoint import arm, failpoint
+from incidentd.group_commit import GroupCommit
+from incidentd.incident.slot import PAGE, TELL
+from incidentd.incident.state import Incident
+from incidentd.jobs import Enqueuer, EnqueueThread, Work
+from incidentd.keyring import Keyring
+from incidentd.lifecycle.act import tick
+from incidentd.lifecycle.deliver import Pace, Sender
+from incidentd.lifecycle.keep_time import due
+from incidentd.lifecycle.ledger import Ledger
+from incidentd.lifecycle.parcel import Packer
+from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.lifecycle.write import Answer, Item, Writer
+from incidentd.sentence import sentence
+from incidentd.settings import Settings
+from incidentd.store import cycles
+from incidentd.store import rules as stored
+from incidentd.store.engine import Store, open_engine
+from incidentd.store.migrate import check
+from incidentd.store.server_clock import ServerClock
+from incidentd.timeline import Entry
+
+FOLLOW_SECONDS = 0.5
+BEAT_SECONDS = 0.5
+OVERDUE_AFTER = timedelta(seconds=60)
+NEW_CYCLE_SECONDS = 2.5
+TICKS_TOGETHER = 100
+
+log = structlog.get_logger("incidentd")
+
+
+class Runtime:
+    """The use cases of one process. ``close`` finishes what is under way."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], clock: Clock | None = None) -> None:
+        """Open the database and take the table in force; nothing is migrated here.
+
+        Raises:
+            SchemaError: the database is not of this version.
+            StoreUnavailableError: it can't be reached.
+            RulesError: there is no table in force yet, and the one in the directory is unsound.
+        """
+        arm(settings.failpoint)
+        self.settings = settings
+        engine = open_engine(settings.database_url)
+        check(engine)
+        self.store = Store(engine)
+        self.clock = clock or self._clock()
+        self.rulebook = Rulebook(self.store, _in_force(self.store, settings, self.clock.now()))
+        self.enqueuer = Enqueuer(settings.redis_url)
+        self._enqueue_thread = EnqueueThread(self.enqueuer)
+        means = Means(self.clock.now, settings.pagerduty_events_url, settings.slack_api_url)
+        self._channels = make_channels(means)
+        self._keyring = Keyring(settings, environ)
+        self._mark = timedelta(seconds=settings.mark_deliver_seconds)
+        self._beaten_at = 0.0
+        self._stopping = threading.Event()
+        self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
+        self._follower.start()
+
+    def close(self) -> None:
+        """Finish what is on its way; begin nothing new."""
+        self._stopping.set()
+        for part in ("_writer", "_sender"):
+            if part in self.__dict__:
+                getattr(self, part).close()
+        self._enqueue_thread.close()
+        self._follower.join()
+        self.enqueuer.close()
+        self.store.close()
+
+    # What the web asks for.
+
+    def submit_webhook(self, webhook: Webhook) -> "Future[Answer]":
+        """Store a notification with all others that wait; done once it is committed.
+
+        Raises:
+            StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
+        """
+        return self._writer.submit(webhook)
+
+    def submit_action(self, action: Action) -> "Future[ActionResult]":
+        """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""
+        return _unwrapped(self._writer.submit(action))
+
+    def reload(self) -> list[str]:
+        """Read the rules directory anew and put it in force for every process. Returns the table's warnings.
+
+        Raises:
+            RulesError: the table is unsound; the one in force stays.
+        """
+        rules = load(self.settings.rules)
+        self.rulebook.put_in_force(rules, self.clock.now())
+        log.info("rules_in_force", version=rules.version)
+        return list(rules.warnings)
+
+    def sentences(self, incident: Incident, entries: Sequence[Entry]) -> list[str]:
+        """The timeline in words."""
+        people = self.rulebook.version(incident.version).people
+        names = {level: person.name for level, person in people.items()}
+        return [sentence(entry, names) for entry in entries]
+
+    def level_names(self, incident: Incident) -> dict[int, str]:
+        """Who stands at each level under the table of this incident's round."""
+        people = self.rulebook.version(incident.version).people
+        return {level: person.name for level, person in people.items()}
+
+    def is_storing(self) -> bool:
+        """Whether a webhook could be stored now."""
+        try:
+            self.store.write(lambda tx: cycles.touch(tx, self.clock.now()))
+        except StoreError:
+            return False
+        return True
+
+    def is_delivering(self) -> tuple[bool, str]:
+        """Whether a timekeeper completes a *new* cycle now and nothing is overdue; else why not. Takes up to 3 s."""
+        asked_at = self.clock.now()
+        end = time.monotonic() + NEW_CYCLE_SECONDS
+        while time.monotonic() < end:
+            last = self.store.read(cycles.last)
+            if last is not None and last > asked_at:
+                overdue = self.store.read(lambda tx: cycles.overdue(tx, asked_at - OVERDUE_AFTER))
+                return overdue == 0, f"{overdue} overdue" if overdue else "ok"
+            time.sleep(0.1)
+        return False, "no timekeeper has completed a cycle"
+
+    def whisper(self, channel: str, user: str, text: str) -> None:
+        """Tell one Slack user something, as well as it goes; never blocks."""
+        threading.Thread(target=self._whisper, args=(channel, user, text), name="whisper", daemon=True).start()
+
+    @property
+    def session_secret(self) -> bytes:
+        """What sign-in links and sessions are signed with: the same on every machine with this API token."""
+        token = self.settings.api_token
+        return hashlib.sha256(b"incidentd session\0" + (token.get_secret_value() if token else "").encode()).digest()
+
+    # What the workers ask for.
+
+    def tick(self, ids: Sequence[str]) -> None:
+        """Let time act on these incidents."""
+        for start in range(0, len(ids), TICKS_TOGETHER):
+            some = sorted(ids[start : start + TICKS_TOGETHER])
+            work = self.store.write(partial(self._tick, some))
+            failpoint("tick.after_commit")
+            self._enqueue_thread.put(work)
+
+    def deliver_pages(self, ids: Sequence[str]) -> None:
+        """Send what these incidents' pages lack."""
+        self._sender.deliver(PAGE, ids)
+
+    def deliver_tells(self, ids: Sequence[str]) -> None:
+        """Send what all other destinations of these incidents lack."""
+        self._sender.deliver(TELL, ids)
+
+    def due(self) -> Work:
+        """Find and mark what is due now."""
+        escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
+        return due(self.store, self.clock.now(), escalate, self._mark)
+
+    def beat(self) -> None:
+        """Record that a cycle ran to its end; at most twice a second."""
+        if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
+            self._beaten_at = time.monotonic()
+            name = f"timekeeper-{id(self)}"
+            self.store.write(lambda tx: cycles.beat(tx, name, self.clock.now()))
+
+    def _tick(self, ids: Sequence[str], tx: Connection) -> Work:
+        ledger = Ledger(tx, self.rulebook, self.clock.now(), self._mark)
+        tick(ledger, ids)
+        work = ledger.flush()
+        failpoint("tick.before_commit")
+        return work
+
+    @cached_property
+    def _writer(self) -> GroupCommit[Item, Answer]:
+        writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._enqueue_thread.put)
+        return GroupCommit(writer.together, name="writer")
+
+    @cached_property
+    def _sender(self) -> Sender:
+        packer = Packer(self.rulebook, self._keyring.destination, self.settings.base_url)
+        pace = Pace(timedelta(seconds=self.settings.lease_seconds), self._mark, self.settings.http_seconds)
+        return Sender(
+            self.store, self.rulebook, packer, self._channels, self.clock.now, new_id, pace, self._enqueue_thread.put
+        )
+
+    def _clock(self) -> Clock:
+        local = SystemClock()
+        return ServerClock(self.store, local) if self.store.engine.dialect.name == "postgresql" else local
+
+    def _follow(self) -> None:
+        """Every process follows a reload within a second (model 37), and the database's clock."""
+        while not self._stopping.wait(FOLLOW_SECONDS):
+            try:
+                if self.rulebook.refresh():
+                    log.info("rules_followed", version=self.rulebook.in_force.version)
+                if isinstance(self.clock, ServerClock):
+                    self.clock.refresh()
+            except IncidentdError as error:
+                log.warning("not_following", cause=type(error).__name__)
+
+    def _whisper(self, channel: str, user: str, text: str) -> None:
+        slack, token = self._channels["slack"], self.settings.slack_bot_token
+        if isinstance(slack, SlackChannel) and token:
+            destination = Destination(name="whisper", kind="slack", secret=token.get_secret_value())
+            heard = slack.whisper(destination, channel, user, text, self.settings.http_seconds)
+            log.info("whisper", accepted=heard)
+
+
+def _in_force(store: Store, settings: Settings, now: datetime) -> Rules:
+    """The stored table; the very first one comes from the directory."""
+    version = store.read(stored.in_force)
+    texts = store.read(lambda tx: stored.files(tx, version)) if version else None
+    if texts is not None:
+        return parse(texts)
+    rules = load(settings.rules)
+    store.write(lambda tx: stored.put_in_force(tx, rules.version, rules.files, now))
+    return rules
+
+
+def _unwrapped(future: "Future[Answer]") -> "Future[ActionResult]":
+    """A refusal, which harms no other item of its batch, becomes this action's error."""
+    outer: Future[ActionResult] = Future()
+
+    def done(inner: "Future[Answer]") -> None:
+        error = inner.exception()
+        answer = None if error else inner.result()
+        if isinstance(answer, ActionResult):
+            outer.set_result(answer)
+        else:
+            outer.set_exception(error or answer or NotFoundError("there is no such incident"))
+
+    future.add_done_callback(done)
+    return outer
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): sorts by the time of its making."""
+    return str(uuid_utils.uuid7())
