@@ -1,0 +1,78 @@
+"""What the web needs of the runtime."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from incidentd.clock import Clock
+from incidentd.incident.state import Incident
+from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.settings import Settings
+from incidentd.store.engine import Store
+from incidentd.timeline import Entry
+
+
+class Runtime(Protocol):
+    """The use cases, wired. Methods that may block are called in threads."""
+
+    @property
+    def settings(self) -> Settings:
+        """The environment."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        ...
+
+    @property
+    def session_secret(self) -> bytes:
+        """What sessions and sign-in links are signed with."""
+        ...
+
+    def submit_webhook(self, webhook: Webhook) -> "Future[None]":
+        """Done when it is stored.
+
+        Raises:
+            StoreUnavailableError: it can't be stored now.
+        """
+        ...
+
+    def submit_action(self, action: Action) -> "Future[ActionResult]":
+        """Done when it is stored.
+
+        Raises:
+            RefusedError: the model refuses it.
+            NotFoundError: there is no such incident.
+            StoreUnavailableError: it can't be stored now.
+        """
+        ...
+
+    def reload(self) -> list[str]:
+        """Put the rules as they stand on disk into force; returns warnings.
+
+        Raises:
+            RulesError: they are unsound; the ones in force stay.
+        """
+        ...
+
+    def sentences(self, incident: Incident, entries: Sequence[Entry]) -> list[str]:
+        """One sentence for each entry, in their order."""
+        ...
+
+    def is_storing(self) -> bool:
+        """Whether a webhook could be stored now."""
+        ...
+
+    def is_delivering(self) -> tuple[bool, str]:
+        """Whether what is due gets done, and if not, why. May take up to 3 s."""
+        ...
+
+    def whisper(self, channel: str, user: str, text: str) -> None:
+        """Tell one Slack user something, as well as it goes. Returns at once."""
+        ...
