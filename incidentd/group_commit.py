@@ -13,7 +13,7 @@ from incidentd.errors import IncidentdError, StoreUnavailableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Waiting = tuple[Item, "Future[Result]"]
+Waiting = tuple[Item, Future[Result]]
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -35,7 +35,7 @@ class GroupCommit(Generic[Item, Result]):
         self._writer = threading.Thread(target=self._write, name=name, daemon=True)
         self._writer.start()
 
-    def submit(self, item: Item) -> "Future[Result]":
+    def submit(self, item: Item) -> Future[Result]:
         """The result to come; from asyncio take ``asyncio.wrap_future``. Cancelling works until the writer takes it.
 
         Raises:

@@ -16,8 +16,8 @@ from rq.serializers import JSONSerializer
 
 from incidentd.clock import Clock, SystemClock
 from incidentd.courier import Courier
-from incidentd.incident.slot import PAGE, TELL
 from incidentd.gather import GatherThread
+from incidentd.incident.slot import PAGE, TELL
 
 ESCALATE = "escalate"
 QUEUES = (PAGE, ESCALATE, TELL)

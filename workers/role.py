@@ -1,0 +1,85 @@
+"""What a process of the worker group does all its life: work on one queue, or keep time."""
+
+import signal
+import threading
+from types import FrameType
+
+import redis
+import structlog
+from rq.exceptions import StopRequested
+
+from incidentd.jobs import QUEUES
+from incidentd.orphan import watch_parent
+from incidentd.settings import Settings
+from workers.contract import Runtime
+from workers.job import bind
+from workers.timekeeper import Timekeeper
+from workers.watchdog import Watchdog
+from workers.worker import WakeUpWorker, connect
+
+TIMEKEEPER = "timekeeper"
+ROLES = (*QUEUES, TIMEKEEPER)
+_PAUSE_SECONDS = 0.5
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def serve(role: str, runtime: Runtime, settings: Settings) -> int:
+    """Be ``role`` until SIGTERM or SIGINT: what runs is finished, nothing new begun. Returns the exit status, 0.
+
+    SIGHUP changes nothing here: a reloaded table reaches every process through the database.
+    """
+    process = _Process()
+    process.install()
+    watch_parent()
+    _log.info("serving", role=role)
+    try:
+        if role == TIMEKEEPER:
+            Timekeeper(runtime, Watchdog()).run(process.stopping, settings.tick_seconds)
+        else:
+            bind(runtime)
+            process.work(role, settings.redis_url)
+    finally:
+        runtime.close()
+    _log.info("ended", role=role)
+    return 0
+
+
+class _Process:
+    """Owns the signals, because workers come and go with Redis's connection."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._worker: WakeUpWorker | None = None
+
+    def install(self) -> None:
+        """Take over the signals that end and reload."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._stop)
+
+    def work(self, queue: str, redis_url: str | None) -> None:
+        """Work on ``queue`` until told to stop, whatever becomes of Redis meanwhile."""
+        watchdog = Watchdog()
+        while redis_url is not None and not self.stopping.is_set():
+            with connect(redis_url) as connection:
+                try:
+                    self._work_once(queue, connection, watchdog)
+                except StopRequested:
+                    break
+                except redis.RedisError as error:
+                    _log.warning("redis_unreachable", cause=type(error).__name__)
+            self.stopping.wait(_PAUSE_SECONDS)
+        self.stopping.wait()
+
+    def _work_once(self, queue: str, connection: redis.Redis, watchdog: Watchdog) -> None:
+        self._worker = WakeUpWorker(queue, connection, watchdog)
+        try:
+            self._worker.work()
+        finally:
+            self._worker = None
+
+    def _stop(self, _signum: int, _frame: FrameType | None) -> None:
+        self.stopping.set()
+        if self._worker is not None:
+            self._worker.stop()

@@ -1,0 +1,130 @@
+"""An RQ worker for one queue: in process, without scheduler, without anything that a job could add."""
+
+from contextlib import suppress
+from types import FrameType
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import SimpleWorker
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from rq.utils import now
+from rq.worker import WorkerStatus
+
+from workers.job_class import ForeignJobError, WakeUpJob
+from workers.queue_class import WakeUpQueue
+from workers.watchdog import Watchdog
+
+JOB_SECONDS = 300.0
+_DEQUEUE_SECONDS = 2
+# Longer than the server holds a blocked dequeue: else every quiet spell would look like a dead Redis.
+_SOCKET_SECONDS = _DEQUEUE_SECONDS + 3
+_WORKER_SECONDS = 60
+_HEARTBEAT_SECONDS = 5
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for a worker, whose reads may take as long as a dequeue blocks. Opens no connection yet."""
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=2.0, socket_timeout=_SOCKET_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+
+
+class WakeUpWorker(SimpleWorker):
+    """Takes jobs from one queue, one after the other. Has a random name: a fixed one is blocked after a kill -9."""
+
+    # RQ would double its pause up to a minute: workers are to be back at once when Redis is.
+    exponential_backoff_factor = 1.0
+
+    def __init__(self, queue: str, connection: redis.Redis, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+        super().__init__(
+            [queue],
+            connection=connection,
+            job_class=WakeUpJob,
+            queue_class=WakeUpQueue,
+            serializer=JSONSerializer,
+            worker_ttl=_WORKER_SECONDS,
+            log_job_description=False,
+        )
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """Seconds for which one dequeue blocks."""
+        return _DEQUEUE_SECONDS
+
+    @property
+    def connection_timeout(self) -> int:
+        """Seconds that a reply may take."""
+        return _SOCKET_SECONDS
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run one job and forget it. Its failure is logged: what it left undone is found in the database."""
+        self._state = WorkerStatus.BUSY
+        with suppress(redis.RedisError):
+            self._begin(job, queue)
+        try:
+            with self._watchdog.watch(f"job {queue.name}", JOB_SECONDS):
+                job.perform()
+        except ForeignJobError as error:
+            _log.warning("foreign_job_dropped", cause=str(error))
+        except Exception:  # noqa: BLE001 - the process's edge
+            _log.exception("job_failed", queue=queue.name)
+        with suppress(redis.RedisError):
+            self._end(job)
+        self._state = WorkerStatus.IDLE
+
+    def stop(self) -> None:
+        """From a signal handler: finish the current job, take none after it.
+
+        Raises:
+            StopRequested: nothing runs now; ends the wait for the next job.
+        """
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """As ``stop``, however often: RQ's own would abandon the job at the second signal."""
+        self.stop()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: redis.client.Pipeline | None = None) -> None:
+        """Keep the worker's record alive; RQ asks for it several times a job, every few seconds is enough."""
+        if self.last_heartbeat is None or (now() - self.last_heartbeat).total_seconds() >= _HEARTBEAT_SECONDS:
+            super().heartbeat(timeout, pipeline)
+
+    def run_maintenance_tasks(self) -> None:
+        """Drop what killed workers left. RQ's own would run the failure callbacks of abandoned jobs."""
+        for queue in self.queues:
+            self.connection.delete(queue.intermediate_queue_key)
+        self.last_cleaned_at = now()  # type: ignore[assignment]
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Nobody suspends paging by a key in Redis."""
+
+    def subscribe(self) -> None:
+        """Take no commands through Redis."""
+
+    def unsubscribe(self) -> None:
+        """There is nothing to unsubscribe from."""
+
+    def _install_signal_handlers(self) -> None:
+        """The process has its own, which outlive this worker."""
+
+    def _begin(self, job: Job, queue: Queue) -> None:
+        with self.connection.pipeline() as pipeline:
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipeline.hset(self.key, mapping={"state": WorkerStatus.BUSY.value, "current_job": job.id})
+            pipeline.execute()
+
+    def _end(self, job: Job) -> None:
+        with self.connection.pipeline() as pipeline:
+            pipeline.delete(job.key)
+            pipeline.hdel(self.key, "current_job")
+            pipeline.execute()
