@@ -47,7 +47,7 @@ def sentence(entry: Entry, people: Mapping[int, str]) -> str:
         case RoundBegan() | LevelReached() | Unanswered() | Reminded() | ResponseMissed():
             return _of_levels(entry, entry.data, people)
         case Acknowledged() | TakenOver() | TierSet() | TierRose() | Noted():
-            return _of_work(entry, entry.data, people)
+            return _of_work(entry, entry.data)
         case Accepted() | DeliveryFailed() | GaveUp() | FellBack():
             return _of_deliveries(entry.data)
         case _ as never:
@@ -133,14 +133,11 @@ def _level_reached(entry: Entry, data: LevelReached, people: Mapping[int, str]) 
     who = _level(data.level, {data.level: data.name} if data.name else people)
     if data.by_person:
         return f"{_who(entry)} escalated to {who}{' again' if data.repeat else ''}.{_skipped(data.skipped)}"
-    return f"Nobody had answered in time; told {who}.{_skipped(data.skipped)}"
+    due = f" by {_time(entry.due_at, entry.at)}" if entry.due_at else ""
+    return f"Nobody had answered{due}: told {who}.{_skipped(data.skipped)}"
 
 
-def _of_work(
-    entry: Entry,
-    data: Acknowledged | TakenOver | TierSet | TierRose | Noted,
-    people: Mapping[int, str],
-) -> str:
+def _of_work(entry: Entry, data: Acknowledged | TakenOver | TierSet | TierRose | Noted) -> str:
     match data:
         case Acknowledged():
             return _acknowledged(entry, data)
@@ -150,8 +147,7 @@ def _of_work(
             reason = f": {data.reason}" if data.reason else ""
             return f"{_who(entry)} changed it from {data.before} to {data.tier}{reason}."
         case TierRose():
-            told = f" Told again: {_level(data.level, people)}." if data.level else ""
-            return f"Rose from {data.before} to {data.tier}: {data.reason}.{told}"
+            return f"Rose from {data.before} to {data.tier}: {data.reason}."
         case Noted():
             return f"{_who(entry)} noted: {data.text}"
         case _ as never:

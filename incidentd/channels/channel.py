@@ -51,14 +51,14 @@ class Person:
 class News:
     """All that one delivery needs. ``entries`` are the told ones after the cursor, oldest first.
 
+    ``number`` is the incident's own, as people call it.
     ``slot`` is ``e<episode>`` for places where people read, ``e<episode>.r<round>.l<level>`` (and ``.<repeat>``)
     for pages. ``people`` is by level number. ``next_level`` names who is told at ``incident.next_at``.
     ``again`` asks to tell the present state once more although it was accepted: another sender's late
     request may have come after it (model 36).
     ``notice`` is set where this destination stands in for another one and says so.
     ``reference`` is what the last ``Receipt`` of this cursor held; empty before the first.
-    ``uncertain`` says that an earlier try may have been accepted although its reply was lost, or that a frozen sender
-    may have told something later than we did: the state is then told even where the reference says that it was.
+    ``uncertain`` says that an earlier try may have been accepted although its reply was lost.
     ``successor`` is the reference of the same destination's cursor in the incident's present episode, where ``slot``
     belongs to an older one; empty where there is none yet.
     """

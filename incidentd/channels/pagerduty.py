@@ -75,7 +75,7 @@ class PagerDutyChannel:
         Raises:
             TransientError, UncertainError, PermanentError: as ``Channel`` says.
         """
-        wanted = action(news.incident, news.slot, news.reference, uncertain=news.uncertain)
+        wanted = action(news.incident, news.slot, news.reference, uncertain=news.uncertain or news.again)
         key = remembered_key(news)
         if wanted is None or key is None:
             return Receipt(news.reference, sent=False)
@@ -114,7 +114,7 @@ class PagerDutyChannel:
 def _forms(wanted: Action, news: News) -> Iterator[tuple[str, dict[str, object]]]:
     """A page that PagerDuty calls malformed still has to go out: once more, with next to nothing in it."""
     if wanted == "trigger":
-        source = (news.incident.system or news.incident.key or "incidentd")[:_SOURCE_LIMIT]
+        source = (news.incident.system.strip() or news.incident.key.strip() or "incidentd")[:_SOURCE_LIMIT]
         yield wanted, event(news, source)
         yield "trigger, in its smallest form", smallest(news, source)
     else:
@@ -127,7 +127,7 @@ def _attempt(session: _Session, wanted: Action, key: str, properties: dict[str, 
         session.send_event(wanted, key, **properties)
     except _RefusedEventError:
         return False
-    except pdpyras.PDHTTPError:
+    except (pdpyras.PDHTTPError, RecursionError):
         return UncertainError("PagerDuty's answer can't be read")
     except (pdpyras.PDClientError, pdpyras.URLError):
         return PermanentError("PagerDuty's address can't be used")

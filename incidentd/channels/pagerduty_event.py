@@ -150,7 +150,8 @@ def _details(news: News, alerts: list[dict[str, object]]) -> dict[str, object]:
         "summary": _cut(alert.annotations.get("summary", ""), _TEXT) if alert else "",
         "row": _cut(incident.row, _TEXT),
         "reason": _cut(incident.reason, _TEXT),
-        "incident": incident.id,
+        "incident": news.number,
+        "incident_id": incident.id,
         "alerts": alerts,
         "alerts_in_all": len(news.alerts),
     }

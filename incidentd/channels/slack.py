@@ -54,7 +54,7 @@ class SlackChannel:
         """
         desk = _Desk(self._api(destination, seconds), destination, news, self._ids)
         reference = dict(news.reference)
-        if "ts" not in reference and news.uncertain:
+        if "ts" not in reference and (news.uncertain or news.again):
             reference = desk.find_card()
         if "ts" not in reference:
             return Receipt({}, sent=False) if desk.is_past else desk.post()
@@ -109,7 +109,7 @@ class _Desk:
 
     def post(self) -> Receipt:
         """A new card, which tells all there is to tell."""
-        number = self._news.number
+        number = self._news.incident.last
         answer = self._post(self._place, card(self._news, first=True), CARD, number, {})
         channel, ts = str(answer.get("channel") or ""), str(answer.get("ts") or "")
         if not channel or not ts:

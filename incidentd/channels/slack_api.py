@@ -113,6 +113,8 @@ class SlackApi:
             data: Mapping[str, Any] = send().data
         except SlackApiError as error:
             failure = _refusal(error, self._now())
+        except ValueError:
+            failure = PermanentError("Slack's address can't be used")
         if failure is not None:
             raise failure
         return data

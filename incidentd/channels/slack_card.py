@@ -82,7 +82,7 @@ def _marked_up(text: str) -> Block:
 
 
 def _header(title: str) -> Block:
-    return {"type": "header", "text": {"type": "plain_text", "text": plain(title, _HEADER), "emoji": True}}
+    return {"type": "header", "text": {"type": "plain_text", "text": plain(title, _HEADER), "emoji": False}}
 
 
 def _title(incident: Incident) -> str:
@@ -182,9 +182,10 @@ def _footer(news: News) -> Iterator[Block]:
     known = links(news)
     if known:
         yield section(" · ".join(link(each.href, each.text) for each in known))
-    counted = f"{_count(len(incident.members))}, {len(incident.firing)} firing · opened {moment(incident.episode_at)}"
+    counted = f"#{news.number} · {_count(len(incident.members))}, {len(incident.firing)} firing"
     why = f"{line(incident.row, 200)}: {line(incident.reason, _TEXT)}"
-    yield {"type": "context", "elements": [_marked_up(why), _marked_up(counted)]}
+    opened = f"opened {moment(incident.episode_at)}"
+    yield {"type": "context", "elements": [_marked_up(why), _marked_up(f"{counted} · {opened}")]}
 
 
 def _count(alerts: int) -> str:

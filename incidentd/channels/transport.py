@@ -180,9 +180,10 @@ class DeadlineAdapter(HTTPAdapter):
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """The answer with its body read and bounded, and nowhere to be redirected to."""
-        _CALL.get().answered = True
+        call = _CALL.get()
+        call.answered = True
         try:
-            body = _read(resp)
+            body = _read(resp, call)
         except BaseException:
             resp.close()
             raise
@@ -197,12 +198,14 @@ class DeadlineAdapter(HTTPAdapter):
 _SPENT = frozenset({"location", "content-encoding", "transfer-encoding", "content-length", "set-cookie"})
 
 
-def _read(resp: urllib3.HTTPResponse) -> bytes:
+def _read(resp: urllib3.HTTPResponse, call: Call) -> bytes:
     body = bytearray()
     for chunk in resp.stream(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > ANSWER_LIMIT:
             raise urllib3.exceptions.HTTPError("the answer is too long")
+    if call.expired:
+        raise TimeoutError("an answer of unknown length only seems to end when its connection is shut")
     return bytes(body)
 
 
