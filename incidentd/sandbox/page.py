@@ -70,16 +70,16 @@ class Page:
         acting = request.cookies.get(_USER_COOKIE, "")
         view = self._view()
         nonce = secrets.token_urlsafe(16)
-        context = {"acting": acting, "users": self._presser.users, "tag": self._tag(view)}
+        context = {"acting": acting, "users": self._presser.users, "tag": self._tag(view.version)}
         return self._html("page.html", view, nonce, **context)
 
     async def live(self, request: Request) -> Response:
         """The part that changes, or 204 if it reads as the asker already has it."""
-        view = self._view()
-        if request.query_params.get("tag") == self._tag(view):
+        if request.query_params.get("tag") == self._tag(self._ledger.version):
             return Response(status_code=204)
+        view = self._view()
         response = self._html("live.html", view, "")
-        response.headers["X-Tag"] = self._tag(view)
+        response.headers["X-Tag"] = self._tag(view.version)
         return response
 
     async def press(self, request: Request) -> Response:
@@ -144,9 +144,9 @@ class Page:
     def _view(self) -> View:
         return take_view(self._ledger, self._slack, self._pagerduty, self._presser, self._faults.active, self._names)
 
-    def _tag(self, view: View) -> str:
+    def _tag(self, version: int) -> str:
         """Differs after a restart too, at which versions begin anew."""
-        return f"{self._start}-{view.version}"
+        return f"{self._start}-{version}"
 
     def _html(self, template: str, view: View, nonce: str, **context: object) -> Response:
         text = self._environment.get_template(template).render(view=view, nonce=nonce, **context)

@@ -5,6 +5,8 @@ with SandboxServer() as sandbox:
     assert sandbox.pagerduty.wait(lambda pagerduty: pagerduty.alerts)
 """
 
+import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -75,7 +77,7 @@ class SandboxServer:
         self._path = path
         self._port = port
         self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -187,7 +189,7 @@ class SandboxServer:
         """Ends, hanging answers too; nothing to do if it isn't running."""
         self.sandbox.close()
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
+            self._server.end()
             self._thread.join(_STOP_SECONDS)
             self._server = self._thread = None
         if self._socket is not None:
@@ -196,16 +198,34 @@ class SandboxServer:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, rather than be asked."""
+    """Says when it listens, rather than be asked, and ends at once, rather than at its next look."""
 
     def __init__(self, application: Starlette, started: threading.Event) -> None:
         config = uvicorn.Config(
-            application, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2
+            application, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2
         )
         super().__init__(config)
         self._started_event = started
+        self._ending = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens, and tells the thread that waits."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._started_event.set()
+
+    async def main_loop(self) -> None:
+        """Ticks ten times a second, as uvicorn's own does, until the end."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await self._ending.wait()
+
+    def end(self) -> None:
+        """Ends; for another thread to call."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)

@@ -65,13 +65,19 @@ UNSOUND: list[tuple[Any, str]] = [
     (section(text={"type": "mrkdwn"}), "missing required field: text [json-pointer:/blocks/0/text]"),
     (section(colour="red"), "invalid additional property: colour [json-pointer:/blocks/0]"),
     (section(block_id="b" * 256), "must be less than 256 characters [json-pointer:/blocks/0/block_id]"),
-    ({"type": "section", "fields": [mrkdwn("x")] * 11}, "no more than 10 items allowed [json-pointer:/blocks/0/fields]"),
+    (
+        {"type": "section", "fields": [mrkdwn("x")] * 11},
+        "no more than 10 items allowed [json-pointer:/blocks/0/fields]",
+    ),
     ({"type": "section", "fields": []}, "no fewer than 1 items required [json-pointer:/blocks/0/fields]"),
     (
         {"type": "section", "fields": [mrkdwn("x" * 2001)]},
         "must be less than 2001 characters [json-pointer:/blocks/0/fields/0/text]",
     ),
-    ({"type": "header", "text": plain("x" * 151)}, "must be less than 151 characters [json-pointer:/blocks/0/text/text]"),
+    (
+        {"type": "header", "text": plain("x" * 151)},
+        "must be less than 151 characters [json-pointer:/blocks/0/text/text]",
+    ),
     ({"type": "header", "text": mrkdwn("x")}, "unsupported type: mrkdwn [json-pointer:/blocks/0/text/type]"),
     (context(*[mrkdwn("x")] * 11), "no more than 10 items allowed [json-pointer:/blocks/0/elements]"),
     (context(button()), "unsupported type: button [json-pointer:/blocks/0/elements/0/type]"),
@@ -118,9 +124,15 @@ UNSOUND: list[tuple[Any, str]] = [
         actions({"type": "overflow", "action_id": "m", "options": [{"text": plain("x" * 76), "value": "1"}]}),
         "must be less than 76 characters [json-pointer:/blocks/0/elements/0/options/0/text/text]",
     ),
-    ({"type": "image", "image_url": "https://e.org/i.png"}, "missing required field: alt_text [json-pointer:/blocks/0]"),
+    (
+        {"type": "image", "image_url": "https://e.org/i.png"},
+        "missing required field: alt_text [json-pointer:/blocks/0]",
+    ),
     ({"type": "markdown", "text": "x" * 12_001}, "must be less than 12001 characters [json-pointer:/blocks/0/text]"),
-    ({"type": "rich_text", "elements": [{"type": "text"}]}, "unsupported type: text [json-pointer:/blocks/0/elements/0/type]"),
+    (
+        {"type": "rich_text", "elements": [{"type": "text"}]},
+        "unsupported type: text [json-pointer:/blocks/0/elements/0/type]",
+    ),
     ({"type": "table", "rows": [[]] * 101}, "no more than 100 items allowed [json-pointer:/blocks/0/rows]"),
 ]
 

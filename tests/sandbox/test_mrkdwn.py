@@ -27,7 +27,10 @@ LINK = '<a href="https://e.org/a_b_c?x=1&amp;y=2" target="_blank" rel="noopener 
         ("<@U0UNKNOWN>", '<span class="mention">@U0UNKNOWN</span>'),
         ("<!here> <!subteam^S1|@oncall>", '<span class="mention">@here</span> <span class="mention">@oncall</span>'),
         ("<#C1|incidents>", '<span class="mention">#incidents</span>'),
-        ("<!date^1767614400^{date_num} {time}|x>", '<time datetime="2026-01-05T12:00:00+00:00" title="UTC">2026-01-05 12:00</time>'),
+        (
+            "<!date^1767614400^{date_num} {time}|x>",
+            '<time datetime="2026-01-05T12:00:00+00:00" title="UTC">2026-01-05 12:00</time>',
+        ),
         ("<!date^junk^{time}|at noon>", "at noon"),
         (":rotating_light: :no_such_thing:", "🚨 :no_such_thing:"),
         ("\x000\x00", "0"),
