@@ -6,6 +6,7 @@ https://developer.pagerduty.com/docs/send-alert-event and ``docs/events-api-v2-o
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 from incidentd.channels.channel import AlertDetail, News
@@ -66,10 +67,14 @@ def _trigger(incident: Incident, sent: str, tier: str, *, uncertain: bool) -> Ac
     return "trigger" if not sent or tier != incident.tier or uncertain else None
 
 
-def dedup_key(incident: Incident, slot: str, news_origin: str = "") -> str:
-    """The key of this slot's page (model 34): the same from every process, also from one without the database."""
+def dedup_key(incident: Incident, slot: str, origin: datetime | None = None) -> str:
+    """The key of this slot's page (model 34): the same from every process, also from one without the database.
+
+    ``origin`` is that of the slot's episode, where it isn't the incident's present one.
+    """
     page = parse_page_slot(slot)
-    parts = [incident.key, news_origin or incident.origin.isoformat(), page.round, page.level, page.repeat]
+    began_at = (origin or incident.origin).astimezone(UTC).isoformat()
+    parts = [incident.key, began_at, page.round, page.level, page.repeat]
     return f"incidentd:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
 
@@ -81,7 +86,7 @@ def remembered_key(news: News) -> str | None:
     if episode == news.incident.episode:
         return dedup_key(news.incident, news.slot)
     opened = (e.data for e in news.entries if isinstance(e.data, Opened) and e.data.episode == episode)
-    return next((dedup_key(news.incident, news.slot, data.origin.isoformat()) for data in opened), None)
+    return next((dedup_key(news.incident, news.slot, data.origin) for data in opened), None)
 
 
 def event(news: News, source: str) -> dict[str, object]:
