@@ -1,1 +1,30 @@
 """The rules table: load, check, classify."""
+
+from incidentd.classify.check import Check, check
+from incidentd.classify.classify import classify
+from incidentd.classify.destination import DestinationSpec
+from incidentd.classify.escalation import PersonSpec
+from incidentd.classify.example import ExampleResult, run_examples
+from incidentd.classify.explanation import Explanation, explain
+from incidentd.classify.kind import KINDS, Kind
+from incidentd.classify.load import load, parse
+from incidentd.classify.rules import Rules
+from incidentd.classify.verdict import Verdict
+
+__all__ = [
+    "KINDS",
+    "Check",
+    "DestinationSpec",
+    "ExampleResult",
+    "Explanation",
+    "Kind",
+    "PersonSpec",
+    "Rules",
+    "Verdict",
+    "check",
+    "classify",
+    "explain",
+    "load",
+    "parse",
+    "run_examples",
+]

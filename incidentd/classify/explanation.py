@@ -1,0 +1,61 @@
+"""Why a row took an alert: every row that was asked, and what each of its matchers answered."""
+
+from dataclasses import dataclass
+
+from incidentd.alert import Alert
+from incidentd.classify.classify import classify, find
+from incidentd.classify.condition import VALUE
+from incidentd.classify.row import Fit, Row
+from incidentd.classify.rules import Rules
+from incidentd.classify.verdict import Verdict
+from incidentd.tier import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One matcher or condition. ``given`` is what the alert has there; ``holds`` None: it is no number."""
+
+    asked: str
+    given: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One row that was asked."""
+
+    row: str
+    tier: Tier
+    fit: Fit
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The rows that were asked, in order, and the verdict. ``taker`` None: no row took the alert."""
+
+    asked: tuple[Asked, ...]
+    taker: str | None
+    verdict: Verdict
+
+
+def explain(alert: Alert, rules: Rules) -> Explanation:
+    """How ``classify`` comes to its verdict."""
+    asked: list[Asked] = []
+    for row in rules.rows_for(alert.labels):
+        fit = row.fit(alert)
+        asked.append(Asked(row.name, row.tier, fit, _answers(row, alert)))
+        if fit is Fit.YES:
+            break
+    taker = find(alert, rules.rows_for(alert.labels))
+    return Explanation(tuple(asked), taker.row.name if taker else None, classify(alert, rules))
+
+
+def _answers(row: Row, alert: Alert) -> tuple[Answer, ...]:
+    matchers = [Answer(str(m), alert.labels.get(m.label, ""), m.matches(alert.labels)) for m in row.matchers]
+    conditions = [Answer(_asked(str(c), c.operand), c.reading(alert), c.holds(alert)) for c in row.conditions]
+    return (*matchers, *conditions)
+
+
+def _asked(text: str, operand: str) -> str:
+    return text if operand == VALUE else f"label {text}"

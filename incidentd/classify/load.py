@@ -1,0 +1,158 @@
+"""Rules from a folder, or from the texts of one: all of it sound, or every fault at once."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from incidentd.classify.check import unreachable, warnings
+from incidentd.classify.destination import read_destinations
+from incidentd.classify.document import MAX_BYTES
+from incidentd.classify.escalation import Ground, read_escalation
+from incidentd.classify.grading import Grading, read_grading
+from incidentd.classify.kind import KINDS, Kind
+from incidentd.classify.opening_hours import read_calendars
+from incidentd.classify.rules import Rules, build_index
+from incidentd.classify.section import Ledger, closest, open_file
+from incidentd.classify.table import Shelf, Table, read_table
+from incidentd.errors import Fault, RulesError
+
+TIERS, ESCALATION, DESTINATIONS, CALENDARS = "tiers.yaml", "escalation.yaml", "destinations.yaml", "calendars.yaml"
+_FIXED = (CALENDARS, DESTINATIONS, TIERS, ESCALATION)
+_SUFFIX = ".yaml"
+_VERSION_LENGTH = 12
+
+
+def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
+    """The rules in a folder: every ``*.yaml`` directly in it.
+
+    Raises:
+        RulesError: with each fault found.
+    """
+    if not directory.is_dir():
+        raise RulesError([Fault(str(directory), 1, "", "there is no such folder")])
+    faults: list[Fault] = []
+    files: dict[str, str] = {}
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if path.suffix == ".yml":
+            faults.append(Fault(path.name, 1, "", "is not read: name it .yaml"))
+        elif path.suffix == _SUFFIX:
+            text = _text(path)
+            if isinstance(text, Fault):
+                faults.append(text)
+            else:
+                files[path.name] = text
+    if faults:
+        raise RulesError(faults)
+    return parse(files, kinds)
+
+
+def parse(files: Mapping[str, str], kinds: Mapping[str, Kind] = KINDS) -> Rules:
+    """The rules in these texts, by file name.
+
+    Raises:
+        RulesError: with each fault found.
+    """
+    return _Loader(files, kinds).rules()
+
+
+def version_of(files: Mapping[str, str]) -> str:
+    """The hash that names these texts, whatever their order."""
+    digest = hashlib.sha256()
+    for name, text in sorted(files.items()):
+        for part in (name, text):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(f"{len(data)}:".encode() + data)
+    return digest.hexdigest()[:_VERSION_LENGTH]
+
+
+def _text(path: Path) -> str | Fault:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        return Fault(path.name, 1, "", f"larger than {MAX_BYTES:,} bytes") if len(data) > MAX_BYTES else data.decode()
+    except UnicodeDecodeError:
+        return Fault(path.name, 1, "", "is not UTF-8")
+    except OSError as error:
+        return Fault(path.name, 1, "", f"can't be read: {error.strerror}")
+
+
+class _Loader:
+    """Reads the files in the order in which they name one another."""
+
+    def __init__(self, files: Mapping[str, str], kinds: Mapping[str, Kind]) -> None:
+        self._files = dict(files)
+        self._kinds = kinds
+        self._ledgers: list[Ledger] = []
+
+    def rules(self) -> Rules:
+        version = version_of(self._files)
+        for name in _FIXED:
+            if name not in self._files:
+                self._ledger(name).add(1, "is missing")
+        self._stop_at_faults()
+        calendars = read_calendars(self._files[CALENDARS], self._ledger(CALENDARS))
+        destinations = read_destinations(self._files[DESTINATIONS], self._ledger(DESTINATIONS), self._kinds)
+        grading = read_grading(self._files[TIERS], self._ledger(TIERS))
+        if not (destinations and grading.tiers):
+            self._stop_at_faults()
+        ground = Ground(grading.tiers, destinations, calendars, self._kinds, version)
+        escalation = read_escalation(self._files[ESCALATION], self._ledger(ESCALATION), ground)
+        if not escalation.policies:
+            self._stop_at_faults()
+        tables = self._tables(grading, Shelf(escalation.policies, destinations, grading.known, grading.generic))
+        rows = tuple(row for table in tables.values() for row in table.rows)
+        for fault in unreachable(rows):
+            self._ledger(fault.file).faults.append(fault)
+        self._stop_at_faults()
+        return Rules(
+            version=version,
+            files=MappingProxyType(self._files),
+            grading=grading,
+            tables=MappingProxyType(tables),
+            people=escalation.people,
+            policies=escalation.policies,
+            destinations=MappingProxyType(destinations),
+            calendars=MappingProxyType(calendars),
+            index=build_index(rows),
+            warnings=tuple(warnings(tables.values(), escalation.policies, destinations)),
+        )
+
+    def _tables(self, grading: Grading, shelf: Shelf) -> dict[str, Table]:
+        found: dict[str, Table] = {}
+        for name in self._order(grading):
+            file = f"{name}{_SUFFIX}"
+            ledger = self._ledger(file)
+            found[name] = read_table(name, open_file(self._files[file], ledger), shelf)
+            self._check_system(found[name], found, ledger)
+        return found
+
+    def _order(self, grading: Grading) -> Iterator[str]:
+        present = {name.removesuffix(_SUFFIX) for name in self._files if name not in _FIXED}
+        for name in grading.tables:
+            if name in present:
+                yield name
+            else:
+                self._ledger(TIERS).add(
+                    grading.tables_line, f"tables names {name!r}: there is no {name}{_SUFFIX}{closest(name, present)}"
+                )
+        for name in sorted(present - set(grading.tables)):
+            self._ledger(f"{name}{_SUFFIX}").add(1, f"is not named under tables in {TIERS}")
+
+    @staticmethod
+    def _check_system(table: Table, found: Mapping[str, Table], ledger: Ledger) -> None:
+        for other in found.values():
+            if table.system and other.name != table.name and other.system == table.system:
+                ledger.add(1, f"system {table.system!r} has a table of its own already: {other.name}{_SUFFIX}")
+
+    def _ledger(self, file: str) -> Ledger:
+        ledger = Ledger(file)
+        self._ledgers.append(ledger)
+        return ledger
+
+    def _stop_at_faults(self) -> None:
+        faults = {fault for ledger in self._ledgers for fault in ledger.faults}
+        if faults:
+            raise RulesError(sorted(faults, key=lambda fault: (fault.file, fault.line, fault.row, fault.cause)))

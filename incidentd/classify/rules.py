@@ -1,0 +1,79 @@
+"""A rules table as loaded: sound, complete, and fixed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from incidentd.calendars import Calendar
+from incidentd.classify.destination import DestinationSpec
+from incidentd.classify.escalation import PersonSpec
+from incidentd.classify.grading import Grading
+from incidentd.classify.row import Row
+from incidentd.classify.table import SYSTEM, Table
+from incidentd.errors import Fault
+from incidentd.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Rows in their order by the one value of the label ``system`` that they take; ``other`` are for any value."""
+
+    by_system: Mapping[str, tuple[Row, ...]]
+    other: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything under ``rules/``. ``version`` is the hash of ``files``, the texts by file name.
+
+    ``warnings`` are what is sound, yet hardly meant.
+    """
+
+    version: str
+    files: Mapping[str, str]
+    grading: Grading
+    tables: Mapping[str, Table]
+    people: Mapping[int, PersonSpec]
+    policies: Mapping[str, Policy]
+    destinations: Mapping[str, DestinationSpec]
+    calendars: Mapping[str, Calendar]
+    index: Index
+    warnings: tuple[Fault, ...] = ()
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The variables that hold the destinations' secrets."""
+        return frozenset(name for spec in self.destinations.values() for name in spec.secret_names)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every row, in the order in which they are asked."""
+        return tuple(row for table in self.tables.values() for row in table.rows)
+
+    def rows_for(self, labels: Mapping[str, str]) -> tuple[Row, ...]:
+        """The rows that may take these labels, in their order."""
+        return self.index.by_system.get(labels.get(SYSTEM, ""), self.index.other)
+
+    def table_of(self, row: Row) -> Table:
+        """The table that a row stands in."""
+        return self.tables[row.name.partition("/")[0]]
+
+    def table_for(self, labels: Mapping[str, str]) -> Table | None:
+        """The table of the known system that the label ``system`` names."""
+        system = labels.get(SYSTEM, "")
+        return next((table for table in self.tables.values() if system and table.system == system), None)
+
+    def objective(self, system: str, slo: str) -> str:
+        """What an objective promises, as its table words it; empty when none does."""
+        return next((t.objectives[slo] for t in self.tables.values() if t.system == system and slo in t.objectives), "")
+
+
+def build_index(rows: tuple[Row, ...]) -> Index:
+    """The rows that each system has to ask."""
+    pinned = {row.name: _pinned(row) for row in rows}
+    systems = {system for system in pinned.values() if system is not None}
+    by_system = {each: tuple(row for row in rows if pinned[row.name] in (each, None)) for each in systems}
+    return Index(by_system, tuple(row for row in rows if pinned[row.name] is None))
+
+
+def _pinned(row: Row) -> str | None:
+    return next((m.value for m in row.matchers if m.label == SYSTEM and m.operator == "="), None)

@@ -1,0 +1,39 @@
+"""Durations as people write them: ``30s``, ``5m``, ``1h30m``, ``2d``; and ``1 business day``."""
+
+import re
+from datetime import timedelta
+
+from incidentd.policy import ResponseTime
+
+_PART = re.compile(r"([0-9]{1,6})(d|h|m|s)")
+_WHOLE = re.compile(r"([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+_BUSINESS = re.compile(r"([1-9][0-9]{0,2}) business days?")
+
+
+def parse_span(text: str) -> timedelta | None:
+    """The duration; None when the text is none."""
+    if not text or not _WHOLE.fullmatch(text):
+        return None
+    return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta(0))
+
+
+def parse_response(text: str) -> ResponseTime | None:
+    """A duration in the tier's calendar, whole business days, or ``none``; None when the text is neither."""
+    if text == "none":
+        return ResponseTime()
+    if business := _BUSINESS.fullmatch(text):
+        return ResponseTime(days=int(business[1]))
+    within = parse_span(text)
+    return ResponseTime(within) if within else None
+
+
+def show_span(span: timedelta) -> str:
+    """The shortest text that ``parse_span`` reads as this duration."""
+    left = int(span.total_seconds())
+    parts = []
+    for unit, size in _UNITS.items():
+        count, left = divmod(left, int(size.total_seconds()))
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
