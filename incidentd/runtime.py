@@ -1,6 +1,5 @@
 """Everything wired, once for each process."""
 
-import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.lifecycle.write import Answer, Item, Writer
 from incidentd.sentence import sentence
+from incidentd.session import session_secret
 from incidentd.settings import Settings
 from incidentd.store import cycles
 from incidentd.store import rules as stored
@@ -152,9 +152,8 @@ class Runtime:
 
     @property
     def session_secret(self) -> bytes:
-        """What sign-in links and sessions are signed with: the same on every machine with this API token."""
-        token = self.settings.api_token
-        return hashlib.sha256(b"incidentd session\0" + (token.get_secret_value() if token else "").encode()).digest()
+        """What sign-in links and sessions are signed with."""
+        return session_secret(self.settings)
 
     # What the workers ask for.
 

@@ -144,9 +144,7 @@ class Sender:
                     log.exception("delivery not recorded", **_about(result))
                     return
                 time.sleep(_RECORD_PAUSE_SECONDS)
-        cause = "" if isinstance(result.came_to, Receipt) else str(result.came_to)
-        level = "info" if not cause else "warning"
-        getattr(log, level)("delivery", accepted=not cause, cause=cause, **_about(result))
+        _tell_log(result)
 
     def _record(self, results: list[Result]) -> list[None]:
         now = self._now()
@@ -162,6 +160,13 @@ class Sender:
         self._hand_over(following)
         self._hand_over(work_of(again, {}))
         return [None] * len(results)
+
+
+def _tell_log(result: Result) -> None:
+    if isinstance(result.came_to, Receipt):
+        log.info("delivery", outcome="accepted" if result.came_to.sent else "nothing to say", **_about(result))
+    else:
+        log.warning("delivery", outcome="failed", cause=str(result.came_to), **_about(result))
 
 
 def _about(result: Result) -> dict[str, object]:

@@ -141,7 +141,7 @@ def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list
     rows = tx.execute(due).all()
     if not rows:
         return []
-    leased = CURSORS.c.token.not_in([FREE, ENQUEUED])
+    leased = sa.and_(CURSORS.c.token != FREE, CURSORS.c.token != ENQUEUED)
     tx.execute(
         sa.update(CURSORS)
         .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))

@@ -1,0 +1,106 @@
+"""``incidentd …``: commands, their options, and how faults are told."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from incidentd import __version__
+from incidentd.cli import link, part, rules, up
+from incidentd.cli.start import configured, strict_settings
+from incidentd.errors import ConfigurationError, IncidentdError, StoreError
+from incidentd.store.engine import open_engine
+from incidentd.store.migrate import migrate as migrate_database
+
+CONFIGURATION = 2
+"""Exit status where an operator must mend something first."""
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="SLO breaches in, people awake."
+)
+app.add_typer(rules.app, name="rules")
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Faults of the configuration are told in words, without a trace."""
+    try:
+        yield
+    except (ConfigurationError, StoreError) as error:
+        typer.echo(f"incidentd can't start:\n{error}", err=True)
+        raise typer.Exit(CONFIGURATION) from None
+    except IncidentdError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@app.callback()
+def callback(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    """Settings come from the environment; the README lists them."""
+    if version:
+        typer.echo(f"incidentd {__version__}")
+        raise typer.Exit
+
+
+@app.command("up")
+def up_command(
+    state: Annotated[Path, typer.Option(help="Folder for the database, tokens and the private Redis.")] = Path("var"),
+) -> None:
+    """Run everything on this machine: web, workers, timekeeper, private Redis, SQLite, and the sandbox."""
+    with told():
+        raise typer.Exit(up.run(dict(os.environ), state))
+
+
+@app.command()
+def serve() -> None:
+    """Run the web part: webhook, API, Slack and pages. For many machines, with PostgreSQL and Redis."""
+    with told():
+        raise typer.Exit(part.serve(dict(os.environ)))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker group: workers for each queue and a timekeeper."""
+    with told():
+        raise typer.Exit(part.worker_group(dict(os.environ)))
+
+
+@app.command("part", hidden=True)
+def part_command(role: str) -> None:
+    """One process of `up` or `worker`."""
+    with told():
+        raise typer.Exit(part.run(role, dict(os.environ)))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    with told():
+        settings = strict_settings(dict(os.environ))
+        with configured(settings):
+            migrate_database(open_engine(settings.database_url))
+        typer.echo("the database is up to date")
+
+
+@app.command("link")
+def link_command(
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its tokens in.")] = Path("var"),
+) -> None:
+    """Print a link that signs a browser in."""
+    with told():
+        typer.echo(link.sign_in(dict(os.environ), state))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
