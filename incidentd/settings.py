@@ -174,13 +174,15 @@ def rules_folder(environ: Mapping[str, str]) -> Path:
     return Path(value) if value else Path(str(Settings.model_fields["rules"].default))
 
 
-def load_settings(environ: Mapping[str, str], extra_names: Collection[str] = ()) -> Settings:
+def load_settings(environ: Mapping[str, str], extra_names: Collection[str] | None = ()) -> Settings:
     """The settings of this environment. ``extra_names`` are the variables that the rules name.
+
+    None: names are not checked. For a child process: its parent has, and the rules may have changed since.
 
     Raises:
         SettingsError: names every variable that is unknown, malformed, weak, or set twice.
     """
-    faults = list(_unknown(environ, extra_names))
+    faults = [] if extra_names is None else list(_unknown(environ, extra_names))
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
         try:

@@ -69,6 +69,19 @@ def leashed(argv: list[str]) -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", *argv] if setpriv else argv
 
 
+def children_of(pid: int) -> list[int]:
+    """The living children of a process, zombies included (proc(5))."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs: neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class RedisServer:
     """A redis-server without persistence, that a test can kill, start again on the same port, and freeze."""
 

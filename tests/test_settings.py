@@ -74,6 +74,10 @@ def test_names_that_the_rules_name_are_settings_and_so_are_their_files() -> None
     load_settings({names[0] + "_FILE": "/run/secrets/key"}, names)
 
 
+def test_a_child_process_leaves_the_check_of_names_to_its_parent() -> None:
+    assert load_settings({"INCIDENTD_LATER_NAMED_BY_THE_RULES": STRONG}, None).rules == Path("rules")
+
+
 def test_all_faults_are_told_at_once() -> None:
     assert len(refusal({"INCIDENTD_A": "1", "INCIDENTD_LISTEN": "x", "INCIDENTD_API_TOKEN": "x"}).splitlines()) == 3
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import structlog
 
 from incidentd import log
-from incidentd.errors import ConfigurationError
-from incidentd.runtime import open_runtime
+from incidentd.errors import ConfigurationError, StoreUnavailableError
+from incidentd.runtime import Runtime
+from incidentd.settings import load_settings
 from workers.role import ROLES, serve
 
-# EX_USAGE and EX_CONFIG of sysexits(3).
-USAGE, MISCONFIGURED = 64, 78
+# EX_USAGE, EX_TEMPFAIL and EX_CONFIG of sysexits(3).
+USAGE, UNAVAILABLE, MISCONFIGURED = 64, 75, 78
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -24,12 +25,15 @@ def main(arguments: Sequence[str]) -> int:
         _log.critical("no_such_role", roles=ROLES)
         return USAGE
     try:
-        runtime = open_runtime(os.environ)
+        settings = load_settings(os.environ, extra_names=None)
+        log.configure(settings.log_level, settings.secret_values(), console=settings.log_format == "console")
+        runtime = Runtime(settings, os.environ)
     except ConfigurationError as error:
         _log.critical("misconfigured", cause=str(error))
         return MISCONFIGURED
-    settings = runtime.settings
-    log.configure(settings.log_level, settings.secret_values(), console=settings.log_format == "console")
+    except StoreUnavailableError as error:
+        _log.error("store_unavailable", cause=str(error))
+        return UNAVAILABLE
     return serve(arguments[0], runtime, settings)
 
 

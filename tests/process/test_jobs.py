@@ -1,0 +1,166 @@
+"""Enqueuing: in process on fakeredis; what a broken Redis costs, on a real one."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import fakeredis
+import pytest
+import redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from structlog.testing import capture_logs
+
+from incidentd.clock import ManualClock
+from incidentd.jobs import IDS_IN_A_JOB, JOB_SECONDS, Enqueuer, EnqueueThread, Work, connect
+from tests.servers import RedisServer, free_port, wait_until
+from workers.job_class import WakeUpJob
+
+
+@pytest.fixture
+def client() -> Iterator[redis.Redis]:
+    with fakeredis.FakeRedis() as client:
+        yield client
+
+
+def jobs(client: redis.Redis, queue: str) -> list[Job]:
+    ids = Queue(queue, connection=client, serializer=JSONSerializer).get_job_ids()
+    return [WakeUpJob.fetch(each, connection=client, serializer=JSONSerializer) for each in ids]
+
+
+def test_work_becomes_jobs_of_our_functions_with_one_list_of_ids(client: redis.Redis) -> None:
+    enqueuer = Enqueuer(None, client=client)
+    assert enqueuer.enqueue({"page": ["i1", "i2"], "escalate": ["i3"], "tell": []})
+    (page,), (escalate,) = jobs(client, "page"), jobs(client, "escalate")
+    assert (page.func_name, page.args) == ("workers.job.page", [["i1", "i2"]])
+    assert (escalate.func_name, escalate.args) == ("workers.job.escalate", [["i3"]])
+    assert jobs(client, "tell") == []
+
+
+def test_a_job_outlives_its_use_by_seconds_only_and_keeps_no_result(client: redis.Redis) -> None:
+    Enqueuer(None, client=client).enqueue({"page": ["i1"]})
+    (job,) = jobs(client, "page")
+    assert 0 < client.ttl(job.key) <= JOB_SECONDS
+    assert job.result_ttl == 0
+
+
+def test_many_ids_are_split_over_jobs_in_order(client: redis.Redis) -> None:
+    ids = [f"i{number}" for number in range(2 * IDS_IN_A_JOB + 1)]
+    Enqueuer(None, client=client).enqueue({"tell": ids})
+    assert [len(job.args[0]) for job in jobs(client, "tell")] == [IDS_IN_A_JOB, IDS_IN_A_JOB, 1]
+    assert [each for job in jobs(client, "tell") for each in job.args[0]] == ids
+
+
+def test_a_receipt_is_unfinished_until_its_job_is_gone(client: redis.Redis) -> None:
+    enqueuer = Enqueuer(None, client=client)
+    receipts = enqueuer.send({"page": ["i1"], "tell": ["i2"]})
+    assert receipts is not None
+    assert enqueuer.unfinished(receipts) == receipts
+    client.delete(receipts[0].key)
+    assert enqueuer.unfinished(receipts) == receipts[1:]
+
+
+def test_without_redis_nothing_can_be_enqueued() -> None:
+    enqueuer = Enqueuer(None)
+    assert not enqueuer.enqueue({"page": ["i1"]})
+    assert enqueuer.unfinished([]) is None
+
+
+def test_all_work_of_one_moment_costs_one_round_trip(redis_server: RedisServer) -> None:
+    enqueuer = Enqueuer(redis_server.url)
+    enqueuer.enqueue({"page": ["warm"]})
+    with redis_server.client() as client, client.monitor() as monitor:
+        enqueuer.enqueue({"page": ["i1"], "escalate": ["i2"], "tell": ["i3"]})
+        commands = [monitor.next_command()["command"].split()[0]]
+        while commands[-1] != "EXEC":
+            commands.append(monitor.next_command()["command"].split()[0])
+    enqueuer.close()
+    assert commands[0] == "MULTI"
+    assert commands.count("LPUSH") + commands.count("RPUSH") == 3
+
+
+def test_a_redis_that_is_not_there_is_said_once_and_left_alone_for_a_second() -> None:
+    clock = ManualClock()
+    enqueuer = Enqueuer(f"redis://127.0.0.1:{free_port()}", clock)
+    with capture_logs() as logs:
+        assert not enqueuer.enqueue({"page": ["i1"]})
+        clock.advance(timedelta(seconds=0.9))
+        assert not enqueuer.enqueue({"page": ["i1"]})
+        clock.advance(timedelta(seconds=0.2))
+        assert not enqueuer.enqueue({"page": ["i1"]})
+    enqueuer.close()
+    assert [line["event"] for line in logs] == ["redis_unreachable"]
+
+
+def test_a_frozen_redis_costs_at_most_250_ms_and_then_nothing_for_a_second(redis_server: RedisServer) -> None:
+    clock = ManualClock()
+    enqueuer = Enqueuer(redis_server.url, clock)
+    assert enqueuer.enqueue({"page": ["i1"]})
+    redis_server.freeze()
+    began = time.monotonic()
+    assert not enqueuer.enqueue({"page": ["i2"]})
+    took = time.monotonic() - began
+    began = time.monotonic()
+    assert not any(enqueuer.enqueue({"page": ["i3"]}) for _ in range(100))
+    then = time.monotonic() - began
+    redis_server.thaw()
+    # The deadline, and what a busy machine may add to it.
+    assert took < 0.25 + 0.25
+    assert then < 0.1
+    clock.advance(timedelta(seconds=1.1))
+    with capture_logs() as logs:
+        assert enqueuer.enqueue({"page": ["i4"]})
+    assert [line["event"] for line in logs] == ["redis_back"]
+    enqueuer.close()
+
+
+@pytest.mark.parametrize("fault", ["NOAUTH", "OOM", "WRONGTYPE"])
+def test_a_redis_that_refuses_is_as_good_as_none(redis_server: RedisServer, fault: str) -> None:
+    url = redis_server.url.replace("://", "://:wrong@") if fault == "NOAUTH" else redis_server.url
+    with redis_server.client() as client:
+        if fault == "NOAUTH":
+            client.config_set("requirepass", "right")
+        elif fault == "OOM":
+            client.config_set("maxmemory", "1")
+        else:
+            client.set("rq:queue:page", "text")
+    enqueuer = Enqueuer(url)
+    assert not enqueuer.enqueue({"page": ["i1"]})
+    enqueuer.close()
+
+
+def test_no_command_is_sent_twice_by_the_client_itself(redis_server: RedisServer) -> None:
+    """One lost reply would otherwise become two entries."""
+    with connect(redis_server.url) as client:
+        client.ping()
+        redis_server.freeze()
+        with pytest.raises(redis.TimeoutError):
+            client.rpush("list", "x")
+        redis_server.thaw()
+    with redis_server.client() as client:
+        wait_until(lambda: client.llen("list"), "the command to arrive", 5)
+        assert client.llen("list") == 1
+
+
+class SlowEnqueuer(Enqueuer):
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.sent: list[Work] = []
+
+    def enqueue(self, work: Work) -> bool:
+        self.sent.append(work)
+        return True
+
+
+def test_handing_over_never_waits_and_all_of_it_is_enqueued_once() -> None:
+    enqueuer = SlowEnqueuer()
+    thread = EnqueueThread(enqueuer)
+    for number in range(1_000):
+        thread.put({"page": [f"i{number % 10}"], "tell": []})
+        thread.put({"escalate": [f"i{number}"]})
+    thread.close()
+    pages = [each for work in enqueuer.sent for each in work.get("page", ())]
+    escalations = [each for work in enqueuer.sent for each in work.get("escalate", ())]
+    assert set(pages) == {f"i{number}" for number in range(10)}
+    assert escalations == [f"i{number}" for number in range(1_000)]
