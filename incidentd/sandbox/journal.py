@@ -16,13 +16,14 @@ class Journal:
         self._file: IO[str] | None = None
 
     def lines(self) -> Iterator[JsonObject]:
-        """What was kept, oldest first. A last line that a kill cut off is left out."""
+        """What was kept, oldest first. A line that a kill or a full disk cut off is left out."""
         if not self._path.exists():
             return
         with self._path.open(encoding="utf-8") as file:
             for line in file:
-                if line.endswith("\n"):
-                    yield json.loads(line)
+                entry = _entry(line)
+                if entry is not None:
+                    yield entry
 
     def append(self, entry: JsonObject) -> None:
         """Adds one line; it survives the end of this process, though not of the machine."""
@@ -49,3 +50,11 @@ class Journal:
         with self._path.open("rb+") as file:
             content = file.read()
             file.truncate(content.rfind(b"\n") + 1)
+
+
+def _entry(line: str) -> JsonObject | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None

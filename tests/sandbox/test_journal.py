@@ -61,6 +61,17 @@ def test_a_line_that_a_kill_cut_off_is_left_out_and_written_over(tmp_path: Path,
         assert [message.text for message in sandbox.slack.messages()] == ["one", "two"]
 
 
+def test_a_line_that_a_full_disk_broke_does_not_hold_up_the_start(tmp_path: Path, clock: ManualClock) -> None:
+    journal = tmp_path / "sandbox.jsonl"
+    with SandboxServer(clock=clock.now, journal=journal) as sandbox:
+        web(sandbox).chat_postMessage(channel="#c", text="one")
+        web(sandbox).chat_postMessage(channel="#c", text="two")
+    first, second = journal.read_text().splitlines()
+    journal.write_text(f"{first[:50]}\n{second}\n")
+    with SandboxServer(clock=clock.now, journal=journal) as sandbox:
+        assert [message.text for message in sandbox.slack.messages()] == ["two"]
+
+
 def test_the_journal_holds_no_token(tmp_path: Path, clock: ManualClock) -> None:
     journal = tmp_path / "sandbox.jsonl"
     with SandboxServer(clock=clock.now, journal=journal) as sandbox:

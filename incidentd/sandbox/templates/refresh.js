@@ -1,6 +1,5 @@
 "use strict";
 const live = document.getElementById("live");
-const press = document.getElementById("press");
 let closed = new Set(), opened = new Set();
 
 // What somebody folded or unfolded stays so when the part around it is replaced.
@@ -39,14 +38,16 @@ async function poll() {
   setTimeout(poll, 1000);
 }
 
-press.addEventListener("submit", async (event) => {
+// Without this script the forms work too: they come back to the page.
+document.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const button = event.submitter;
-  if (!button || (button.dataset.confirm && !confirm(button.dataset.confirm))) return;
+  const form = event.target, button = event.submitter;
+  if (button.dataset.confirm && !confirm(button.dataset.confirm)) return;
+  const body = new URLSearchParams(new FormData(form, button));
   button.disabled = true;
-  const fields = new URLSearchParams(new FormData(press, button));
   try {
-    await fetch("press", {method: "POST", body: fields, redirect: "manual"});
+    const answer = await fetch(form.getAttribute("action"), {method: "POST", body, redirect: "manual"});
+    if (answer.type !== "opaqueredirect" && !answer.ok) alert(await answer.text());
   } finally {
     button.disabled = false;
     refresh();
