@@ -1,0 +1,54 @@
+# Everything sets itself up: a virtual environment in .venv, made anew when what it is made from changes.
+# `make run` and `make test` need no more than python3 (3.11 or newer) with its venv module.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml constraints.txt .ci/setup
+# How many tests run side by side.
+JOBS ?= 2
+
+.PHONY: help run test check lint format setup servers constraints clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+run: $(VENV)/.run ## incidentd on this machine, with everything it needs; Ctrl-C ends it
+	@exec $(BIN)/incidentd up
+
+test: $(VENV)/.dev servers ## every test
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+check: $(VENV)/.dev ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint: $(VENV)/.dev ## lint, and mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+
+setup: $(VENV)/.dev ## the virtual environment with all that developing needs
+
+servers: ## the servers that tests use, as far as they can be installed here
+	@.ci/servers
+
+constraints: $(VENV)/.dev ## pin the versions that are installed now
+	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt
+	@touch $(VENV)/.run $(VENV)/.dev
+
+clean: ## remove what was made, but no data
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run: $(INPUTS)
+	@.ci/setup $(VENV) ""
+	@touch $@
+
+$(VENV)/.dev: $(INPUTS)
+	@.ci/setup $(VENV) dev
+	@touch $(VENV)/.run $@
