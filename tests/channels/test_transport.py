@@ -198,5 +198,5 @@ def test_deadlines_are_met_in_their_order_however_they_were_set() -> None:
 
 
 def test_a_resolver_names_what_does_not_exist() -> None:
-    with pytest.raises(OSError, match="name|Name|not known"):
+    with pytest.raises(OSError, match=r"name|Name|not known"):
         Resolver().addresses("x" * 100 + ".invalid", 80, Deadline(5))
