@@ -113,7 +113,7 @@ class Runtime:
         rules = load(self.settings.rules)
         self.rulebook.put_in_force(rules, self.clock.now())
         log.info("rules_in_force", version=rules.version)
-        return list(rules.warnings)
+        return [str(fault) for fault in rules.warnings]
 
     def sentences(self, incident: Incident, entries: Sequence[Entry]) -> list[str]:
         """The timeline in words."""

@@ -1,7 +1,6 @@
 """``incidentd …``: commands, their options, and how faults are told."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 
 from incidentd import __version__
 from incidentd.cli import link, part, rules, up
-from incidentd.cli.start import configured, strict_settings
+from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.errors import ConfigurationError, IncidentdError, StoreError
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate as migrate_database
@@ -77,10 +76,10 @@ def worker() -> None:
 
 
 @app.command("part", hidden=True)
-def part_command(role: str) -> None:
-    """One process of `up` or `worker`."""
+def part_command() -> None:
+    """The web part of `up`."""
     with told():
-        raise typer.Exit(part.run(role, dict(os.environ)))
+        raise typer.Exit(part.serve_inside(dict(os.environ)))
 
 
 @app.command()
@@ -88,8 +87,8 @@ def migrate() -> None:
     """Bring the database to this version's schema."""
     with told():
         settings = strict_settings(dict(os.environ))
-        with configured(settings):
-            migrate_database(open_engine(settings.database_url))
+        configure_logs(settings, os.environ)
+        migrate_database(open_engine(settings.database_url))
         typer.echo("the database is up to date")
 
 
@@ -100,7 +99,3 @@ def link_command(
     """Print a link that signs a browser in."""
     with told():
         typer.echo(link.sign_in(dict(os.environ), state))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,8 +1,6 @@
 """From an environment to settings and logs, the same way for every command."""
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from incidentd.classify import load
 from incidentd.log import configure
@@ -27,16 +25,13 @@ def inherited_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: names each variable that is wrong.
     """
-    return load_settings(environ, environ.keys())
+    return load_settings(environ, None)
 
 
-@contextmanager
-def configured(settings: Settings, environ: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Logs as the settings ask; secrets of the environment are never shown."""
-    hidden = [v for name, v in (environ or {}).items() if name.startswith("INCIDENTD_") and _may_be_secret(name)]
-    console = settings.log_format == "console" or (settings.log_format == "json" and sys.stderr.isatty())
-    configure(settings.log_level, [*settings.secret_values(), *hidden], console=console)
-    yield
+def configure_logs(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Logs as the settings ask; no secret of the environment is ever shown."""
+    hidden = [value for name, value in environ.items() if name.startswith("INCIDENTD_") and _may_be_secret(name)]
+    configure(settings.log_level, [*settings.secret_values(), *hidden], console=settings.log_format == "console")
 
 
 def _may_be_secret(name: str) -> bool:

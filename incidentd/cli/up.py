@@ -1,6 +1,7 @@
 """Everything on one machine."""
 
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import typer
 
 from incidentd.classify import load
 from incidentd.cli.link import link_for
-from incidentd.cli.part import WEB, child, group
+from incidentd.cli.part import group, web
 from incidentd.cli.stand_in import PATH, stand_ins
-from incidentd.cli.start import configured, inherited_settings, strict_settings
+from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.cli.state import with_tokens
 from incidentd.errors import SettingsError
 from incidentd.private_redis import private_redis
@@ -31,20 +32,24 @@ def run(environ: Mapping[str, str], state: Path) -> int:
     asked = strict_settings(environ)
     state.mkdir(parents=True, exist_ok=True)
     _refuse_taken_port(asked)
-    environ = _with_database(with_tokens(environ, state), state)
+    environ = _for_people(_with_database(with_tokens(environ, state), state))
     environ, stood_in = stand_ins(environ, load(rules_folder(environ)), asked.listen, state)
     environ, redis = _with_redis(environ, state)
     settings = inherited_settings(environ)
-    with configured(settings, environ):
-        migrate(open_engine(settings.database_url))
-        children = [*redis, child(WEB, environ), *group(settings, environ)]
-        return Supervisor(children, started=lambda: typer.echo(_welcome(settings, stood_in, redis))).run()
+    configure_logs(settings, environ)
+    migrate(open_engine(settings.database_url))
+    children = [*redis, web(environ), *group(settings, environ)]
+    return Supervisor(children, started=lambda: typer.echo(_welcome(settings, stood_in, redis))).run()
 
 
 def _with_database(environ: Mapping[str, str], state: Path) -> dict[str, str]:
     if "INCIDENTD_DATABASE_URL" in environ or "INCIDENTD_DATABASE_URL_FILE" in environ:
         return dict(environ)
     return {**environ, "INCIDENTD_DATABASE_URL": f"sqlite:///{(state / 'incidentd.db').resolve()}"}
+
+
+def _for_people(environ: Mapping[str, str]) -> dict[str, str]:
+    return {"INCIDENTD_LOG_FORMAT": "console", **environ} if sys.stderr.isatty() else dict(environ)
 
 
 def _with_redis(environ: Mapping[str, str], state: Path) -> tuple[dict[str, str], list[Child]]:

@@ -83,7 +83,7 @@ class Packer:
             people=people,
             next_level=_next(incident, self.rulebook.policy(incident), people),
             url=f"{self.base_url}/incidents/{incident.id}",
-            objective=lead.annotations.get("objective", "") if lead else "",
+            objective=rules.objective(incident.system, incident.slo),
             runbook=lead.annotations.get("runbook_url") or lead.runbook if lead else "",
             reference=cursor.reference,
             uncertain=cursor.uncertain,
