@@ -53,7 +53,7 @@ def _destination(name: str, section: Section, kinds: Mapping[str, Kind]) -> Dest
     kind = kinds.get(section.choice("kind", kinds))
     if kind is None:
         return DestinationSpec(name, "", pages=False, secret_names=(), line=section.line)
-    section.only(*_BUILT_IN_FIELDS, kind.secret_field, *kind.options)
+    section.only(*_BUILT_IN_FIELDS, kind.held_by, *kind.options)
     return DestinationSpec(
         name=name,
         kind=section.text("kind"),
@@ -68,15 +68,13 @@ def _destination(name: str, section: Section, kinds: Mapping[str, Kind]) -> Dest
 
 
 def _secret_names(section: Section, kind: Kind) -> tuple[str, ...]:
-    names = section.texts(kind.secret_field)
-    if not section.has(kind.secret_field) and not kind.secret_names:
-        section.complain(f"{kind.secret_field} is missing")
+    names = section.texts(kind.held_by)
+    if not section.has(kind.held_by) and not kind.secret_names:
+        section.complain(f"{kind.held_by} is missing")
     for name in names:
         if not _VARIABLE.fullmatch(name):
             # The value is not shown: it may be the secret itself.
-            section.complain(
-                f"{kind.secret_field} must name a variable INCIDENTD_…, never hold the secret", kind.secret_field
-            )
+            section.complain(f"{kind.held_by} must name a variable INCIDENTD_…, never hold the secret", kind.held_by)
     return names or kind.secret_names
 
 

@@ -17,14 +17,14 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``pages``: it wakes people. ``secret_field`` is the field that names the variables of its secret.
+    """``pages``: it wakes people. ``held_by`` is the field that names the variables which hold its secret.
 
     ``secret_names`` are the variables when the field is missing; none means that the field is required.
     ``mention`` is what may stand for a person there; None where nobody can be mentioned.
     """
 
     pages: bool
-    secret_field: str
+    held_by: str
     secret_names: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     mention: Option | None = None
@@ -41,10 +41,10 @@ _MENTION = Option(
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "pagerduty": Kind(pages=True, secret_field="routing_key"),
+        "pagerduty": Kind(pages=True, held_by="routing_key"),
         "slack": Kind(
             pages=False,
-            secret_field="token",
+            held_by="token",
             secret_names=("INCIDENTD_SLACK_BOT_TOKEN",),
             options={"channel": _CHANNEL},
             mention=_MENTION,
