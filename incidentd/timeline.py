@@ -67,7 +67,10 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The incident, or a further episode of it, begins."""
+    """The incident, or a further episode of it, begins.
+
+    ``alerts`` are those that fire, the deciding one first, then those heard of that are over already.
+    """
 
     kind: ClassVar[str] = "opened"
     told: ClassVar[Told] = Told.LOUDLY
@@ -103,7 +106,7 @@ class AlertsChanged:
 
 @dataclass(frozen=True, slots=True)
 class TierRose:
-    """The tier rose by itself. Levels stay; clocks only come closer."""
+    """The tier rose by itself. Levels stay; clocks only come closer. ``held``: pages wait for the opening."""
 
     kind: ClassVar[str] = "tier_rose"
     told: ClassVar[Told] = Told.LOUDLY
@@ -114,11 +117,13 @@ class TierRose:
     level: int
     next_at: datetime | None
     respond_by: datetime | None
+    skipped: tuple[int, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TierSet:
-    """A person set the tier."""
+    """A person set the tier. ``held``: pages wait for the opening."""
 
     kind: ClassVar[str] = "tier_set"
     told: ClassVar[Told] = Told.LOUDLY
@@ -129,6 +134,8 @@ class TierSet:
     next_at: datetime | None
     respond_by: datetime | None
     acknowledged_until: datetime | None = None
+    skipped: tuple[int, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,10 @@ class RoundBegan:
 
 @dataclass(frozen=True, slots=True)
 class LevelReached:
-    """The next level is told. ``repeat`` counts how often a person had the same level told again."""
+    """The next level is told. ``repeat`` counts how often a person had a level told again.
+
+    ``held``: its pages wait for the calendar to open at ``next_at``; the same level then follows without ``held``.
+    """
 
     kind: ClassVar[str] = "level"
     told: ClassVar[Told] = Told.LOUDLY
@@ -183,6 +193,7 @@ class LevelReached:
     skipped: tuple[int, ...] = ()
     repeat: int = 0
     by_person: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from incidentd.incident.command import (
     TakeOver,
 )
 from incidentd.incident.draft import Draft
-from incidentd.incident.levels import begin_round, closer, last_level, next_level, start
+from incidentd.incident.levels import begin_round, last_level, next_level
+from incidentd.incident.shift import calmer, closer
 from incidentd.incident.state import Incident, State
 from incidentd.policy import TierPolicy
 from incidentd.timeline import (
@@ -69,7 +70,8 @@ def resolve(draft: Draft, command: Resolve) -> None:
         if incident.resolved_by == command.by:
             return
         raise RefusedError("resolved", f"this incident is resolved already{_by(incident)}")
-    grace_until = draft.now + draft.policy.grace if incident.firing else None
+    fires = incident.firing or any(member.counts_at for member in incident.members.values())
+    grace_until = draft.now + draft.policy.grace if fires else None
     draft.add(Resolved(True, _in_time(draft), grace_until, command.via), command.by)
 
 
@@ -80,13 +82,8 @@ def escalate(draft: Draft, command: Escalate) -> None:
     _refuse_resolved(incident)
     if incident.state is State.RECOVERING:
         raise RefusedError("recovering", "no alert fires at present; there is nobody to wake")
-    number, skipped = next_level(draft.tier, incident.level)
-    if number is None:
-        number, skipped = last_level(draft.tier), ()
-    if number is None:
-        raise RefusedError("nobody", f"{incident.tier} has no level at which anybody could be told")
-    level = draft.tier.levels[number - 1]
-    again = number <= incident.level
+    number, skipped, again = _above(draft)
+    level = draft.tier.levels[min(number, len(draft.tier.levels)) - 1]
     draft.add(
         LevelReached(
             level=number,
@@ -94,11 +91,25 @@ def escalate(draft: Draft, command: Escalate) -> None:
             round=incident.round,
             next_at=draft.tier.calendar.add(draft.now, level.duration),
             skipped=skipped,
-            repeat=incident.repeat + 1 if again else 0,
+            repeat=incident.repeats + 1 if again else 0,
             by_person=True,
         ),
         command.by,
     )
+
+
+def _above(draft: Draft) -> tuple[int, tuple[int, ...], bool]:
+    """The level that an escalation tells, those that it skips, and whether it was told before."""
+    incident = draft.incident
+    if incident.held:
+        return incident.level, (), False
+    number, skipped = next_level(draft.tier, incident.level)
+    if number is not None:
+        return number, skipped, False
+    number = last_level(draft.tier)
+    if number is None:
+        raise RefusedError("nobody", f"{incident.tier} has no level at which anybody could be told")
+    return number, (), True
 
 
 def change_tier(draft: Draft, command: ChangeTier) -> None:
@@ -109,18 +120,30 @@ def change_tier(draft: Draft, command: ChangeTier) -> None:
         return
     raised = command.tier < incident.tier
     target = draft.policy.tiers[command.tier]
-    level, next_at, respond_by = closer(draft, target) if raised else _lowered(draft, target)
+    to = closer(draft, target) if raised else calmer(draft, target)
     has = incident.acknowledgement
-    until = _worked(draft, target) if has else None
-    draft.add(TierSet(incident.tier, command.tier, command.reason, level, next_at, respond_by, until), command.by)
+    until = _worked(draft, target)
+    draft.add(
+        TierSet(
+            before=incident.tier,
+            tier=command.tier,
+            reason=command.reason,
+            level=to.level,
+            next_at=to.next_at,
+            respond_by=to.respond_by,
+            acknowledged_until=until,
+            skipped=to.skipped,
+            held=to.held,
+        ),
+        command.by,
+    )
     if raised and has and has.by != command.by:
         begin_round(draft, Ended.VOIDED, difference=f"{incident.tier} became {command.tier}")
 
 
 def note(draft: Draft, command: Note) -> None:
     """A note is a sign of work: it puts off the lapse (model 27)."""
-    until = _worked(draft, draft.tier) if draft.incident.acknowledgement else None
-    draft.add(Noted(command.text, until), command.by)
+    draft.add(Noted(command.text, _worked(draft, draft.tier)), command.by)
 
 
 def start_over(draft: Draft, command: StartOver) -> None:
@@ -130,29 +153,17 @@ def start_over(draft: Draft, command: StartOver) -> None:
         return
     if command.automation and incident.state in (State.TRIGGERED, State.ACKNOWLEDGED):
         begin_round(draft, Ended.RESOLVED_BY_AUTOMATION)
-    elif not command.automation and incident.state is State.ACKNOWLEDGED:
+    elif not command.automation and incident.acknowledgement and incident.state is not State.RESOLVED:
         begin_round(draft, Ended.WITHDRAWN, difference=f"withdrawn by {command.by}")
-
-
-def _lowered(draft: Draft, tier: TierPolicy) -> tuple[int, datetime | None, datetime | None]:
-    """The level stays, and so does the response deadline; the next step comes at the calmer tier's pace."""
-    incident = draft.incident
-    if not tier.levels:
-        return incident.level, None, incident.respond_by
-    if incident.level == 0:
-        begin = start(tier, draft.policy, draft.now)
-        return begin.level, begin.next_at, incident.respond_by
-    step = tier.levels[min(incident.level, len(tier.levels)) - 1].duration
-    return incident.level, tier.calendar.add(draft.now, step), incident.respond_by
 
 
 def _worked(draft: Draft, tier: TierPolicy) -> datetime | None:
     """A sign of work puts off the lapse, and never brings a longer snooze nearer."""
     has = draft.incident.acknowledgement
-    lapse = draft.lapse(tier)
-    if has is None or lapse is None:
+    if has is None:
         return None
-    return max(lapse, has.until or lapse)
+    lapse = draft.lapse(tier)
+    return max(lapse or has.until, has.until) if has.snoozed and has.until else lapse
 
 
 def _in_time(draft: Draft) -> bool | None:

@@ -1,6 +1,6 @@
 """The state after an entry. Needs no policy: every deadline stands in the entry itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
@@ -98,8 +98,9 @@ def _step(incident: Incident, entry: Entry) -> Incident:
             return _until(incident, until)
         case Accepted(paged=paged, round=round_):
             return replace(incident, paged_round=max(incident.paged_round, round_)) if paged else incident
-        case FellBack(fallback=fallback):
-            return replace(incident, fallbacks=incident.fallbacks | {fallback})
+        case FellBack(destination=destination, fallback=fallback):
+            stand_ins = incident.stand_ins | {(destination, fallback)}
+            return replace(incident, fallbacks=incident.fallbacks | {fallback}, stand_ins=stand_ins)
         case DeliveryFailed() | GaveUp():
             return incident
         case _ as never:
@@ -132,9 +133,19 @@ def _opened(before: Incident | None, entry: Entry, data: Opened) -> Incident:
         next_at=data.next_at,
         respond_by=data.respond_by,
         ceiling=before.ceiling if before and not _any_lifts(data.alerts, before.ceiling) else None,
-        members={member.fingerprint: member for member in data.alerts},
+        members={**_remembered(before), **{member.fingerprint: member for member in data.alerts}},
         seen_regions=_regions(data.alerts),
+        followers=_followers(data.alerts),
     )
+
+
+def _remembered(before: Incident | None) -> dict[str, Member]:
+    """What ended during the last episode, or waits: a late copy must not pass for news (model 5, 23)."""
+    if before is None:
+        return {}
+    since = before.episode_at
+    members = before.members.items()
+    return {name: m for name, m in members if not m.firing and (m.counts_at or (m.closed_at and m.closed_at >= since))}
 
 
 def _with_alerts(incident: Incident, alerts: tuple[Member, ...]) -> Incident:
@@ -142,6 +153,7 @@ def _with_alerts(incident: Incident, alerts: tuple[Member, ...]) -> Incident:
         incident,
         members={**incident.members, **{member.fingerprint: member for member in alerts}},
         seen_regions=incident.seen_regions | _regions(alerts),
+        followers=incident.followers | _followers(alerts),
         ceiling=None if _any_lifts(alerts, incident.ceiling) else incident.ceiling,
     )
     firing = after.firing
@@ -155,7 +167,9 @@ def _tiered(incident: Incident, data: TierRose | TierSet) -> Incident:
         incident,
         tier=data.tier,
         level=data.level,
-        told_level=max(data.level, incident.told_level),
+        told_level=data.level,
+        repeat=0,
+        held=data.held,
         exhausted=False,
         next_at=data.next_at,
         respond_by=data.respond_by,
@@ -163,12 +177,12 @@ def _tiered(incident: Incident, data: TierRose | TierSet) -> Incident:
 
 
 def _set_by_person(incident: Incident, entry: Entry, data: TierSet) -> Incident:
-    members = incident.members.values()
+    known = [member for member in incident.members.values() if _known(member, incident)]
     ceiling = Ceiling(
         tier=data.tier,
         by=entry.actor,
-        worst=min((member.tier for member in members if member.firing), default=Tier.P3),
-        episodes=frozenset((member.fingerprint, member.starts_at) for member in members),
+        worst=min((member.tier for member in known), default=Tier.P3),
+        episodes=frozenset((member.fingerprint, member.starts_at) for member in known),
         regions=incident.seen_regions,
     )
     after = _until(replace(_tiered(incident, data), ceiling=ceiling), data.acknowledged_until)
@@ -177,16 +191,22 @@ def _set_by_person(incident: Incident, entry: Entry, data: TierSet) -> Incident:
     return replace(after, acknowledgement=replace(after.acknowledgement, tier=data.tier))
 
 
+def _known(member: Member, incident: Incident) -> bool:
+    """Whether an alert has fired in this episode of the incident; perhaps it will again."""
+    closed = member.closed_at is None or member.closed_at >= incident.episode_at
+    return member.announced and (member.firing or member.counts_at is not None or closed)
+
+
 def _acknowledged(incident: Incident, entry: Entry, data: Acknowledged) -> Incident:
     return replace(
         incident,
-        acknowledgement=_cover(incident, entry, data.until),
+        acknowledgement=_cover(incident, entry, data.until, snoozed=data.snoozed),
         responded_in_time=incident.responded_in_time if data.in_time is None else data.in_time,
     )
 
 
-def _cover(incident: Incident, entry: Entry, until: datetime | None) -> Acknowledgement:
-    return Acknowledgement(entry.actor, entry.at, until, incident.tier, incident.seen_regions)
+def _cover(incident: Incident, entry: Entry, until: datetime | None, *, snoozed: bool = False) -> Acknowledgement:
+    return Acknowledgement(entry.actor, entry.at, until, incident.tier, incident.seen_regions, snoozed)
 
 
 def _until(incident: Incident, until: datetime | None) -> Incident:
@@ -197,6 +217,10 @@ def _until(incident: Incident, until: datetime | None) -> Incident:
 
 def _regions(alerts: tuple[Member, ...]) -> frozenset[str]:
     return frozenset(member.region for member in alerts if member.firing and member.region)
+
+
+def _followers(alerts: tuple[Member, ...]) -> frozenset[str]:
+    return frozenset(name for member in alerts if member.firing for name in member.destinations)
 
 
 def _any_lifts(alerts: tuple[Member, ...], ceiling: Ceiling | None) -> bool:
@@ -216,6 +240,8 @@ def _round(incident: Incident, entry: Entry, data: RoundBegan) -> Incident:
         level=data.level,
         told_level=data.level,
         repeat=0,
+        repeats=0,
+        held=False,
         next_at=data.next_at,
         acknowledgement=None,
     )
@@ -227,6 +253,9 @@ def _levelled(incident: Incident, data: LevelReached) -> Incident:
         level=max(incident.level, data.level),
         told_level=data.level,
         repeat=data.repeat,
+        repeats=max(incident.repeats, data.repeat),
+        held=data.held,
+        attempt=1 if data.by_person and incident.acknowledgement else incident.attempt,
         next_at=data.next_at,
         exhausted=False,
         acknowledgement=None if data.by_person else incident.acknowledgement,
@@ -236,6 +265,7 @@ def _levelled(incident: Incident, data: LevelReached) -> Incident:
 def _resolved(incident: Incident, entry: Entry, data: Resolved) -> Incident:
     return replace(
         incident,
+        members=_waiting_until(incident.members, data.grace_until),
         resolved_at=entry.at,
         resolved_by=entry.actor if data.by_person else None,
         grace_until=data.grace_until,
@@ -244,3 +274,12 @@ def _resolved(incident: Incident, entry: Entry, data: Resolved) -> Incident:
         hold_until=None,
         next_at=None,
     )
+
+
+def _waiting_until(members: Mapping[str, Member], grace_until: datetime | None) -> Mapping[str, Member]:
+    """Alerts that wait to count wait for the grace's end too (model 24)."""
+    if grace_until is None:
+        return members
+    return {
+        name: replace(m, counts_at=max(m.counts_at, grace_until)) if m.counts_at else m for name, m in members.items()
+    }

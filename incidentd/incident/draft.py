@@ -1,8 +1,7 @@
 """A decision in the making: entries, and the state they lead to."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from incidentd.incident.apply import apply
 from incidentd.incident.state import Incident
@@ -43,19 +42,9 @@ class Draft:
         return self.policy.tiers[self.incident.tier]
 
     def lapse(self, tier_policy: TierPolicy | None = None) -> datetime | None:
-        """When an acknowledgement lapses, counted from now on wall time (model 27, 16)."""
+        """When an acknowledgement lapses, counted from now on wall time (model 27, 16).
+
+        While recovering it stands still: counted from its beginning, for ``FiringAgain`` to move all alike.
+        """
         lapse = (tier_policy or self.tier).acknowledgement
-        return None if lapse is None else self.now + lapse
-
-
-def earlier(first: datetime | None, second: datetime | None, pick: Callable[..., datetime] = min) -> datetime | None:
-    """The earlier of two instants, either of which may be missing."""
-    both = [at for at in (first, second) if at is not None]
-    return pick(both) if both else None
-
-
-def after_due(draft: Draft, due: datetime, duration: timedelta) -> datetime:
-    """Model 14: on time the timetable keeps without drift; late, the next step is at least a minute off."""
-    calendar = draft.tier.calendar
-    closest = min(duration, draft.policy.closest)
-    return max(calendar.add(due, duration), calendar.add(draft.now, closest))
+        return None if lapse is None else (self.incident.recovering_at or self.now) + lapse

@@ -1,36 +1,40 @@
-"""Rounds and levels: who is told next, and when (model 11 to 18)."""
+"""Rounds and levels: who is told next, and when (model 11, 12, 14, 16, 17)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from incidentd.incident.draft import Draft, after_due, earlier
+from incidentd.incident.draft import Draft
 from incidentd.incident.state import State
 from incidentd.policy import Level, Policy, TierPolicy
-from incidentd.tier import Tier
-from incidentd.timeline import Ended, LevelReached, Reminded, RoundBegan, TierRose, Unanswered
+from incidentd.timeline import Ended, LevelReached, Reminded, RoundBegan, Unanswered
+
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a round begins: level 0 where its first page waits for the calendar, or nobody is there."""
+    """How a round begins: at level 0 where its first page waits for the calendar, or nobody is there."""
 
     level: int
     skipped: tuple[int, ...]
     next_at: datetime | None
 
 
-def start(tier: TierPolicy, policy: Policy, now: datetime, due: datetime | None = None) -> Start:
-    """The first level that anyone stands at. ``due`` is when the round was due, where time was the cause."""
+def start(tier: TierPolicy, policy: Policy, now: datetime, *, due: datetime | None = None, above: int = 0) -> Start:
+    """The first level above ``above`` that anyone stands at; ``above`` itself while that one has to wait.
+
+    ``due`` is when the round was due, where time was the cause.
+    """
     if not tier.levels:
-        return Start(0, (), None)
-    first, skipped = next_level(tier, 0)
+        return Start(above, (), None)
+    first, skipped = next_level(tier, above)
     if first is None:
-        return Start(0, skipped, tier.calendar.add(now, sum((each.duration for each in tier.levels), timedelta(0))))
+        unheard = sum((each.duration for each in tier.levels), timedelta(0))
+        return Start(above, skipped, after_due(tier, policy, due or now, unheard, now))
     level = tier.levels[first - 1]
     if pages(level, policy) and not tier.calendar.is_open(now):
-        return Start(0, (), tier.calendar.next_open(now))
-    on_time = tier.calendar.add(due or now, level.duration)
-    return Start(first, skipped, max(on_time, tier.calendar.add(now, min(level.duration, policy.closest))))
+        return Start(above, (), tier.calendar.next_open(now))
+    return Start(first, skipped, after_due(tier, policy, due or now, level.duration, now))
 
 
 def next_level(tier: TierPolicy, reached: int) -> tuple[int | None, tuple[int, ...]]:
@@ -48,6 +52,17 @@ def last_level(tier: TierPolicy) -> int | None:
     return max((number for number, level in enumerate(tier.levels, 1) if level.tell), default=None)
 
 
+def step(tier: TierPolicy, level: int) -> timedelta:
+    """How long a level has; one that the tier lacks has the last one's time."""
+    return tier.levels[min(level, len(tier.levels)) - 1].duration
+
+
+def after_due(tier: TierPolicy, policy: Policy, due: datetime, duration: timedelta, now: datetime) -> datetime:
+    """Model 14: on time the timetable keeps without drift; late, the next step is at least a minute off."""
+    closest = min(duration, policy.closest)
+    return max(tier.calendar.add(due, duration), tier.calendar.add(now, closest))
+
+
 def pages(level: Level, policy: Policy) -> bool:
     """Whether telling this level wakes people."""
     return any(name in policy.pages for name in level.tell)
@@ -57,39 +72,32 @@ def begin_round(draft: Draft, why: Ended, *, difference: str = "", due: datetime
     """Start over at the first level, under the policy in force now (model 37)."""
     policy = draft.policy = draft.policy.for_next_round
     incident = draft.incident
-    begin = start(policy.tiers[incident.tier], policy, draft.now, due if why is Ended.UNANSWERED else None)
+    unanswered = why is Ended.UNANSWERED
+    first = start(policy.tiers[incident.tier], policy, draft.now, due=due if unanswered else None)
     draft.add(
         RoundBegan(
             why=why,
             round=incident.round + 1,
-            attempt=incident.attempt + 1 if why is Ended.UNANSWERED else 1,
+            attempt=incident.attempt + 1 if unanswered else 1,
             policy=policy.name,
             version=policy.version,
-            level=begin.level,
-            skipped=begin.skipped,
-            next_at=begin.next_at,
+            level=first.level,
+            skipped=first.skipped,
+            next_at=first.next_at,
             difference=difference,
         ),
         due_at=due,
     )
 
 
-def rise(draft: Draft, target: Tier, row: str, reason: str) -> None:
-    """The tier rises by itself: the level stays, the clocks come closer (model 13)."""
-    level, next_at, respond_by = closer(draft, draft.policy.tiers[target])
-    draft.add(TierRose(draft.incident.tier, target, row, reason, level, next_at, respond_by))
-
-
-def closer(draft: Draft, tier: TierPolicy) -> tuple[int, datetime | None, datetime | None]:
-    """Level, next step and response deadline once ``tier`` applies: never later than they stand."""
+def lapse(draft: Draft) -> None:
+    """An acknowledgement whose time is over ends, and the levels start over (model 27)."""
     incident = draft.incident
-    respond_by = earlier(incident.respond_by, tier.response.deadline(draft.now, tier.calendar))
-    if incident.level == 0:
-        begin = start(tier, draft.policy, draft.now)
-        return begin.level, earlier(incident.next_at, begin.next_at) if not begin.level else begin.next_at, respond_by
-    step = tier.levels[min(incident.level, len(tier.levels)) - 1].duration if tier.levels else None
-    next_at = tier.calendar.add(draft.now, step) if step is not None else None
-    return incident.level, earlier(incident.next_at, next_at), respond_by
+    if incident.state is not State.ACKNOWLEDGED or incident.acknowledgement is None:
+        return
+    until = incident.acknowledgement.until
+    if until is not None and until <= draft.now:
+        begin_round(draft, Ended.LAPSED, difference=f"{incident.acknowledgement.by} was not heard of again", due=until)
 
 
 def climb(draft: Draft) -> None:
@@ -99,21 +107,56 @@ def climb(draft: Draft) -> None:
     if incident.state is not State.TRIGGERED or due is None or due > draft.now:
         return
     if incident.exhausted:
-        draft.add(Reminded(incident.reminders + 1, after_due(draft, due, draft.policy.reminder)), due_at=due)
+        draft.add(Reminded(incident.reminders + 1, _next_reminder(draft, due)), due_at=due)
         return
-    number, skipped = next_level(draft.tier, incident.level)
+    number, skipped = _due_level(draft)
     if number is None:
         _start_over(draft, due, skipped)
-        return
-    level = draft.tier.levels[number - 1]
-    next_at = after_due(draft, due, level.duration)
-    draft.add(LevelReached(number, level.name, incident.round, next_at, skipped), due_at=due)
+    else:
+        _tell(draft, number, skipped, due)
+
+
+def _due_level(draft: Draft) -> tuple[int | None, tuple[int, ...]]:
+    """The next level; the one reached where its pages have waited, and as long as there is no other to tell."""
+    incident = draft.incident
+    if incident.held and draft.tier.calendar.is_open(draft.now):
+        return incident.level, ()
+    number, skipped = next_level(draft.tier, incident.level)
+    return (incident.level, ()) if incident.held and number is None else (number, skipped)
+
+
+def _tell(draft: Draft, number: int, skipped: tuple[int, ...], due: datetime) -> None:
+    """A tick that comes late, after closing, tells readers at once; pages wait for the opening (model 16)."""
+    tier = draft.tier
+    level = tier.levels[min(number, len(tier.levels)) - 1]
+    held = not tier.calendar.is_open(draft.now) and (draft.incident.held or _closed_to(draft, level, due))
+    next_at = tier.calendar.next_open(draft.now) if held else _next(draft, due, level.duration)
+    draft.add(LevelReached(number, level.name, draft.incident.round, next_at, skipped, held=held), due_at=due)
+
+
+def _closed_to(draft: Draft, level: Level, due: datetime) -> bool:
+    """Whether a page must wait: the hours were over when it was due, or it comes too late for them."""
+    if not pages(level, draft.policy):
+        return False
+    on_time = draft.now <= due + draft.policy.closest
+    return not (on_time and draft.tier.calendar.is_open(due - _MOMENT))
 
 
 def _start_over(draft: Draft, due: datetime, skipped: tuple[int, ...]) -> None:
     incident = draft.incident
     last = incident.attempt >= draft.policy.rounds
-    next_at = after_due(draft, due, draft.policy.reminder) if last else None
+    next_at = _next_reminder(draft, due) if last else None
     draft.add(Unanswered(incident.round, last, next_at, skipped), due_at=due)
     if not last:
         begin_round(draft, Ended.UNANSWERED, due=due)
+
+
+def _next(draft: Draft, due: datetime, duration: timedelta) -> datetime:
+    return after_due(draft.tier, draft.policy, due, duration, draft.now)
+
+
+def _next_reminder(draft: Draft, due: datetime) -> datetime:
+    """On time they keep the timetable; late, none is made up for."""
+    every = draft.policy.reminder
+    on_time = draft.now < due + min(every, draft.policy.closest)
+    return draft.tier.calendar.add(due if on_time else draft.now, every)

@@ -4,44 +4,48 @@ from dataclasses import replace
 from datetime import datetime
 
 from incidentd.incident.draft import Draft
-from incidentd.incident.hear import join, recover, reopen
-from incidentd.incident.levels import begin_round
+from incidentd.incident.join import join
+from incidentd.incident.levels import lapse
+from incidentd.incident.merge import is_over
+from incidentd.incident.opening import reopen
 from incidentd.incident.state import State
-from incidentd.timeline import AlertsChanged, Ended, Member, Resolved, ResponseMissed
+from incidentd.timeline import MACHINE, AlertsChanged, Member, Resolved, ResponseMissed
 
 
 def settle(draft: Draft) -> None:
-    """Expired alerts, waiting alerts, hold-down and grace over, acknowledgement lapsed, response missed."""
-    _expire(draft)
-    _count(draft)
+    """Alerts that expired or count from now on, hold-down and grace over, acknowledgement lapsed, response missed."""
+    _turn_alerts(draft)
     _hold_down_over(draft)
-    _lapse(draft)
+    lapse(draft)
     _miss(draft, draft.now)
 
 
-def _expire(draft: Draft) -> None:
-    if draft.incident.state is State.RESOLVED:
+def _turn_alerts(draft: Draft) -> None:
+    """Alerts that fired again too soon after their resolve, or in a grace, count (model 23, 24); others expire."""
+    incident, now = draft.incident, draft.now
+    resolved = incident.state is State.RESOLVED
+    due = [(at, m) for m in incident.members.values() if (at := _turns_at(m, resolved=resolved)) and at <= now]
+    if not due:
         return
-    over = [m for m in draft.incident.members.values() if m.firing and m.expires_at and m.expires_at <= draft.now]
-    if over:
-        ended = tuple(replace(m, firing=False, closed_at=draft.now, expires_at=None) for m in over)
-        draft.add(AlertsChanged(ended), due_at=min(m.expires_at for m in over if m.expires_at))
-        recover(draft)
-
-
-def _count(draft: Draft) -> None:
-    """Alerts that fired again too soon after their resolve, or in a grace, count from now on (model 23, 24)."""
-    waiting = [m for m in draft.incident.members.values() if m.counts_at and m.counts_at <= draft.now]
-    if not waiting:
-        return
-    counting = tuple(_counted(member) for member in waiting)
-    if draft.incident.state is State.RESOLVED:
-        reopen(draft, counting)
+    turned = tuple(_turned(member, now) for _, member in due)
+    due_at = min(at for at, _ in due)
+    if not resolved:
+        join(draft, turned, MACHINE, due_at)
+    elif any(member.firing for member in turned):
+        reopen(draft, turned)
     else:
-        join(draft, counting)
+        draft.add(AlertsChanged(turned), due_at=due_at)
 
 
-def _counted(member: Member) -> Member:
+def _turns_at(member: Member, *, resolved: bool) -> datetime | None:
+    if member.firing:
+        return None if resolved else member.expires_at
+    return member.counts_at
+
+
+def _turned(member: Member, now: datetime) -> Member:
+    if is_over(member, now):
+        return replace(member, firing=False, counts_at=None, closed_at=now, expires_at=None)
     return replace(member, firing=True, counts_at=None, closed_at=None)
 
 
@@ -51,15 +55,6 @@ def _hold_down_over(draft: Draft) -> None:
     if incident.state is State.RECOVERING and due is not None and due <= draft.now:
         _miss(draft, due)
         draft.add(Resolved(by_person=False), due_at=due)
-
-
-def _lapse(draft: Draft) -> None:
-    incident = draft.incident
-    if incident.state is not State.ACKNOWLEDGED or incident.acknowledgement is None:
-        return
-    until = incident.acknowledgement.until
-    if until is not None and until <= draft.now:
-        begin_round(draft, Ended.LAPSED, difference=f"{incident.acknowledgement.by} was not heard of again", due=until)
 
 
 def _miss(draft: Draft, at: datetime) -> None:

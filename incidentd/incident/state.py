@@ -20,13 +20,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Who answered and what that covers (model 26). ``until`` None: it does not lapse."""
+    """Who answered and what that covers (model 26). ``until`` None: it does not lapse.
+
+    A snooze ends at its own time; a lapse stands still while no alert fires.
+    """
 
     by: str
     at: datetime
     until: datetime | None
     tier: Tier
     regions: frozenset[str]
+    snoozed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,10 @@ class Incident:
     """State after entry number ``last``; ``news`` is the last entry that people are to be told.
 
     ``round`` counts rounds of this episode, ``attempt`` the rounds since somebody last answered.
-    ``level`` is the highest level reached in this round, ``told_level`` and ``repeat`` the one told last.
+    ``level`` is the highest level reached in this round, ``told_level`` and ``repeat`` the one told last,
+    ``repeats`` how often in this round a level was told again. ``held``: pages wait for the calendar to open.
+    ``followers`` are the destinations that the rows of this episode's alerts name; ``stand_ins`` pairs each
+    destination that failed with its fallback.
     """
 
     id: str
@@ -72,8 +79,12 @@ class Incident:
     level: int = 0
     told_level: int = 0
     repeat: int = 0
+    repeats: int = 0
+    held: bool = False
     paged_round: int = 0
     fallbacks: frozenset[str] = frozenset()
+    stand_ins: frozenset[tuple[str, str]] = frozenset()
+    followers: frozenset[str] = frozenset()
     next_at: datetime | None = None
     respond_by: datetime | None = None
     responded_in_time: bool | None = None
