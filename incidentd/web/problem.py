@@ -26,9 +26,13 @@ REQUEST_ID = "incidentd.request_id"
 
 
 class ProblemResponse(JSONResponse):
-    """``application/problem+json``."""
+    """``application/problem+json``; ``content`` is what it says."""
 
     media_type = "application/problem+json"
+
+    def __init__(self, content: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(content, status, headers)
+        self.content = content
 
 
 class ProblemError(IncidentdError):

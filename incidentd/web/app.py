@@ -1,0 +1,107 @@
+"""The application, composed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from incidentd import __version__
+from incidentd.errors import IncidentdError
+from incidentd.web import api, pages, slack
+from incidentd.web.contract import Runtime
+from incidentd.web.edge import Edge
+from incidentd.web.problem import REQUEST_ID, problem_of
+from incidentd.web.render import render
+from incidentd.web.webhook import PATH, WebhookEndpoint
+
+_STATIC = Path(__file__).parent / "static"
+_FOR_PEOPLE = re.compile(r"/(incidents/[^/]+(/[^/]+)?|sign-in|sign-out)?")
+_UNAUTHORIZED = 401
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """All that incidentd answers over HTTP."""
+    app = FastAPI(
+        title="incidentd",
+        version=__version__,
+        description="Classifies SLO breaches, pages the right person, and climbs until somebody answers.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.runtime = runtime
+    app.router.routes.insert(0, Route(PATH, WebhookEndpoint(runtime)))
+    for router in (api.router, api.health, api.operations, slack.router, pages.door, pages.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.add_middleware(Edge)
+    for kind in (IncidentdError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _answer_error)
+    _describe_webhook(app)
+    return app
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """A problem for programs; a page for people, who get the way in where they are not let in."""
+    problem = problem_of(request.scope, error)
+    if "text/html" not in request.headers.get("accept", "") or not _FOR_PEOPLE.fullmatch(request.url.path):
+        return problem
+    if problem.status_code == _UNAUTHORIZED:
+        wanted = request.url.path if request.method == "GET" else ""
+        return pages.sign_in_page(_UNAUTHORIZED, wanted=wanted)
+    content = problem.content
+    return render(
+        "problem.html",
+        problem.status_code,
+        title=content["title"],
+        detail=content["detail"],
+        errors=content.get("errors", []),
+        request_id=request.scope.get(REQUEST_ID, ""),
+        back=_page_of(request.url.path),
+    )
+
+
+def _page_of(path: str) -> str:
+    """The page to go back to: the incident's, where an action on it failed."""
+    found = re.match(r"/incidents/[0-9a-f-]{1,36}(?=/)", path)
+    return found[0] if found else "/"
+
+
+def _describe_webhook(app: FastAPI) -> None:
+    """The webhook is a plain endpoint; the framework knows only of its own."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            schema["paths"][PATH] = {"post": _WEBHOOK}
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+_WEBHOOK = {
+    "tags": ["alertmanager"],
+    "summary": "Alertmanager's notifications",
+    "description": "The body of webhook version 4, as Alertmanager sends it. Answered once it is stored.",
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object", "required": ["alerts"]}}},
+    },
+    "responses": {
+        "200": {"description": "Stored: what is to be paged will be paged"},
+        "400": {"description": "No usable notification; an internal incident tells of it"},
+        "401": {"description": "No valid token"},
+        "413": {"description": "Over 16 MB; an internal incident tells of it"},
+        "415": {"description": "Compressed, or no JSON; an internal incident tells of it"},
+        "503": {"description": "Nothing can be stored now: send it again"},
+    },
+}

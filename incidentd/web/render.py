@@ -1,0 +1,26 @@
+"""Templates into pages. Everything is escaped; nothing is marked as safe."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from incidentd.channels.link import safe_href
+from incidentd.web import view
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("incidentd.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters.update(
+    duration=view.duration, instant=view.instant, href=safe_href, slot=view.slot_name, pairs=view.by_name
+)
+_ENVIRONMENT.globals.update(next_step=view.next_step, standing=view.standing, links=view.links, firing=view.firing)
+
+
+def render(template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page."""
+    return HTMLResponse(_ENVIRONMENT.get_template(template).render(context), status)

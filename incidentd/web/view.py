@@ -1,0 +1,144 @@
+"""How pages put things: durations, instants, and what an incident waits for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+
+from incidentd.channels.link import safe_href
+from incidentd.incident.slot import parse_episode, parse_page_slot
+from incidentd.incident.state import Incident, State
+from incidentd.store.query import AlertShown, Following
+from incidentd.timeline import Entry
+
+_ON_TIME = timedelta(seconds=1)
+_DAY = 86_400
+_HOUR = 3_600
+_MINUTE = 60
+_DASHBOARDS = ("dashboard_url", "dashboard", "grafana_url")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What comes next by itself, and when."""
+
+    what: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline. ``since`` counts from the opening; ``late`` is set where it came late."""
+
+    entry: Entry
+    sentence: str
+    since: str
+    late: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The moments of one day, UTC."""
+
+    date: str
+    moments: tuple[Moment, ...]
+
+
+def next_step(incident: Incident) -> Step | None:
+    """The clock that runs: None when the incident waits for people alone, or is over."""
+    answer = incident.acknowledgement
+    match incident.state:
+        case State.RESOLVED:
+            return None
+        case State.RECOVERING:
+            what, at = "resolved", incident.hold_until
+        case State.ACKNOWLEDGED:
+            what, at = "lapses", answer.until if answer else None
+        case State.TRIGGERED:
+            what, at = "reminder" if incident.exhausted else "moves up", incident.next_at
+    return Step(what, at) if at else None
+
+
+def days(incident: Incident, entries: Iterable[Entry], sentences: Iterable[str]) -> list[Day]:
+    """The timeline, newest day last."""
+    moments = [
+        Moment(entry, sentence, since(entry.at - incident.opened_at), _lateness(entry))
+        for entry, sentence in zip(entries, sentences, strict=True)
+    ]
+    return [Day(date, tuple(same)) for date, same in groupby(moments, lambda m: f"{m.entry.at:%A, %d %B %Y}")]
+
+
+def duration(length: timedelta) -> str:
+    """``45 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``; what is negative counts as nothing."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return _two(seconds, _MINUTE, "min", 1, "s")
+    if seconds < _DAY:
+        return _two(seconds, _HOUR, "h", _MINUTE, "min")
+    return _two(seconds, _DAY, "d", _HOUR, "h")
+
+
+def since(length: timedelta) -> str:
+    """``+0:05:00``; ``+2d 3:04:05`` after days."""
+    whole, rest = divmod(max(0, int(length.total_seconds())), _DAY)
+    clock = f"{rest // _HOUR}:{rest % _HOUR // _MINUTE:02}:{rest % _MINUTE:02}"
+    return f"+{whole}d {clock}" if whole else f"+{clock}"
+
+
+def instant(at: datetime) -> str:
+    """``2026-11-21 03:04:05 UTC``."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def slot_name(slot: str) -> str:
+    """``e1.r2.l3`` in words."""
+    episode = parse_episode(slot)
+    first = "" if episode == 1 else f", episode {episode}"
+    if "." not in slot:
+        return f"follows along{first}"
+    page = parse_page_slot(slot)
+    again = f", told again ({page.repeat})" if page.repeat else ""
+    return f"round {page.round}, level {page.level}{again}{first}"
+
+
+def standing(following: Following, incident: Incident) -> str:
+    """Whether a destination is up to date."""
+    if following.given_up:
+        return f"given up: {following.given_up}"
+    if following.told >= incident.news or following.due_at is None:
+        return "up to date" if following.accepted_at else "nothing to tell"
+    return f"being told (attempt {following.attempts + 1})"
+
+
+def links(alert: AlertShown) -> list[tuple[str, str]]:
+    """Where one alert leads, as far as that is http or https."""
+    named: Mapping[str, str] = {
+        "Runbook": alert.runbook or alert.annotations.get("runbook_url", ""),
+        "Dashboard": next((alert.annotations[name] for name in _DASHBOARDS if name in alert.annotations), ""),
+        "Prometheus": alert.generator_url,
+    }
+    return [(text, href) for text, url in named.items() if (href := safe_href(url))]
+
+
+def by_name(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Labels in one order."""
+    return sorted(pairs.items())
+
+
+def firing(alerts: Iterable[AlertShown]) -> int:
+    """How many fire."""
+    return sum(map(attrgetter("firing"), alerts))
+
+
+def _lateness(entry: Entry) -> str:
+    if entry.due_at is None or entry.at - entry.due_at < _ON_TIME:
+        return ""
+    return f"due {entry.due_at:%H:%M:%S}, {duration(entry.at - entry.due_at)} late"
+
+
+def _two(seconds: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    rest = seconds % large // small
+    return f"{seconds // large} {large_name} {rest} {small_name}" if rest else f"{seconds // large} {large_name}"
