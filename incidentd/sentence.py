@@ -76,10 +76,9 @@ def _of_alerts(
 
 def _opened(data: Opened, people: Mapping[int, str]) -> str:
     begin = "Opened" if data.episode == 1 else "Opened again"
+    alerts = _count(sum(alert.firing for alert in data.alerts), "alert")
     told = f" Told {_level(data.level, people)}." if data.level else ""
-    return (
-        f"{begin} as {data.tier} by {_count(len(data.alerts), 'alert')}: {data.reason}.{told}{_skipped(data.skipped)}"
-    )
+    return f"{begin} as {data.tier} by {alerts}: {data.reason}.{told}{_skipped(data.skipped)}"
 
 
 def _alerts_changed(data: AlertsChanged) -> str:
@@ -131,10 +130,11 @@ def _round_began(data: RoundBegan, people: Mapping[int, str]) -> str:
 
 def _level_reached(entry: Entry, data: LevelReached, people: Mapping[int, str]) -> str:
     who = _level(data.level, {data.level: data.name} if data.name else people)
+    more = f"{_held(entry, data)}{_skipped(data.skipped)}"
     if data.by_person:
-        return f"{_who(entry)} escalated to {who}{' again' if data.repeat else ''}.{_skipped(data.skipped)}"
+        return f"{_who(entry)} escalated to {who}{' again' if data.repeat else ''}.{more}"
     due = f" by {_time(entry.due_at, entry.at)}" if entry.due_at else ""
-    return f"Nobody had answered{due}: told {who}.{_skipped(data.skipped)}"
+    return f"Nobody had answered{due}: told {who}.{more}"
 
 
 def _of_work(entry: Entry, data: Acknowledged | TakenOver | TierSet | TierRose | Noted) -> str:
@@ -145,9 +145,11 @@ def _of_work(entry: Entry, data: Acknowledged | TakenOver | TierSet | TierRose |
             return f"{_who(entry)} took it over from {data.before}{_until(data.until, entry.at)}."
         case TierSet():
             reason = f": {data.reason}" if data.reason else ""
-            return f"{_who(entry)} changed it from {data.before} to {data.tier}{reason}."
+            changed = f"{_who(entry)} changed it from {data.before} to {data.tier}{reason}."
+            return f"{changed}{_held(entry, data)}{_skipped(data.skipped)}"
         case TierRose():
-            return f"Rose from {data.before} to {data.tier}: {data.reason}."
+            rose = f"Rose from {data.before} to {data.tier}: {data.reason}."
+            return f"{rose}{_held(entry, data)}{_skipped(data.skipped)}"
         case Noted():
             return f"{_who(entry)} noted: {data.text}"
         case _ as never:
@@ -184,6 +186,11 @@ def _who(entry: Entry) -> str:
 def _level(level: int, people: Mapping[int, str]) -> str:
     name = people.get(level, "")
     return f"level {level}, {name}" if name else f"level {level}"
+
+
+def _held(entry: Entry, data: LevelReached | TierRose | TierSet) -> str:
+    opens = f" at {_time(data.next_at, entry.at)}" if data.next_at else ""
+    return f" Pages wait until business hours begin{opens}." if data.held else ""
 
 
 def _skipped(levels: tuple[int, ...]) -> str:

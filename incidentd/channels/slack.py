@@ -14,7 +14,6 @@ import requests
 
 from incidentd.channels.channel import Destination, News, Receipt
 from incidentd.channels.deadline import Deadline
-from incidentd.channels.mrkdwn import escape
 from incidentd.channels.slack_api import API_URL, SlackApi, SlackRefusedError
 from incidentd.channels.slack_card import Message, card, farewell
 from incidentd.channels.slack_reply import reply
@@ -30,7 +29,6 @@ _UNEDITABLE = frozenset(
 )
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{6,}")
 _CLOCKS_APART = timedelta(minutes=5)
-_WHISPER = 3000
 
 
 class SlackChannel:
@@ -69,8 +67,11 @@ class SlackChannel:
         return Receipt(reference, sent=True, detail="updated") if desk.is_past else desk.reply(reference)
 
     def whisper(self, destination: Destination, channel: str, user: str, text: str, seconds: float) -> bool:
-        """Tell one user in a channel something that only they see. Whether it went out; no error is raised."""
-        said = {"channel": channel, "user": user, "text": escape(text, _WHISPER) or "…"}
+        """Tell one user in a channel something that only they see. Whether it went out; no error is raised.
+
+        ``text`` is marked up: whatever in it isn't ours has been escaped (``mrkdwn.line``).
+        """
+        said = {"channel": channel, "user": user, "text": text}
         try:
             self._api(destination, seconds).call("chat.postEphemeral", said)
         except DeliveryError:

@@ -322,9 +322,9 @@ def test_a_destination_without_a_channel_is_given_up(slack: Kit) -> None:
 
 
 def test_the_clicker_alone_is_told(desk: Desk) -> None:
-    assert desk.channel.whisper(desk.destination, CHANNEL, "U0ENGINEER", "Ann was first <!channel>", 5)
+    assert desk.channel.whisper(desk.destination, CHANNEL, "U0ENGINEER", "Ann was first. <https://x.example|See.>", 5)
     said = desk.sandbox.slack.ephemeral("U0ENGINEER")
-    assert [each.text for each in said] == ["Ann was first &lt;!channel&gt;"]
+    assert [each.text for each in said] == ["Ann was first. <https://x.example|See.>"]
 
 
 def test_a_whisper_that_fails_raises_nothing(slack: Kit) -> None:
