@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import cached_property, partial
+from typing import cast
 
 import structlog
 import uuid_utils
@@ -92,13 +93,13 @@ class Runtime:
 
     # What the web asks for.
 
-    def submit_webhook(self, webhook: Webhook) -> "Future[Answer]":
+    def submit_webhook(self, webhook: Webhook) -> "Future[None]":
         """Store a notification with all others that wait; done once it is committed.
 
         Raises:
             StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
         """
-        return self._writer.submit(webhook)
+        return cast("Future[None]", self._writer.submit(webhook))
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""

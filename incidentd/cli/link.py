@@ -9,7 +9,7 @@ from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
 from incidentd.session import session_secret
 from incidentd.settings import Settings
-from incidentd.web.sign_in import sign_in_link
+from incidentd.web.session import sign_in_link
 
 
 def sign_in(environ: Mapping[str, str], state: Path) -> str:

@@ -38,9 +38,7 @@ def test_command(rules: Folder = None) -> None:
 
 @app.command("explain")
 def explain_command(
-    file: Annotated[
-        str, typer.Argument(help="A webhook body, or an alert, as JSON; - reads standard input.")
-    ],
+    file: Annotated[str, typer.Argument(help="A webhook body, or an alert, as JSON; - reads standard input.")],
     rules: Folder = None,
 ) -> None:
     """Say which row takes each alert of a file, and what every row before it said."""

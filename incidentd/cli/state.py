@@ -1,8 +1,12 @@
 """What `up` keeps in its folder: tokens that nobody had to make up."""
 
+import fcntl
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from incidentd.errors import SettingsError
 
 TOKENS = {
     "INCIDENTD_WEBHOOK_TOKEN": "webhook-token",
@@ -12,6 +16,22 @@ SANDBOX_TOKENS = {
     "INCIDENTD_SLACK_BOT_TOKEN": "sandbox-slack-token",
     "INCIDENTD_SLACK_SIGNING_SECRET": "sandbox-slack-signing-secret",
 }
+
+
+@contextmanager
+def held(state: Path) -> Iterator[None]:
+    """The state folder is ours until the end; a second `up` would take over the first one's Redis.
+
+    Raises:
+        SettingsError: another `up` holds it.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsError(f"another `incidentd up` runs on the folder {state}") from None
+        yield
 
 
 def with_tokens(

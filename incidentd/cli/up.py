@@ -12,7 +12,7 @@ from incidentd.cli.link import link_for
 from incidentd.cli.part import group, web
 from incidentd.cli.stand_in import PATH, stand_ins
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
-from incidentd.cli.state import with_tokens
+from incidentd.cli.state import held, with_tokens
 from incidentd.errors import SettingsError
 from incidentd.private_redis import private_redis
 from incidentd.settings import Settings, rules_folder
@@ -27,11 +27,15 @@ def run(environ: Mapping[str, str], state: Path) -> int:
     """Set up what is missing, start all parts, say where they are; until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: settings, rules or the database are unsound, or the port is taken.
+        ConfigurationError: settings, rules or the database are unsound, or another one runs already.
     """
     asked = strict_settings(environ)
-    state.mkdir(parents=True, exist_ok=True)
-    _refuse_taken_port(asked)
+    with held(state):
+        _refuse_taken_port(asked)
+        return _run(environ, state, asked)
+
+
+def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     environ = _for_people(_with_database(with_tokens(environ, state), state))
     environ, stood_in = stand_ins(environ, load(rules_folder(environ)), asked.listen, state)
     environ, redis = _with_redis(environ, state)
