@@ -1,0 +1,1 @@
+"""The pure heart: tables for each rule of the model, stories, and properties."""
