@@ -52,8 +52,10 @@ class _Session(pdpyras.EventsAPISession):  # type: ignore[misc]
             raise _RefusedEventError
         if status in _FOR_GOOD:
             raise PermanentError(f"PagerDuty refused with status {status}")
-        if not response.ok or status >= requests.codes.multiple_choices:
-            wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
+        wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
+        if status >= requests.codes.internal_server_error:
+            raise UncertainError(f"PagerDuty answered with status {status}", wait)
+        if status >= requests.codes.multiple_choices:
             raise TransientError(f"PagerDuty answered with status {status}", wait)
 
 
@@ -72,6 +74,8 @@ class PagerDutyChannel:
     def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
         """Tell PagerDuty what the state now asks of this slot, if anything.
 
+        Ending a page that may or may not be out there counts as nothing sent: no page was accepted.
+
         Raises:
             TransientError, UncertainError, PermanentError: as ``Channel`` says.
         """
@@ -83,7 +87,8 @@ class PagerDutyChannel:
         for detail, properties in _forms(wanted, news):
             if self._send(destination, wanted, key, properties, deadline):
                 tier = str(news.incident.tier) if wanted == "trigger" else news.reference.get("tier", "")
-                return Receipt({"dedup_key": key, "sent": wanted, "tier": tier}, sent=True, detail=detail)
+                paged = wanted == "trigger" or "sent" in news.reference
+                return Receipt({"dedup_key": key, "sent": wanted, "tier": tier}, sent=paged, detail=detail)
         raise PermanentError("PagerDuty calls the event malformed")
 
     def _send(

@@ -21,8 +21,8 @@ from tests.channels.receiver import answer
 from tests.servers import free_port
 
 DEADLINE = 0.5
-LATE = 0.4
-"""What a busy machine may take on top; a read time-out that starts anew with each byte takes seconds."""
+LATE = 1.0
+"""What a busy machine may take on top; a read time-out that starts anew with each byte takes 20 s."""
 
 
 def test_a_first_message_is_accepted_and_its_reference_kept(kit: Kit) -> None:
@@ -125,7 +125,7 @@ def test_one_that_hangs_delays_no_other(kit: Kit) -> None:
 
     def hang() -> None:
         with pytest.raises(UncertainError):
-            kit.deliver(seconds=1.0)
+            kit.deliver(seconds=9.0)
 
     hanging = threading.Thread(target=hang)
     hanging.start()
@@ -133,7 +133,8 @@ def test_one_that_hangs_delays_no_other(kit: Kit) -> None:
         time.sleep(0.001)
     started = time.monotonic()
     assert kit.deliver().sent
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 4
+    kit.receiver.hang_up()
     hanging.join()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from incidentd.channels.channel import News
 from incidentd.channels.pagerduty_event import action, dedup_key, event, size, smallest
-from incidentd.errors import PermanentError
+from incidentd.errors import PermanentError, UncertainError
 from incidentd.incident.state import Incident
 from incidentd.sandbox.event import event_errors
 from incidentd.tier import Tier
@@ -136,6 +136,19 @@ def test_what_became_untrue_before_it_was_sent_is_not_sent(pagerduty: Kit) -> No
         receipt = pagerduty.deliver(story.news("e1.r1.l1", state))
         assert (receipt.sent, receipt.reference) == (False, {})
     assert not pagerduty.sent
+
+
+def test_answering_a_page_that_may_be_out_there_is_not_recorded_as_a_page(pagerduty: Kit) -> None:
+    receipt = pagerduty.deliver(story.news("e1.r1.l1", acknowledged(), uncertain=True))
+    assert pagerduty.sent[0].json["event_action"] == "acknowledge"
+    assert (receipt.sent, receipt.reference["sent"]) == (False, "acknowledge")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_fault_of_pagerdutys_own_leaves_open_whether_it_pages(pagerduty: Kit, status: int) -> None:
+    pagerduty.receiver.usual = answer(status, {})
+    with pytest.raises(UncertainError):
+        pagerduty.deliver()
 
 
 def test_after_a_takeover_the_state_is_told_once_more(pagerduty: Kit) -> None:
