@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from incidentd.alert import Alert
 from incidentd.classify.condition import VALUE, Condition
+from incidentd.classify.line import one_line
 from incidentd.classify.row import Fit, Row, title_of
 from incidentd.classify.rules import Rules
 from incidentd.classify.table import DEFAULT_POLICY, Table
@@ -122,5 +123,4 @@ def _name(alert: Alert, condition: Condition) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_READING else f"{line[: _LONGEST_READING - 1]}…"
+    return one_line(text, _LONGEST_READING)

@@ -7,6 +7,7 @@ from enum import Enum
 
 from incidentd.alert import Alert
 from incidentd.classify.condition import Condition
+from incidentd.classify.line import one_line
 from incidentd.classify.matcher import Matcher
 from incidentd.classify.naming import Naming, key_of
 from incidentd.tier import Tier
@@ -64,10 +65,7 @@ def title_of(template: str, alert: Alert) -> str:
     """The row's title with its placeholders filled, else the alert's summary, title or name; one line."""
     fallback = alert.annotations.get("summary") or alert.annotations.get("title") or alert.labels.get("alertname")
     text = _PLACEHOLDER.sub(lambda found: _filled(found, alert), template) if template else fallback or ""
-    line = " ".join(text.split())
-    if not line:
-        return "An alert without a name"
-    return line if len(line) <= _LONGEST_TITLE else f"{line[: _LONGEST_TITLE - 1]}…"
+    return one_line(text, _LONGEST_TITLE) or "An alert without a name"
 
 
 def _filled(found: re.Match[str], alert: Alert) -> str:

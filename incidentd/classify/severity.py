@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from incidentd.classify.line import one_line
 from incidentd.tier import Tier
 
 LABEL = "severity"
+_LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +27,4 @@ class Severities:
         if not severity:
             return "no severity"
         known = "" if severity in self.tiers else "unknown "
-        return f"{known}severity {severity[:40]}"
+        return f"{known}severity {one_line(severity, _LONGEST)}"
