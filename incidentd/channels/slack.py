@@ -57,6 +57,8 @@ class SlackChannel:
         if "ts" not in reference:
             return Receipt({}, sent=False) if desk.is_past else desk.post()
         try:
+            if desk.is_past and desk.points_on(reference):
+                return Receipt(reference, sent=False, detail="points to its successor")
             desk.update(reference)
         except SlackRefusedError as error:
             if error.code not in _UNEDITABLE:
@@ -64,7 +66,7 @@ class SlackChannel:
             if desk.is_past:
                 return Receipt(reference, sent=False, detail=error.code)
             return desk.replace(reference)
-        return Receipt(reference, sent=True, detail="updated") if desk.is_past else desk.reply(reference)
+        return desk.ended(reference) if desk.is_past else desk.reply(reference)
 
     def whisper(self, destination: Destination, channel: str, user: str, text: str, seconds: float) -> bool:
         """Tell one user in a channel something that only they see. Whether it went out; no error is raised.
@@ -107,6 +109,14 @@ class _Desk:
     def is_past(self) -> bool:
         """Whether the card belongs to an episode before the present one."""
         return parse_episode(self._news.slot) < self._news.incident.episode
+
+    def points_on(self, reference: Mapping[str, str]) -> bool:
+        """Whether this past card points to the present one already: then there is nothing more to say."""
+        return bool(reference.get("onward")) and reference.get("onward") == self._news.successor.get("ts")
+
+    def ended(self, reference: Mapping[str, str]) -> Receipt:
+        """A past card, brought to its end."""
+        return Receipt({**reference, "onward": self._news.successor.get("ts", "")}, sent=True, detail="updated")
 
     def post(self) -> Receipt:
         """A new card, which tells all there is to tell."""

@@ -1,7 +1,7 @@
 """What a sender takes along: a leased cursor, where it goes, and what is to be said there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -9,11 +9,13 @@ from sqlalchemy.engine import Connection
 from incidentd.channels.channel import AlertDetail, Destination, News, Person
 from incidentd.classify import DestinationSpec
 from incidentd.incident.levels import next_level
+from incidentd.incident.slot import TELL, parse_episode
 from incidentd.incident.state import Incident, State
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.policy import Policy
 from incidentd.sentence import sentence
 from incidentd.store import alerts, entries, incidents
+from incidentd.store import cursors as cursor_rows
 from incidentd.store.alerts import Stored
 from incidentd.store.cursors import Cursor
 from incidentd.timeline import Entry, Told
@@ -57,11 +59,13 @@ class Packer:
         told = {id_: min(c.told for c in cursors if c.incident_id == id_) for id_ in ids}
         timelines = entries.load_after(tx, told)
         stored = alerts.of_incidents(tx, ids, ALERTS_SHOWN)
+        successors = _successors(tx, cursors, found)
         parcels = []
         for cursor in cursors:
             number, incident = found[cursor.incident_id]
             spec = specification(self.rulebook, incident, cursor.destination)
             news = self._news(cursor, number, incident, timelines.get(incident.id, []), stored.get(incident.id, []))
+            news = replace(news, successor=successors.get((incident.id, cursor.destination, cursor.slot), {}))
             parcels.append(Parcel(cursor, token, self.resolve(spec) if spec else None, news, incident.last, now))
         return parcels
 
@@ -90,6 +94,19 @@ class Packer:
             again=cursor.echo and cursor.told >= incident.news,
             notice=STANDS_IN if cursor.destination in incident.fallbacks else "",
         )
+
+
+def _successors(
+    tx: Connection, cursors: Sequence[Cursor], found: Mapping[str, tuple[int, Incident]]
+) -> dict[tuple[str, str, str], Mapping[str, str]]:
+    """For each card of an earlier episode, the reference of the present episode's card at the same destination."""
+    past = [c for c in cursors if c.queue == TELL and parse_episode(c.slot) < found[c.incident_id][1].episode]
+    now = {c.incident_id: f"e{found[c.incident_id][1].episode}" for c in past}
+    references = cursor_rows.references(tx, {(c.incident_id, c.destination, now[c.incident_id]) for c in past})
+    return {
+        (c.incident_id, c.destination, c.slot): references.get((c.incident_id, c.destination, now[c.incident_id]), {})
+        for c in past
+    }
 
 
 def _detail(stored: Stored) -> AlertDetail:

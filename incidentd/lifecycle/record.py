@@ -8,7 +8,7 @@ from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Receipt
 from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
 from incidentd.incident.command import Delivered
-from incidentd.incident.slot import PAGE, parse_page_slot
+from incidentd.incident.slot import PAGE, TELL, parse_page_slot
 from incidentd.jobs import Work
 from incidentd.lifecycle.heard import INTERNAL_SYSTEM, internal
 from incidentd.lifecycle.ledger import Ledger
@@ -53,6 +53,7 @@ class Recorder:
             self._write_facts(ledger, result)
         work = ledger.flush()
         again = self._close_old_rounds(ledger, counting)
+        _point_on(ledger, counting)
         settled = [self._settled(ledger, result) for result in counting]
         cursors.settle(ledger.tx, settled)
         deliveries.insert(ledger.tx, [_delivery(result) for result in counting])
@@ -121,6 +122,17 @@ class Recorder:
             given_up=str(error) if permanent else None,
             reference=cursor.reference,
         )
+
+
+def _point_on(ledger: Ledger, counting: Sequence[Result]) -> None:
+    """A new episode's card is there: the cards of earlier ones can now point to it (model 33)."""
+    fresh = [
+        r.parcel.cursor
+        for r in counting
+        if r.parcel.cursor.queue == TELL and r.parcel.cursor.accepted_at is None and r.parcel.news.incident.episode > 1
+    ]
+    places = {(cursor.incident_id, cursor.destination) for cursor in fresh}
+    cursors.wake_older(ledger.tx, places, {cursor.slot for cursor in fresh}, ledger.now)
 
 
 def _settled_well(ledger: Ledger, result: Result, receipt: Receipt) -> Settled:

@@ -17,6 +17,9 @@ from incidentd.incident.slot import PAGE, Slot
 from incidentd.store.tables import CURSORS
 from incidentd.tier import Tier
 
+Name = tuple[str, str, str]
+"""(incident, destination, slot)"""
+
 ENQUEUED = "enqueued"
 FREE = ""
 
@@ -126,6 +129,31 @@ def wake_pages(tx: Connection, incident_ids: Collection[str], due_at: datetime) 
     return {(row[0], PAGE) for row in rows}
 
 
+def wake_older(tx: Connection, places: Collection[tuple[str, str]], slots: Collection[str], due_at: datetime) -> None:
+    """Mark level cursors of earlier episodes at these (incident, destination): they can now point to the present one.
+
+    ``slots`` are those of the present episodes, which are left alone.
+    """
+    if places:
+        tx.execute(
+            sa.update(CURSORS)
+            .where(sa.tuple_(CURSORS.c.incident_id, CURSORS.c.destination).in_(sorted(places)))
+            .where(CURSORS.c.slot.not_in(sorted(slots)), CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
+            .values(due_at=due_at, token=ENQUEUED)
+        )
+
+
+def references(
+    tx: Connection, wanted: Collection[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], Mapping[str, str]]:
+    """What receivers gave back, by (incident, destination, slot); those that don't exist are absent."""
+    if not wanted:
+        return {}
+    names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
+    rows = tx.execute(sa.select(*names, CURSORS.c.reference).where(sa.tuple_(*names).in_(sorted(wanted))))
+    return {(row[0], row[1], row[2]): from_json(row[3]) for row in rows}
+
+
 def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[tuple[str, str]]:
     """(incident, queue) of cursors whose time has come, marked for ``mark``; most urgent first.
 
@@ -190,7 +218,7 @@ def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None
     lease(tx, cursors, FREE, until)
 
 
-def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[tuple[str, str, str], str]:
+def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[Name, str]:
     """Who leases these cursors now, by (incident, destination, slot); locked until the transaction ends."""
     wanted = [(c.incident_id, c.destination, c.slot) for c in cursors]
     names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
