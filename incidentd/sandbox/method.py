@@ -113,10 +113,31 @@ def auth_test(_workspace: Workspace, _arguments: Arguments, _now: datetime) -> A
     return Answer(200, body)
 
 
+def list_channels(workspace: Workspace, _arguments: Arguments, _now: datetime) -> Answer:
+    """https://docs.slack.dev/reference/methods/conversations.list"""
+    channels = [
+        {"id": channel.id, "name": channel.name.removeprefix("#"), "is_channel": True, "is_member": True}
+        for channel in workspace.channels
+    ]
+    return Answer(200, {"ok": True, "channels": channels, "response_metadata": {"next_cursor": ""}})
+
+
+def permalink(workspace: Workspace, arguments: Arguments, _now: datetime) -> Answer:
+    """https://docs.slack.dev/reference/methods/chat.getPermalink"""
+    channel = _channel(workspace, arguments, ids_only=True)
+    message = workspace.find(channel.id, arguments.required("message_ts", "message_not_found"))
+    if message is None:
+        raise MethodError("message_not_found")
+    link = f"https://sandbox.slack.com/archives/{channel.id}/p{message.ts.replace('.', '')}"
+    return Answer(200, {"ok": True, "channel": channel.id, "permalink": link})
+
+
 METHODS: dict[str, Callable[[Workspace, Arguments, datetime], Answer]] = {
     "chat.postMessage": post_message,
     "chat.update": update,
     "chat.postEphemeral": post_ephemeral,
+    "chat.getPermalink": permalink,
+    "conversations.list": list_channels,
     "conversations.history": history,
     "conversations.replies": replies,
     "auth.test": auth_test,
