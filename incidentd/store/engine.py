@@ -9,19 +9,24 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from incidentd.errors import ConflictError, SchemaError, StoreUnavailableError
+from incidentd.errors import ConflictError, SchemaError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
 
-STATEMENT_SECONDS = 5
+STATEMENT_SECONDS = 2.5
 BUSY_SECONDS = 2
+IDLE_SECONDS = 10
+WRITES = "incidentd_writes"
+"""The execution option of an engine whose transactions write."""
+
 _ATTEMPTS = 4
-_WRITES = "incidentd_writes"
+# Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
+_RETRY_SECONDS = 1.5
 _POSTGRES_OPTIONS = (
-    f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={BUSY_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={2 * STATEMENT_SECONDS}s -c timezone=UTC"
+    f"-c statement_timeout={STATEMENT_SECONDS * 1000:.0f}ms -c lock_timeout={BUSY_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c timezone=UTC"
 )
-_RETRIED_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
+_RETRIED_STATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 
 
 def open_engine(url: str) -> Engine:
@@ -62,7 +67,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
-    writes = connection.get_execution_options().get(_WRITES)
+    writes = connection.get_execution_options().get(WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -71,7 +76,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writing = engine.execution_options(**{_WRITES: True})
+        self._writing = engine.execution_options(**{WRITES: True})
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction and commit it; again when another writer was first.
@@ -79,6 +84,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database can't be written now.
             ConflictError: others were first each time.
+            StoreError: the database refuses a value; it always will.
         """
         return self._run(self._writing, work)
 
@@ -95,12 +101,13 @@ class Store:
         self.engine.dispose()
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        end = time.monotonic() + _RETRY_SECONDS
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with engine.begin() as connection:
                     return work(connection)
             except (ConflictError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-                if attempt == _ATTEMPTS or not _may_pass_at_once(error):
+                if attempt == _ATTEMPTS or time.monotonic() > end or not _may_pass_at_once(error):
                     raise _translated(error) from error
                 time.sleep(0.02 * attempt**2)
         raise AssertionError("unreachable")
@@ -120,6 +127,8 @@ def _translated(error: Exception) -> Exception:
         return error
     if isinstance(error, sa.exc.IntegrityError):
         return ConflictError("another writer was first")
+    if isinstance(error, sa.exc.DataError):
+        return StoreError("the database refuses what was to be stored")
     cause = type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else type(error).__name__
     if cause == "DatabaseError":
         return SchemaError("the database file is damaged or is no database")

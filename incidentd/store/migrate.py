@@ -10,9 +10,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, Engine
 
 from incidentd.errors import SchemaError, StoreUnavailableError
+from incidentd.store.engine import WRITES
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 7_221_309
+_PATIENCE_SECONDS = 600
 _OURS = "alembic_version"
 
 
@@ -23,12 +25,15 @@ def migrate(engine: Engine) -> None:
         SchemaError: the database is damaged, holds somebody else's tables, or is newer than this version.
         StoreUnavailableError: it can't be reached.
     """
-    with _translated(), engine.connect() as connection:
-        _refuse_foreign(connection)
-        config = _config(connection)
-        _lock(connection)
-        command.upgrade(config, "head")
-        connection.commit()
+    with _translated():
+        with engine.connect() as connection:
+            _refuse_foreign(connection)
+            if _revision(connection) == _head():
+                return
+        with engine.execution_options(**{WRITES: True}).connect() as connection:
+            _lock(connection)
+            command.upgrade(_config(connection), "head")
+            connection.commit()
 
 
 def check(engine: Engine) -> None:
@@ -61,7 +66,10 @@ def _refuse_damaged(connection: Connection) -> None:
 
 
 def _lock(connection: Connection) -> None:
+    """One migrates, the others wait for it; neither is bound by the time-outs of everyday statements."""
     if connection.dialect.name == "postgresql":
+        for setting in ("lock_timeout", "statement_timeout"):
+            connection.execute(sa.text(f"SET LOCAL {setting} = '{_PATIENCE_SECONDS}s'"))
         connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
