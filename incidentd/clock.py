@@ -1,11 +1,13 @@
 """The only place that reads the wall clock."""
 
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 JUMP = timedelta(seconds=5)
+DOUBT = timedelta(seconds=60)
 
 
 class Clock(Protocol):
@@ -58,17 +60,39 @@ class ManualClock:
         return self.at
 
 
-class JumpDetector:
-    """Notices when the wall clock moved by more than 5 s against the monotonic one (model, rule 40)."""
+class SteadyClock:
+    """A wall clock that does not leap: what it would leap to is believed only after a minute (model, rule 40).
 
-    def __init__(self, clock: Clock, threshold: timedelta = JUMP) -> None:
-        self._clock = clock
+    Drift of less than 5 s between two looks is followed at once. ``jump`` says by how far the clock is off while it is
+    not believed: nothing climbs on a time that may be false, and somebody is told.
+    """
+
+    def __init__(self, local: Clock, threshold: timedelta = JUMP, doubt: timedelta = DOUBT) -> None:
+        self._local = local
         self._threshold = threshold
-        self._seen = clock.now(), clock.monotonic()
+        self._doubt = doubt
+        self._lock = threading.Lock()
+        self._believed = local.now()
+        self._believed_at = local.monotonic()
+        self._doubted_at: float | None = None
+        self.jump: timedelta | None = None
 
-    def observe(self) -> timedelta | None:
-        """How far the wall clock jumped since the last look, negative for back; None when it didn't."""
-        wall, steady = self._seen
-        self._seen = now, later = self._clock.now(), self._clock.monotonic()
-        jump = (now - wall) - timedelta(seconds=later - steady)
-        return jump if abs(jump) > self._threshold else None
+    def now(self) -> datetime:
+        """The wall clock, or while it is doubted the time counted on from before its jump."""
+        with self._lock:
+            wall, steady = self._local.now(), self._local.monotonic()
+            expected = self._believed + timedelta(seconds=steady - self._believed_at)
+            if abs(wall - expected) <= self._threshold or self._is_doubt_over(steady):
+                self._believed, self._believed_at = wall, steady
+                self._doubted_at, self.jump = None, None
+                return wall
+            self._doubted_at = steady if self._doubted_at is None else self._doubted_at
+            self.jump = wall - expected
+            return expected
+
+    def monotonic(self) -> float:
+        """Seconds since some instant. Never jumps."""
+        return self._local.monotonic()
+
+    def _is_doubt_over(self, steady: float) -> bool:
+        return self._doubted_at is not None and steady - self._doubted_at >= self._doubt.total_seconds()

@@ -16,7 +16,7 @@ from incidentd.channels.channel import Destination
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.classify import Rules, load, parse
-from incidentd.clock import Clock, SystemClock
+from incidentd.clock import Clock, SteadyClock, SystemClock
 from incidentd.errors import IncidentdError, NotFoundError, StoreError
 from incidentd.failpoint import arm, failpoint
 from incidentd.group_commit import GroupCommit
@@ -30,7 +30,7 @@ from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.rulebook import Rulebook
-from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
 from incidentd.lifecycle.write import Answer, Item, Writer
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
@@ -67,7 +67,9 @@ class Runtime:
         engine = open_engine(settings.database_url)
         check(engine)
         self.store = Store(engine)
-        self.clock = clock or self._clock()
+        self._server_clock = ServerClock(self.store, SystemClock()) if engine.dialect.name == "postgresql" else None
+        self._steady_clock = SteadyClock(self._server_clock or SystemClock())
+        self.clock: Clock = clock or self._steady_clock
         self.rulebook = Rulebook(self.store, _in_force(self.store, settings, self.clock.now()))
         self.enqueuer = Enqueuer(settings.redis_url)
         self._enqueue_thread = EnqueueThread(self.enqueuer)
@@ -76,6 +78,7 @@ class Runtime:
         self._keyring = Keyring(settings, environ)
         self._mark = timedelta(seconds=settings.mark_deliver_seconds)
         self._beaten_at = 0.0
+        self._jump: timedelta | None = None
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._follower.start()
@@ -206,20 +209,26 @@ class Runtime:
             self.store, self.rulebook, packer, self._channels, self.clock.now, new_id, pace, self._enqueue_thread.put
         )
 
-    def _clock(self) -> Clock:
-        local = SystemClock()
-        return ServerClock(self.store, local) if self.store.engine.dialect.name == "postgresql" else local
-
     def _follow(self) -> None:
         """Every process follows a reload within a second (model 37), and the database's clock."""
         while not self._stopping.wait(FOLLOW_SECONDS):
             try:
                 if self.rulebook.refresh():
                     log.info("rules_followed", version=self.rulebook.in_force.version)
-                if isinstance(self.clock, ServerClock):
-                    self.clock.refresh()
+                if self._server_clock:
+                    self._server_clock.refresh()
+                self._watch_clock()
             except IncidentdError as error:
                 log.warning("not_following", cause=type(error).__name__)
+
+    def _watch_clock(self) -> None:
+        """A jump of the clock is an incident: until it is believed, nothing climbs by it (model 40)."""
+        self._steady_clock.now()
+        jump, known = self._steady_clock.jump, self._jump
+        self._jump = jump
+        if jump is not None and known is None:
+            detail = f"the clock jumped by {jump.total_seconds():.0f} s against its own course"
+            self.submit_webhook(Webhook((), "clock", (Complaint("clock", detail),)))
 
     def _whisper(self, channel: str, user: str, text: str) -> None:
         slack, token = self._channels["slack"], self.settings.slack_bot_token
