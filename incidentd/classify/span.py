@@ -26,14 +26,3 @@ def parse_response(text: str) -> ResponseTime | None:
         return ResponseTime(days=int(business[1]))
     within = parse_span(text)
     return ResponseTime(within) if within else None
-
-
-def show_span(span: timedelta) -> str:
-    """The shortest text that ``parse_span`` reads as this duration."""
-    left = int(span.total_seconds())
-    parts = []
-    for unit, size in _UNITS.items():
-        count, left = divmod(left, int(size.total_seconds()))
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"

@@ -1,6 +1,8 @@
 """Each fault of a rules table is refused with file, line, row and cause. The name is the fault."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from incidentd.classify import parse
 from incidentd.errors import RulesError
@@ -368,3 +370,10 @@ def test_secret_is_never_shown() -> None:
         parse(texts(destinations=DESTINATIONS + f"more: {{kind: pagerduty, routing_key: {secret}}}\n"))
 
     assert secret not in str(raised.value)
+
+
+@given(st.sampled_from(sorted(FILES)), st.integers(0, 600), st.integers(0, 12), st.text(max_size=6) | st.just("\ud800"))
+def test_any_other_text_is_sound_or_a_fault_and_nothing_else(name: str, at: int, cut: int, put: str) -> None:
+    text = FILES[name]
+
+    faults({**FILES, name: text[:at] + put + text[at + cut :]})
