@@ -157,7 +157,7 @@ def references(
 def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[tuple[str, str]]:
     """(incident, queue) of cursors whose time has come, marked for ``mark``; most urgent first.
 
-    A lease that ran out belonged to a sender that froze or died: its last request may have been accepted.
+    A lease that ran out leaves its trace, as in ``claimable``.
     """
     due = (
         sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot, CURSORS.c.queue)
@@ -190,7 +190,10 @@ def any_due(tx: Connection, now: datetime) -> bool:
 
 
 def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
-    """Cursors that are behind and that nobody is sending, most urgent first; locked until the transaction ends."""
+    """Cursors that are behind and that nobody is sending, most urgent first; locked until the transaction ends.
+
+    A lease that ran out belonged to a sender that froze or died: its last request may have been accepted.
+    """
     rows = tx.execute(
         sa.select(CURSORS)
         .where(CURSORS.c.incident_id.in_(sorted(incident_ids)), CURSORS.c.queue == queue)
@@ -258,6 +261,7 @@ def _is(incident: object, destination: object, slot: object) -> sa.ColumnElement
 
 
 def _cursor(row: Any) -> Cursor:
+    ran_out = row.token not in (FREE, ENQUEUED)
     return Cursor(
         incident_id=row.incident_id,
         destination=row.destination,
@@ -265,8 +269,8 @@ def _cursor(row: Any) -> Cursor:
         queue=row.queue,
         told=row.told,
         attempts=row.attempts,
-        uncertain=row.uncertain,
-        echo=row.echo,
+        uncertain=row.uncertain or ran_out,
+        echo=row.echo or ran_out,
         accepted_at=row.accepted_at,
         failed=row.failed,
         reference=from_json(row.reference),
