@@ -1,0 +1,110 @@
+"""Alert episodes: the latest of each fingerprint is found at once, older ones stay for history (model 4)."""
+
+from datetime import timedelta
+from functools import partial
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+
+from incidentd.incident.state import Incident
+from incidentd.store import alerts, incidents
+from incidentd.store.alerts import READINGS_KEPT, Episode
+from incidentd.store.engine import Store
+from incidentd.store.tables import ALERTS
+from incidentd.timeline import Resolved
+from tests.store.row import FINGERPRINT, NOW, alert, episode, minutes, open_incident, then
+
+
+def test_the_latest_episode_says_whether_its_incident_is_open(store: Store) -> None:
+    before = open_incident(store)
+    _write(store, episode(alert()))
+    known = _latest(store)
+    assert (known.starts_at, known.incident_id, known.firing, known.digest, known.open) == (NOW, "core", True, 7, True)
+    _resolve(store, before)
+    assert not _latest(store).open
+
+
+def test_an_alert_of_no_incident_belongs_to_none(store: Store) -> None:
+    _write(store, episode(alert(firing=False), None))
+    assert (_latest(store).incident_id, _latest(store).open, _latest(store).closed_at) == (None, False, NOW)
+
+
+def test_a_newer_episode_takes_the_fingerprint_and_the_older_stays(store: Store) -> None:
+    _write(store, episode(alert()))
+    _write(store, episode(alert(starts_at=minutes(3)), known=_latest(store)))
+    assert _latest(store).starts_at == minutes(3)
+    assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(ALERTS))) == 2
+
+
+def test_two_episodes_of_one_fingerprint_in_one_batch_leave_the_newer_as_latest(store: Store) -> None:
+    newer, older = episode(alert(starts_at=minutes(3))), episode(alert(firing=False))
+    _write(store, newer, older)
+    assert _latest(store).starts_at == minutes(3)
+
+
+def test_labels_and_first_receipt_stay_while_the_rest_follows(store: Store) -> None:
+    _write(store, episode(alert()))
+    again = alert(labels={"alertname": "Other"}, annotations={"value": "98.0"}, firing=False, ends_at=minutes(9))
+    store.write(
+        lambda tx: alerts.write(tx, [episode(again, known=alerts.latest(tx, [FINGERPRINT])[FINGERPRINT])], minutes(9))
+    )
+    row = store.read(lambda tx: tx.execute(sa.select(ALERTS)).one())
+    assert (row.labels, row.received_at) == ('{"alertname":"CoreApi"}', NOW)
+    assert (row.firing, row.ends_at, row.closed_at, row.annotations) == (
+        False,
+        minutes(9),
+        minutes(9),
+        '{"value":"98.0"}',
+    )
+
+
+def test_each_change_of_the_value_is_kept_and_nothing_else(store: Store) -> None:
+    for number, value in enumerate(("99.4", "99.4", "99.1", "99.4")):
+        known = store.read(lambda tx: alerts.latest(tx, [FINGERPRINT])).get(FINGERPRINT)
+        heard = episode(alert(annotations={"value": value}), known=known)
+        store.write(partial(alerts.write, episodes=[heard], now=minutes(number)))
+    seen = from_json(_latest(store).readings)
+    assert [(at, value) for at, value in seen] == [
+        (minutes(0).isoformat(), "99.4"),
+        (minutes(2).isoformat(), "99.1"),
+        (minutes(3).isoformat(), "99.4"),
+    ]
+
+
+def test_only_the_newest_readings_are_kept() -> None:
+    text, known = "[]", None
+    for number in range(READINGS_KEPT + 20):
+        known = alerts.Known(FINGERPRINT, NOW, "core", True, None, 7, True, text)
+        text = alerts.readings(episode(alert(annotations={"value": str(number)}), known=known), NOW)
+    kept = from_json(text)
+    assert (len(kept), kept[-1][1]) == (READINGS_KEPT, str(READINGS_KEPT + 19))
+
+
+def test_alerts_are_shown_firing_and_most_urgent_first_and_no_more_than_asked(store: Store) -> None:
+    heard = [
+        episode(alert(f"{number:016x}", firing=firing, annotations={"note": "x" * number}))
+        for number, firing in ((1, False), (2, True), (3, True))
+    ]
+    _write(store, *heard)
+    shown = store.read(lambda tx: alerts.of_incidents(tx, ["core", "nobody"], 2))
+    assert [each.fingerprint[-1] for each in shown["core"]] == ["2", "3"]
+    assert shown["core"][0].annotations == {"note": "xx"}
+
+
+def test_ten_thousand_alerts_are_written_and_found_within_a_webhooks_time(store: Store) -> None:
+    many = [episode(alert(f"{number:016x}", starts_at=NOW + timedelta(seconds=number))) for number in range(10_000)]
+    _write(store, *many)
+    found = store.read(lambda tx: alerts.latest(tx, [each.alert.fingerprint for each in many]))
+    assert len(found) == len(many)
+
+
+def _write(store: Store, *episodes: Episode) -> None:
+    store.write(lambda tx: alerts.write(tx, list(episodes), NOW))
+
+
+def _latest(store: Store) -> alerts.Known:
+    return store.read(lambda tx: alerts.latest(tx, [FINGERPRINT]))[FINGERPRINT]
+
+
+def _resolve(store: Store, before: Incident) -> None:
+    store.write(lambda tx: incidents.update(tx, [(1, then(before, Resolved(by_person=False))[0])]))

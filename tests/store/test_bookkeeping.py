@@ -1,0 +1,108 @@
+"""Buckets, timekeepers' cycles, rules tables, signatures, what was set aside, and attempts to deliver."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from threading import Barrier
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.store import buckets, cycles, deliveries, intake, query, rules
+from incidentd.store.buckets import Level
+from incidentd.store.deliveries import Delivery, Outcome
+from incidentd.store.engine import Store
+from incidentd.store.tables import CYCLES, RULES, SEEN, SET_ASIDE
+from tests.store.row import NOW, SECOND, minutes, open_cursors, open_incident
+
+
+def test_a_bucket_keeps_its_level(store: Store) -> None:
+    assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) is None
+    store.write(lambda tx: buckets.write(tx, "slack:#incidents", Level(9.5, NOW), first=True))
+    store.write(lambda tx: buckets.write(tx, "slack:#incidents", Level(8.25, minutes(1)), first=False))
+    assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) == Level(8.25, minutes(1))
+
+
+def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[], Store]) -> None:
+    start = Barrier(4)
+
+    def take(mine: Store) -> None:
+        start.wait()
+
+        def work(tx: Connection) -> None:
+            before = buckets.read(tx, "shared")
+            level = before.level if before else 10.0
+            buckets.write(tx, "shared", Level(level - 1, NOW), first=before is None)
+
+        mine.write(work)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(take, [store, *(open_store() for _ in range(3))]))
+    assert store.read(lambda tx: buckets.read(tx, "shared")) == Level(6.0, NOW)
+
+
+def test_the_newest_full_cycle_of_any_timekeeper_counts(store: Store) -> None:
+    assert store.read(cycles.last) is None
+    for name, at in (("first", 1), ("second", 3), ("first", 2)):
+        store.write(partial(cycles.beat, name=name, now=minutes(at)))
+    assert store.read(cycles.last) == minutes(3)
+
+
+def test_timekeepers_long_gone_are_dropped(store: Store) -> None:
+    store.write(lambda tx: cycles.beat(tx, "gone", NOW))
+    store.write(lambda tx: cycles.beat(tx, "new", NOW + cycles.KEPT + SECOND))
+    assert store.read(lambda tx: list(tx.scalars(sa.select(CYCLES.c.name)))) == ["new"]
+
+
+def test_looking_whether_the_database_can_be_written_writes_nothing(store: Store) -> None:
+    store.write(lambda tx: cycles.touch(tx, NOW))
+    assert store.read(cycles.last) is None
+
+
+def test_what_was_due_and_still_is_counts_as_overdue(store: Store) -> None:
+    open_incident(store, respond_by=None)
+    open_cursors(store, ["core"], due_at=minutes(7))
+    counted = [store.read(partial(cycles.overdue, before=minutes(at))) for at in (5, 6, 7, 8)]
+    assert counted == [0, 1, 1, 2]
+
+
+def test_a_table_is_kept_once_and_each_change_of_the_one_in_force_is_known(store: Store) -> None:
+    for version in ("one", "two", "two", "one"):
+        store.write(partial(rules.put_in_force, version=version, texts={"tiers.yaml": version}, now=NOW))
+    assert store.read(rules.in_force) == "one"
+    assert store.read(lambda tx: rules.files(tx, "two")) == {"tiers.yaml": "two"}
+    assert store.read(lambda tx: rules.files(tx, "three")) is None
+    assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(RULES))) == 2
+
+
+def test_a_signed_request_comes_for_the_first_time_once(store: Store) -> None:
+    assert [_first(store, "v0=abc", at) for at in (0, 1, 10)] == [True, False, False]
+
+
+def test_signatures_are_forgotten_when_they_are_not_valid_any_more(store: Store) -> None:
+    _first(store, "v0=abc", 0)
+    _first(store, "v0=def", 16)
+    assert store.read(lambda tx: list(tx.scalars(sa.select(SEEN.c.signature)))) == ["v0=def"]
+    assert timedelta(minutes=5) < intake.SIGNATURES_KEPT
+
+
+def test_what_can_not_be_understood_is_kept_byte_by_byte(store: Store) -> None:
+    body = bytes(range(256))
+    store.write(lambda tx: intake.set_aside(tx, [("10.0.0.1", "labels", body)], NOW))
+    row = store.read(lambda tx: tx.execute(sa.select(SET_ASIDE)).one())
+    assert (row.at, row.source, row.reason, row.body) == (NOW, "10.0.0.1", "labels", body)
+
+
+def test_every_attempt_to_deliver_is_kept_in_its_order(store: Store) -> None:
+    tried = [
+        Delivery("core", "incidents", "e1", 3, attempt, NOW, minutes(attempt), outcome, f"try {attempt}")
+        for attempt, outcome in ((1, Outcome.FAILED), (2, Outcome.ACCEPTED))
+    ]
+    store.write(lambda tx: deliveries.insert(tx, tried))
+    assert store.read(lambda tx: query.deliveries(tx, "core", 10)) == tried
+    assert store.read(lambda tx: query.deliveries(tx, "core", 1)) == tried[1:]
+
+
+def _first(store: Store, signature: str, minute: float) -> bool:
+    return store.write(lambda tx: intake.first_time(tx, signature, minutes(minute)))

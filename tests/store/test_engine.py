@@ -1,0 +1,147 @@
+"""Transactions: decided anew after a conflict, bounded in time, foreign errors translated."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.errors import ConflictError, SchemaError, StoreError, StoreUnavailableError
+from incidentd.store import incidents
+from incidentd.store.engine import Store, open_engine
+from incidentd.store.tables import INCIDENTS
+from tests.servers import PostgresServer, free_port
+from tests.store.database import POSTGRESQL
+from tests.store.row import incident, note, open_incident
+
+LONGEST_SECONDS = 3.0
+
+
+def test_a_writer_that_was_too_late_decides_anew_on_the_present_state(store: Store) -> None:
+    open_incident(store)
+    seen: list[int] = []
+
+    def work(tx: Connection) -> None:
+        _, found = incidents.load(tx, ["core"])["core"]
+        seen.append(found.last)
+        if len(seen) == 1:
+            raise ConflictError("somebody was first")
+        after, _ = note(found)
+        incidents.update(tx, [(found.last, after)])
+
+    store.write(work)
+    assert seen == [1, 1]
+    assert _version(store) == 2
+
+
+def test_who_is_too_late_each_time_is_told_so(store: Store) -> None:
+    tries: list[int] = []
+
+    def work(tx: Connection) -> None:
+        tries.append(1)
+        raise ConflictError("somebody was first")
+
+    with pytest.raises(ConflictError):
+        store.write(work)
+    assert len(tries) > 1
+
+
+def test_what_fails_leaves_nothing(store: Store) -> None:
+    def work(tx: Connection) -> None:
+        incidents.insert(tx, [incident()])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.write(work)
+    assert store.read(lambda tx: incidents.load(tx, ["core"])) == {}
+
+
+def test_a_row_that_another_holds_for_long_makes_the_store_unavailable_within_three_seconds(
+    store: Store, open_store: Callable[[], Store]
+) -> None:
+    open_incident(store)
+    held, done = threading.Event(), threading.Event()
+
+    def hold(tx: Connection) -> None:
+        incidents.lock(tx, ids=["core"])
+        held.set()
+        done.wait(20)
+
+    holder = threading.Thread(target=open_store().write, args=(hold,))
+    holder.start()
+    try:
+        assert held.wait(5)
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            store.write(lambda tx: incidents.lock(tx, ids=["core"]))
+        assert time.monotonic() - begun < LONGEST_SECONDS
+    finally:
+        done.set()
+        holder.join()
+
+
+def test_readers_do_not_wait_for_a_writer(store: Store, open_store: Callable[[], Store]) -> None:
+    open_incident(store)
+    reader = open_store()
+
+    def work(tx: Connection) -> int:
+        incidents.lock(tx, ids=["core"])
+        return len(reader.read(lambda tx: incidents.load(tx, ["core"])))
+
+    assert store.write(work) == 1
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+def test_a_statement_that_never_ends_is_ended_by_postgresql(store: Store) -> None:
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        store.read(lambda tx: tx.execute(sa.text("SELECT pg_sleep(60)")))
+    assert time.monotonic() - begun < LONGEST_SECONDS
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+def test_every_postgresql_connection_has_its_time_outs(store: Store) -> None:
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    shown = store.read(lambda tx: [tx.execute(sa.text(f"SHOW {name}")).scalar_one() for name in names])
+    assert "0" not in shown
+
+
+def test_a_server_that_is_away_makes_the_store_unavailable() -> None:
+    store = Store(open_engine(f"postgresql://postgres@127.0.0.1:{free_port()}/incidentd"))
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        store.read(lambda tx: incidents.load(tx, ["core"]))
+    assert time.monotonic() - begun < LONGEST_SECONDS
+    store.close()
+
+
+def test_connections_that_the_server_ended_are_replaced_without_a_word(
+    store: Store, migrated_postgres: PostgresServer
+) -> None:
+    open_incident(store)
+    migrated_postgres.terminate_backends()
+    assert _version(store) == 1
+    migrated_postgres.terminate_backends()
+    store.write(lambda tx: incidents.update(tx, [(1, note(incident())[0])]))
+    assert _version(store) == 2
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+def test_text_that_the_database_refuses_is_no_passing_fault_of_the_store(store: Store) -> None:
+    """Else Alertmanager would send it for ever, and each time fail all that waits with it. SQLite takes a NUL."""
+    with pytest.raises(StoreError) as raised:
+        open_incident(store, title="N\0L")
+    assert not isinstance(raised.value, StoreUnavailableError)
+
+
+def test_no_error_carries_what_was_to_be_stored(store: Store) -> None:
+    with pytest.raises((StoreError, SchemaError)) as raised:
+        store.write(lambda tx: tx.execute(sa.text("INSERT INTO no_such_table VALUES ('c4n4ry')")))
+    assert "c4n4ry" not in str(raised.value)
+
+
+def _version(store: Store) -> int:
+    version: int = store.read(lambda tx: tx.execute(sa.select(INCIDENTS.c.version)).scalar_one())
+    return version

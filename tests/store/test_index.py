@@ -1,0 +1,116 @@
+"""What is looked up several times a second, or for each webhook, is found by an index in a full table."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from incidentd.incident.slot import PAGE
+from incidentd.store import alerts, cursors, cycles, entries, incidents
+from incidentd.store.engine import Store
+from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, INCIDENTS
+from incidentd.tier import Tier
+from tests.store.row import NOW, SECOND, alert, episode, incident, minutes, opening, slot
+
+MANY = 3_000
+LATER = minutes(600)
+KEYS = [f"avalo/i{number}" for number in range(20)]
+IDS = [f"i{number}" for number in range(20)]
+FINGERPRINTS = [f"{number:016x}" for number in range(20)]
+TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES)
+
+LOOKUPS: dict[str, Callable[[Connection], object]] = {
+    "whether any incident is due": lambda tx: incidents.any_due(tx, NOW, SECOND),
+    "due incidents": lambda tx: incidents.mark_due(tx, NOW, SECOND, 100),
+    "whether any cursor is due": lambda tx: cursors.any_due(tx, NOW),
+    "due cursors": lambda tx: cursors.mark_due(tx, NOW, SECOND, 100),
+    "what is overdue": lambda tx: cycles.overdue(tx, NOW),
+    "incidents by key": lambda tx: incidents.lock(tx, keys=KEYS),
+    "incidents by key and id": lambda tx: incidents.lock(tx, ids=IDS, keys=KEYS),
+    "latest alerts": lambda tx: alerts.latest(tx, FINGERPRINTS),
+    "alerts of incidents": lambda tx: alerts.of_incidents(tx, IDS, 20),
+    "cursors of a job": lambda tx: cursors.claimable(tx, IDS, PAGE, NOW, 32),
+    "news of incidents": lambda tx: cursors.wake(tx, dict.fromkeys(IDS, Tier.P0), NOW),
+    "entries after a number": lambda tx: entries.load_after(tx, dict.fromkeys(IDS, 0)),
+}
+
+
+def test_no_look_up_reads_a_table_from_end_to_end(full_store: Store) -> None:
+    scanned = {name: list(_scans(full_store, look_up)) for name, look_up in LOOKUPS.items()}
+    assert {name: found for name, found in scanned.items() if found} == {}
+
+
+def test_a_look_up_without_an_index_would_be_noticed(full_store: Store) -> None:
+    assert list(_scans(full_store, lambda tx: tx.execute(sa.select(INCIDENTS).where(INCIDENTS.c.title == "x"))))
+
+
+def _scans(store: Store, look_up: Callable[[Connection], object]) -> Iterator[str]:
+    with _statements(store.engine) as statements:
+        store.write(look_up)
+    assert statements
+    for statement, parameters in statements:
+        yield from _scanned(store, statement, parameters)
+
+
+@pytest.fixture
+def full_store(store: Store) -> Store:
+    store.write(_fill)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
+    return store
+
+
+def _fill(tx: Connection) -> None:
+    numbers = range(MANY)
+    incidents.insert(tx, [incident(f"i{n}", next_at=LATER + n * SECOND, respond_by=None) for n in numbers])
+    entries.insert(tx, [(f"i{n}", opening(f"i{n}")) for n in numbers])
+    alerts.write(tx, [episode(alert(f"{n:016x}"), f"i{n}") for n in numbers], NOW)
+    for where in (slot(), slot("page-oncall", "e1.r1.l1", paging=True)):
+        cursors.open_slots(tx, [(f"i{n}", Tier.P1, where) for n in numbers], LATER)
+
+
+@contextmanager
+def _statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are sent to the database, with one set of their parameters each."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if any(table.name in statement for table in TABLES):
+            sent.append((statement, parameters[0] if many else parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def _scanned(store: Store, statement: str, parameters: Any) -> list[str]:
+    """The tables that the statement reads as a whole."""
+    if store.engine.dialect.name == "sqlite":
+        plan = store.read(lambda tx: tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
+        return [row[3] for row in plan if row[3].startswith("SCAN") and "CONSTANT ROW" not in row[3]]
+    # A plan for a table of this size may prefer to read it all; what counts is whether it must.
+    explain = f"EXPLAIN (FORMAT JSON) {statement}"
+
+    def ask(tx: Connection) -> Any:
+        tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        return tx.exec_driver_sql(explain, parameters).scalar_one()
+
+    return list(_whole(store.read(ask)))
+
+
+def _whole(plan: Any) -> Iterator[str]:
+    if isinstance(plan, list):
+        for each in plan:
+            yield from _whole(each)
+    elif isinstance(plan, dict):
+        if "Scan" in plan.get("Node Type", "") and not plan.keys() & {"Index Cond", "Recheck Cond"}:
+            yield f"{plan['Node Type']} {plan.get('Relation Name', '')}"
+        for each in plan.values():
+            yield from _whole(each)

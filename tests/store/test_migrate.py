@@ -1,0 +1,130 @@
+"""The schema: the same from migrations as from the tables, made once, and refused where it is not ours."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from incidentd.errors import SchemaError, StoreUnavailableError
+from incidentd.store.engine import open_engine
+from incidentd.store.migrate import check, migrate
+from incidentd.store.tables import METADATA
+from tests.servers import free_port
+from tests.store.database import SQLITE
+
+_MIGRATE = """
+import sys
+from incidentd.store.engine import open_engine
+from incidentd.store.migrate import check, migrate
+engine = open_engine(sys.argv[1])
+sys.stdin.readline()
+migrate(engine)
+check(engine)
+"""
+
+
+def test_migrations_build_what_the_tables_say(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    migrate(engine)
+    migrate(engine)
+    check(engine)
+    engine.dispose()
+
+
+def test_several_processes_migrate_at_once(empty_url: str) -> None:
+    argv = [sys.executable, "-c", _MIGRATE, empty_url]
+    processes = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(4)
+    ]
+    outputs = [process.communicate(b"go\n", timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, b"\n".join(outputs).decode()
+
+
+def test_a_database_that_was_never_migrated_is_not_worked_on(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    with pytest.raises(SchemaError, match="incidentd migrate"):
+        check(engine)
+    engine.dispose()
+
+
+def test_somebody_elses_database_is_refused_and_left_alone(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE customers (name TEXT)"))
+    for refused in (migrate, check):
+        with pytest.raises(SchemaError, match="not incidentd's"):
+            refused(engine)
+    assert sa.inspect(engine).get_table_names() == ["customers"]
+    engine.dispose()
+
+
+def test_a_newer_versions_database_is_refused(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    for refused in (migrate, check):
+        with pytest.raises(SchemaError, match="newer"):
+            refused(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("damage", ["no database", "torn page"])
+def test_a_damaged_sqlite_file_is_refused_and_never_silently_empty(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "damaged.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    _damage(path, damage)
+    before = path.read_bytes()
+    engine = open_engine(f"sqlite:///{path}")
+    for refused in (migrate, check):
+        with pytest.raises(SchemaError, match="damaged"):
+            refused(engine)
+    engine.dispose()
+    assert path.read_bytes() == before
+
+
+def test_a_server_that_is_away_is_unavailable_and_not_a_foreign_schema() -> None:
+    engine = open_engine(f"postgresql://postgres@127.0.0.1:{free_port()}/incidentd")
+    for unavailable in (migrate, check):
+        with pytest.raises(StoreUnavailableError):
+            unavailable(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+def test_what_was_committed_to_sqlite_survives_a_power_loss(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == _FULL
+    engine.dispose()
+
+
+_FULL = 2
+
+
+def _damage(path: Path, how: str) -> None:
+    if how == "no database":
+        path.write_bytes(b"this is no database, whatever its name says" * 200)
+        return
+    with sqlite3.connect(path) as connection:
+        size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek(2 * size)
+        file.write(b"\xff" * 3 * size)
