@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from incidentd.alert import Alert
 from incidentd.classify.verdict import Verdict
-from incidentd.intake import fingerprint
+from incidentd.intake import START_AS_SENT, fingerprint
 from incidentd.lifecycle.work import Complaint, Webhook
 from incidentd.store.alerts import Known
 from incidentd.tier import Tier
@@ -28,6 +28,11 @@ class Heard:
     verdict: Verdict
     digest: int
     quiet: timedelta | None = None
+
+    @property
+    def is_undated(self) -> bool:
+        """Whether the alert's start is only when it was received: its own was missing or impossible, or it is ours."""
+        return self.quiet is not None or START_AS_SENT in self.alert.annotations
 
     def is_repeat_of(self, known: Known | None) -> bool:
         """Whether this says nothing that is not stored already, and its incident still stands."""

@@ -56,9 +56,9 @@ class Reception:
         alerts.write(self._ledger.tx, list(self._written.values()), self._ledger.now)
 
     def _continued(self, heard: Heard) -> Heard:
-        """An internal alert goes on as the episode that fires already."""
+        """An alert that brings no start of its own goes on as the episode that fires already."""
         known = self._known.get(heard.alert.fingerprint)
-        if heard.quiet and known and known.open and known.firing:
+        if heard.is_undated and known and known.open and known.firing:
             return replace(heard, alert=replace(heard.alert, starts_at=known.starts_at))
         return heard
 
