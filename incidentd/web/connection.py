@@ -8,8 +8,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 _LINGER_SECONDS = 2.0
@@ -20,11 +21,13 @@ class Limits:
     """What one connection may take.
 
     ``request_seconds`` is from the first byte of a request, or from connecting, until its body is complete;
-    ``response_seconds`` how long a reader may leave an answer unread. ``request_bytes`` is everything, on the wire.
+    ``response_seconds`` how long a reader may leave an answer unread. ``request_bytes`` is everything, on the wire;
+    ``pipelined`` how many requests may wait behind the one that is being answered (uvicorn keeps all that come).
     """
 
     header_bytes: int = 64 * 1024
     request_bytes: int = 64 * 1024 * 1024
+    pipelined: int = 32
     request_seconds: float = 15
     response_seconds: float = 15
     keep_alive_seconds: int = 60
@@ -50,6 +53,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._refused = False
         self._header_bytes = 0
         self._request_bytes = 0
+        self._answering: RequestResponseCycle | None = None
         self._request_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -59,9 +63,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all clocks."""
+        """Stop all clocks; who still answers speaks to nobody."""
         self._stop_request_timer()
         self.resume_writing()
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -74,6 +81,8 @@ class BoundedConnection(HttpToolsProtocol):
             if not piece:
                 return
             super().data_received(piece)
+            if len(self.pipeline) > self.limits.pipelined:
+                self.transport.abort()
 
     def on_message_begin(self) -> None:
         """A pipelined request has its own time."""
@@ -113,6 +122,11 @@ class BoundedConnection(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, also when its peer leaves the last answer unread."""
         self._close_soon(0)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Know which request is being answered: with pipelining it is not the one that came last."""
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _next_piece(self, data: bytes) -> tuple[bytes, bytes]:
         """What may be parsed now, and the rest; nothing when a limit is reached."""

@@ -1,8 +1,8 @@
 """What the web needs of the runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Any, Protocol
 
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
@@ -35,7 +35,7 @@ class Runtime(Protocol):
         """What sessions and sign-in links are signed with."""
         ...
 
-    def submit_webhook(self, webhook: Webhook) -> "Future[None]":
+    def submit_webhook(self, webhook: Webhook) -> "Future[Any]":
         """Done when it is stored.
 
         Raises:
@@ -63,6 +63,10 @@ class Runtime(Protocol):
 
     def sentences(self, incident: Incident, entries: Sequence[Entry]) -> list[str]:
         """One sentence for each entry, in their order."""
+        ...
+
+    def level_names(self, incident: Incident) -> Mapping[int, str]:
+        """Who stands at each level."""
         ...
 
     def is_storing(self) -> bool:

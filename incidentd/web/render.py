@@ -18,7 +18,9 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters.update(
     duration=view.duration, instant=view.instant, href=safe_href, slot=view.slot_name, pairs=view.by_name
 )
-_ENVIRONMENT.globals.update(next_step=view.next_step, standing=view.standing, links=view.links, firing=view.firing)
+_ENVIRONMENT.globals.update(
+    next_step=view.next_step, level=view.level, standing=view.standing, links=view.links, firing=view.firing
+)
 
 
 def render(template: str, status: int = 200, **context: Any) -> HTMLResponse:

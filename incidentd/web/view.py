@@ -45,8 +45,8 @@ class Day:
     moments: tuple[Moment, ...]
 
 
-def next_step(incident: Incident) -> Step | None:
-    """The clock that runs: None when the incident waits for people alone, or is over."""
+def next_step(incident: Incident, names: Mapping[int, str]) -> Step | None:
+    """The clock that runs: None when the incident waits for people alone, or is over. ``names`` are by level."""
     answer = incident.acknowledgement
     match incident.state:
         case State.RESOLVED:
@@ -56,7 +56,7 @@ def next_step(incident: Incident) -> Step | None:
         case State.ACKNOWLEDGED:
             what, at = "lapses", answer.until if answer else None
         case State.TRIGGERED:
-            what, at = "reminder" if incident.exhausted else "moves up", incident.next_at
+            what, at = _climbs_to(incident, names), incident.next_at
     return Step(what, at) if at else None
 
 
@@ -131,6 +131,21 @@ def by_name(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
 def firing(alerts: Iterable[AlertShown]) -> int:
     """How many fire."""
     return sum(map(attrgetter("firing"), alerts))
+
+
+def level(incident: Incident, names: Mapping[int, str]) -> str:
+    """How far it has climbed, and who stands there."""
+    if not incident.level:
+        return "no level"
+    name = names.get(incident.level, "")
+    again = f", round {incident.attempt}" if incident.attempt > 1 else ""
+    return f"level {incident.level}{': ' + name if name else ''}{again}"
+
+
+def _climbs_to(incident: Incident, names: Mapping[int, str]) -> str:
+    if incident.exhausted:
+        return "reminder"
+    return names.get(incident.level + 1, "next step")
 
 
 def _lateness(entry: Entry) -> str:
