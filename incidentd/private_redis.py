@@ -17,7 +17,6 @@ from incidentd.supervisor import Child
 _LONGEST_SOCKET_PATH = 103
 _CONFIGURATION = """\
 daemonize no
-logfile ""
 loglevel warning
 save ""
 appendonly no
@@ -49,8 +48,8 @@ def find_redis_server() -> str | None:
 def private_redis(folder: Path) -> PrivateRedis | None:
     """How to run one with its files in ``folder``, reachable for this user only; None where there is no redis-server.
 
-    Writes ``folder/redis.conf``. It listens on a socket in the folder; where that path is too long for a socket, on a
-    free port of loopback with a new password.
+    Writes ``folder/redis.conf``; the server logs to ``folder/redis.log``. It listens on a socket in the folder; where
+    that path is too long for a socket, on a free port of loopback with a new password.
     """
     server = find_redis_server()
     if server is None:
@@ -58,12 +57,15 @@ def private_redis(folder: Path) -> PrivateRedis | None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "redis.sock"
-    fits = len(str(path).encode()) <= _LONGEST_SOCKET_PATH and not any(c in str(path) for c in '"\\\n')
+    quotable = not any(c in str(folder) for c in '"\\\n')
+    fits = quotable and len(str(path).encode()) <= _LONGEST_SOCKET_PATH
     lines, url = _on_socket(path) if fits else _on_loopback()
     configuration = folder / "redis.conf"
     configuration.touch(mode=0o600)
     configuration.chmod(0o600)
-    configuration.write_text(_CONFIGURATION + lines, "utf-8")
+    # Its log has a form of its own, which has no place among our JSON lines.
+    log = folder / "redis.log" if quotable else ""
+    configuration.write_text(f'{_CONFIGURATION}logfile "{log}"\n{lines}', "utf-8")
     return PrivateRedis(url, Child("redis", [server, str(configuration)], outlives=True))
 
 

@@ -7,6 +7,7 @@ from types import FrameType
 
 import structlog
 
+from incidentd.cli.listen import claim
 from incidentd.cli.stand_in import add_sandbox
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.errors import RulesError, SettingsError, StoreError
@@ -66,12 +67,7 @@ def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
     if settings.webhook_token is None:
         raise SettingsError("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
     configure_logs(settings, environ)
-    try:
-        listener = server.bind(settings.listen_host, settings.listen_port)
-    except OSError:
-        raise SettingsError(
-            f"INCIDENTD_LISTEN: {settings.listen} is taken, or not an address of this machine"
-        ) from None
+    listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
     runtime = Runtime(settings, environ)
     runtime.reload()
     signal.signal(signal.SIGHUP, _reloading(runtime))

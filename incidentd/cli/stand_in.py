@@ -16,8 +16,8 @@ JOURNAL = "SANDBOX_JOURNAL"
 """Set by `up` for its web part: where the sandbox keeps what it received."""
 
 PATH = "/sandbox"
-PAGERDUTY = "pagerduty"
-SLACK = "slack"
+PAGERDUTY = "PagerDuty"
+SLACK = "Slack"
 
 
 def stand_ins(environ: Mapping[str, str], rules: Rules, listen: str, state: Path) -> tuple[dict[str, str], list[str]]:
@@ -57,7 +57,7 @@ def add_sandbox(app: FastAPI, settings: Settings, environ: Mapping[str, str]) ->
 
 
 def _routing_keys(rules: Rules) -> list[str]:
-    named = {name for spec in rules.destinations.values() if spec.kind == PAGERDUTY for name in spec.secret_names}
+    named = {name for spec in rules.destinations.values() if spec.kind == "pagerduty" for name in spec.secret_names}
     return sorted({"INCIDENTD_PAGERDUTY_ROUTING_KEY", *named})
 
 

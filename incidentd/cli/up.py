@@ -1,26 +1,22 @@
 """Everything on one machine."""
 
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import typer
-
 from incidentd.classify import load
-from incidentd.cli.link import link_for
+from incidentd.cli.listen import claim
 from incidentd.cli.part import group, web
-from incidentd.cli.stand_in import PATH, stand_ins
+from incidentd.cli.stand_in import stand_ins
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.cli.state import held, with_tokens
+from incidentd.cli.welcome import say_when_listening, welcome
 from incidentd.errors import SettingsError
 from incidentd.private_redis import private_redis
 from incidentd.settings import Settings, rules_folder
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate
 from incidentd.supervisor import Child, Supervisor
-
-SAMPLE = "examples/alert.json"
 
 
 def run(environ: Mapping[str, str], state: Path) -> int:
@@ -43,7 +39,8 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     configure_logs(settings, environ)
     migrate(open_engine(settings.database_url))
     children = [*redis, web(environ), *group(settings, environ)]
-    return Supervisor(children, started=lambda: typer.echo(_welcome(settings, stood_in, redis))).run()
+    text = welcome(settings, stood_in, has_redis=settings.redis_url is not None)
+    return Supervisor(children, started=lambda: say_when_listening(settings, text)).run()
 
 
 def _with_database(environ: Mapping[str, str], state: Path) -> dict[str, str]:
@@ -66,34 +63,6 @@ def _with_redis(environ: Mapping[str, str], state: Path) -> tuple[dict[str, str]
 
 
 def _refuse_taken_port(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.listen_host, settings.listen_port))
-        except OSError:
-            raise SettingsError(
-                f"{settings.listen} is taken by another program: set INCIDENTD_LISTEN to a free address"
-            ) from None
-
-
-def _welcome(settings: Settings, stood_in: list[str], redis: list[Child]) -> str:
-    token = settings.webhook_token.get_secret_value() if settings.webhook_token else ""
-    webhook = f"{settings.base_url}/api/v1/alertmanager"
-    lines = [
-        "",
-        "incidentd is up.",
-        f"  pages         {link_for(settings)}",
-        f"  Alertmanager  POST {webhook}",
-        f"                bearer token {token}",
-    ]
-    if stood_in:
-        lines.append(f"  sandbox       {settings.base_url}{PATH}  in place of {' and '.join(stood_in)}")
-    if not redis and settings.redis_url is None:
-        lines.append("  Redis         none was found: the timekeeper does the work itself, more slowly")
-    lines += [
-        "  a sample      "
-        f"curl -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d @{SAMPLE} {webhook}",
-        "  Ctrl-C ends it; the next start finds everything as it was.",
-        "",
-    ]
-    return "\n".join(lines)
+    if settings.listen_port == 0:
+        raise SettingsError("INCIDENTD_LISTEN: `up` needs a port that is known beforehand, not 0")
+    claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port).close()
