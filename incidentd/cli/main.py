@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import link, part, rules, up
+from incidentd.cli import link, part, rules, sandbox, up
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.errors import ConfigurationError, IncidentdError, StoreError
 from incidentd.store.engine import open_engine
@@ -99,3 +99,16 @@ def link_command(
     """Print a link that signs a browser in."""
     with told():
         typer.echo(link.sign_in(dict(os.environ), state))
+
+
+@app.command("sandbox")
+def sandbox_command(
+    listen: Annotated[str, typer.Option(help="Address and port.")] = "127.0.0.1:8090",
+    product: Annotated[str, typer.Option(help="Where incidentd listens: button presses go there.")] = (
+        "http://127.0.0.1:8080"
+    ),
+    journal: Annotated[Path | None, typer.Option(help="File that keeps what was received; by default none.")] = None,
+) -> None:
+    """Run the stand-ins for PagerDuty and Slack alone. They sign with INCIDENTD_SLACK_SIGNING_SECRET."""
+    with told():
+        raise typer.Exit(sandbox.run(dict(os.environ), listen, product, journal))

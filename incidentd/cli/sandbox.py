@@ -1,0 +1,72 @@
+"""The sandbox by itself: for a set-up elsewhere that is to be tried out without real accounts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import typer
+
+from incidentd.cli.listen import claim
+from incidentd.cli.stand_in import PATH
+from incidentd.clock import SystemClock
+from incidentd.errors import SettingsError
+from incidentd.sandbox.app import Sandbox, create_sandbox
+from incidentd.sandbox.server import SIGNING_SECRET, site
+from incidentd.settings import Settings
+from incidentd.web import server
+
+_SIGNING_SECRET = "INCIDENTD_SLACK_SIGNING_SECRET"  # noqa: S105 - the variable's name
+_BOT_TOKEN = "INCIDENTD_SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
+_LARGEST_PORT = 65_535
+
+
+def run(environ: Mapping[str, str], listen: str, product: str, journal: Path | None) -> int:
+    """Serve the sandbox until SIGTERM or SIGINT. ``product`` is where incidentd listens: button presses go there.
+
+    Raises:
+        SettingsError: an address or a secret is unsound, or the address is taken.
+    """
+    host, port = _address(listen)
+    if not product.startswith(("http://", "https://")):
+        raise SettingsError("--product is not an http:// or https:// address")
+    found = Settings.secrets(environ, (_SIGNING_SECRET, _BOT_TOKEN))
+    secrets = {name: secret.get_secret_value() for name, secret in found.items()}
+    listener = claim("--listen", host.strip("[]"), port)
+    url = f"http://{host}:{listener.getsockname()[1]}{PATH}"
+    sandbox = _sandbox(secrets, product, url, journal)
+    typer.echo(_welcome(url, in_environment=_SIGNING_SECRET in secrets))
+    try:
+        server.serve(site(sandbox, PATH), listener)
+    finally:
+        sandbox.close()
+    return 0
+
+
+def _sandbox(secrets: Mapping[str, str], product: str, url: str, journal: Path | None) -> Sandbox:
+    return create_sandbox(
+        clock=SystemClock().now,
+        slack_signing_secret=secrets.get(_SIGNING_SECRET, SIGNING_SECRET),
+        slack_token=secrets.get(_BOT_TOKEN),
+        product_url=product,
+        sandbox_url=url,
+        journal=journal,
+    )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LARGEST_PORT:
+        raise SettingsError("--listen is not host:port")
+    return host, int(port)
+
+
+def _welcome(url: str, *, in_environment: bool) -> str:
+    secret = "the same as here" if in_environment else SIGNING_SECRET
+    return "\n".join(
+        [
+            f"The sandbox is at {url}/ ; incidentd reaches it with",
+            f"  INCIDENTD_PAGERDUTY_EVENTS_URL={url}/pagerduty",
+            f"  INCIDENTD_SLACK_API_URL={url}/slack/api",
+            f"  {_SIGNING_SECRET}={secret}",
+            "and any routing keys and bot token.",
+        ]
+    )
