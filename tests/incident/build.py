@@ -151,9 +151,10 @@ class Story:
     @property
     def policy(self) -> Policy:
         """What the present round follows, and what the next one would."""
-        if self._incident is None:
-            return self.in_force
-        own = self._policies[self._incident.version]
+        return self.in_force if self._incident is None else self.policy_of(self._incident)
+
+    def policy_of(self, incident: Incident) -> Policy:
+        own = self._policies[incident.version]
         return own if own is self.in_force else replace(own, newer=self.in_force)
 
     def reload(self, newer: Policy) -> None:
