@@ -114,7 +114,7 @@ def find(tx: Connection, reference: str) -> Listed | None:
 def open_by_tier(tx: Connection) -> dict[Tier, int]:
     """How many incidents are open, for each tier that has any."""
     counted = tx.execute(sa.select(INCIDENTS.c.tier, sa.func.count()).where(~_RESOLVED).group_by(INCIDENTS.c.tier))
-    return {Tier(tier): count for tier, count in sorted(counted.tuples())}
+    return {Tier(tier): count for tier, count in sorted(tuple(row) for row in counted)}
 
 
 def alerts(tx: Connection, incident_ids: Collection[str], most: int) -> dict[str, list[AlertShown]]:

@@ -28,7 +28,7 @@ def read_cursor(cursor: str | None) -> Position | None:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         resolved, tier, number = json.loads(urlsafe_b64decode(padded))
         position = Position(bool(resolved), Tier(tier), int(number))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         position = None
     if position is None or not 0 <= position.number <= _LARGEST_NUMBER:
         fault = {"field": "query.cursor", "message": "is no cursor that incidentd gave"}
