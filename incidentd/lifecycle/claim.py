@@ -1,6 +1,7 @@
 """A sender takes cursors: no more than the receivers' limits allow, the most urgent first."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
@@ -13,6 +14,14 @@ from incidentd.store import buckets, cursors
 from incidentd.store.buckets import Level
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What was leased. ``more``: there may be further cursors, behind those or behind what a receiver's limit held."""
+
+    parcels: list[Parcel]
+    more: bool
+
+
 def claim(
     tx: Connection,
     packer: Packer,
@@ -23,16 +32,16 @@ def claim(
     now: datetime,
     lease: timedelta,
     new_id: Callable[[], str],
-) -> list[Parcel]:
+) -> Claim:
     """Lease what these incidents have to tell in this queue, and read it in the same transaction."""
     found = cursors.claimable(tx, ids, queue, now, limit)
     if not found:
-        return []
+        return Claim([], more=False)
     parcels = _within_limits(tx, packer.pack(tx, found, new_id(), now), now)
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")
-    return parcels
+    return Claim(parcels, more=len(found) == limit)
 
 
 def _within_limits(tx: Connection, parcels: list[Parcel], now: datetime) -> list[Parcel]:

@@ -12,11 +12,11 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from incidentd.channels.channel import Channel, Receipt
-from incidentd.errors import DeliveryError, PermanentError, StoreError
+from incidentd.errors import DeliveryError, PermanentError, StoreError, UncertainError
 from incidentd.failpoint import failpoint
 from incidentd.group_commit import GroupCommit
 from incidentd.jobs import Work
-from incidentd.lifecycle.claim import claim
+from incidentd.lifecycle.claim import Claim, claim
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.lifecycle.receive import NewId
@@ -72,19 +72,19 @@ class Sender:
         Raises:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
         """
-        while True:
+        more = True
+        while more:
             room = self._wait_for_room()
             try:
-                parcels = self._claim(queue, ids, room)
+                claimed = self._claim(queue, ids, room)
             except BaseException:
                 self._free.release(room)
                 raise
-            if room > len(parcels):
-                self._free.release(room - len(parcels))
-            for parcel in parcels:
+            if room > len(claimed.parcels):
+                self._free.release(room - len(claimed.parcels))
+            for parcel in claimed.parcels:
                 self._pool.submit(self._send, parcel)
-            if len(parcels) < room:
-                return
+            more = claimed.more
 
     def close(self) -> None:
         """Finish what is on its way, and record it."""
@@ -98,8 +98,8 @@ class Sender:
             room += 1
         return room
 
-    def _claim(self, queue: str, ids: Sequence[str], limit: int) -> list[Parcel]:
-        parcels = self._store.write(
+    def _claim(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
+        claimed = self._store.write(
             lambda tx: claim(
                 tx,
                 self._packer,
@@ -112,13 +112,15 @@ class Sender:
             )
         )
         failpoint("claim.after_commit")
-        return parcels
+        return claimed
 
     def _send(self, parcel: Parcel) -> None:
         try:
             came_to = self._try(parcel)
             failpoint("send.after")
             self._keep(Result(parcel, came_to, self._now()))
+        except Exception:  # the edge of a sender's thread, where nobody waits for what it raises
+            log.exception("sender failed", incident=parcel.cursor.incident_id, destination=parcel.cursor.destination)
         finally:
             self._free.release()
 
@@ -131,6 +133,9 @@ class Sender:
             return self._channels[destination.kind].deliver(destination, parcel.news, seconds=self._pace.http_seconds)
         except DeliveryError as error:
             return error
+        except Exception as error:  # the edge of a sender's thread: a fault of ours loses no page
+            log.exception("channel failed", kind=destination.kind)
+            return UncertainError(f"incidentd itself failed ({type(error).__name__})")
 
     def _keep(self, result: Result) -> None:
         """Record, again and again until the lease is over: what was accepted is not to be sent twice."""
