@@ -16,7 +16,12 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters.update(
-    duration=view.duration, instant=view.instant, href=safe_href, slot=view.slot_name, pairs=view.by_name
+    duration=view.duration,
+    exactly=view.exactly,
+    instant=view.instant,
+    href=safe_href,
+    slot=view.slot_name,
+    pairs=view.by_name,
 )
 _ENVIRONMENT.globals.update(
     next_step=view.next_step, level=view.level, standing=view.standing, links=view.links, firing=view.firing

@@ -138,8 +138,8 @@ async def _press(runtime: Runtime, click: Click, signature: str) -> str:
 
 
 def _refusal(error: RefusedError, incident_id: str, base_url: str) -> str:
-    sentence = line(error.detail[:1].upper() + error.detail[1:], _LONGEST_LINE)
-    return f"{sentence}. <{base_url}/incidents/{incident_id}|See the incident as it is now>."
+    why = line(error.detail, _LONGEST_LINE)
+    return f"Not done: {why}. <{base_url}/incidents/{incident_id}|See the incident as it is now>."
 
 
 def _overview(tx: Connection, base_url: str) -> str:

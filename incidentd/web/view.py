@@ -56,7 +56,10 @@ def next_step(incident: Incident, names: Mapping[int, str]) -> Step | None:
         case State.ACKNOWLEDGED:
             what, at = "lapses", answer.until if answer else None
         case State.TRIGGERED:
-            what, at = _climbs_to(incident, names), incident.next_at
+            if incident.next_at is None and incident.responded_in_time is None:
+                what, at = "answer due", incident.respond_by
+            else:
+                what, at = _climbs_to(incident, names), incident.next_at
     return Step(what, at) if at else None
 
 
@@ -79,6 +82,14 @@ def duration(length: timedelta) -> str:
     if seconds < _DAY:
         return _two(seconds, _HOUR, "h", _MINUTE, "min")
     return _two(seconds, _DAY, "d", _HOUR, "h")
+
+
+def exactly(length: timedelta) -> str:
+    """As ``duration``, but for what machines do: ``240 ms``, ``3.2 s``."""
+    seconds = length.total_seconds()
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    return f"{seconds:.1f} s" if seconds < _MINUTE else duration(length)
 
 
 def since(length: timedelta) -> str:

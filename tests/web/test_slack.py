@@ -91,7 +91,7 @@ def test_a_second_clicker_is_told_who_was_first(client: Client, runtime: FakeRun
     assert send(client, click(incident, user="ben")).status_code == 200
     [(channel, user, text)] = runtime.whispers
     assert (channel, user) == ("C1", "UBEN")
-    assert text.startswith("Ann has acknowledged this incident already.")
+    assert text.startswith("Not done: ann has acknowledged this incident already.")
 
 
 def test_an_older_episodes_button_is_refused_with_a_link(client: Client, runtime: FakeRuntime, incident: str) -> None:
