@@ -1,0 +1,311 @@
+"""What is to be told reaches its receivers, whatever these do (model 31 to 36, "Receivers" of the fault table)."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+
+from incidentd.incident.command import Acknowledge, Escalate
+from incidentd.incident.slot import PAGE
+from incidentd.incident.state import State
+from incidentd.sandbox.fault import FaultKind
+from incidentd.sandbox.pagerduty import AlertState
+from incidentd.store import query
+from incidentd.store.deliveries import Outcome
+from incidentd.store.tables import DELIVERIES
+from tests.lifecycle.bench import KEYS, MINUTE, SECOND, Bench, alert, open_bench
+from tests.lifecycle.gate import Broken, held_back, sender
+from tests.servers import wait_until
+
+
+@pytest.fixture
+def hasty(database_url: str) -> Iterator[Bench]:
+    """A bench whose requests may take half a second."""
+    with open_bench(database_url, INCIDENTD_HTTP_SECONDS="0.5") as opened:
+        yield opened
+
+
+def test_an_opening_pages_level_1_and_posts_where_people_read(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    assert [(event.routing_key, event.action) for event in bench.events()] == [(KEYS[1], "trigger")]
+    assert [len(bench.sandbox.slack.cards(name)) for name in ("#incidents", "#management")] == [1, 1]
+
+
+def test_every_cursor_ends_level_with_the_news(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    assert {(row.told >= bench.incident().news, row.due_at, row.token) for row in bench.cursors()} == {(True, None, "")}
+
+
+def test_acceptance_is_an_entry_that_nobody_is_told(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    assert bench.kinds() == ["opened", "accepted", "accepted", "accepted"]
+    assert bench.incident().news == 1
+    requests = len(bench.sandbox.pagerduty.requests) + len(bench.sandbox.slack.requests)
+    bench.forward(4 * MINUTE)
+    assert len(bench.sandbox.pagerduty.requests) + len(bench.sandbox.slack.requests) == requests
+
+
+def test_each_attempt_is_kept_with_its_outcome(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    bench.hear(alert())
+    bench.forward(30 * SECOND)
+    tried = bench.store.read(lambda tx: query.deliveries(tx, bench.incident().id, 20))
+    pages = [(each.attempt, each.outcome) for each in tried if each.destination == "page-oncall"]
+    assert pages == [(1, Outcome.FAILED), (2, Outcome.ACCEPTED)]
+
+
+def test_a_page_that_fails_once_is_tried_again_without_a_fallback(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    bench.hear(alert())
+    bench.forward(2 * SECOND)
+    assert len(bench.events("trigger")) == 1
+    assert bench.kinds().count("delivery_failed") == 1
+    assert "fell_back" not in bench.kinds()
+
+
+def test_after_the_second_failure_the_page_goes_out_on_the_fallback_too_and_says_so(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503, times=None)
+    bench.hear(alert())
+    bench.forward(10 * SECOND)
+    assert bench.kinds().count("fell_back") == 1
+    (card,) = bench.sandbox.slack.cards("#incidents")
+    assert "stands in for a page" in str(card.blocks)
+    bench.sandbox.faults.clear()
+    bench.forward(MINUTE)
+    assert len(bench.events("trigger")) == 1
+
+
+def test_five_hundreds_for_ten_minutes_are_tried_at_most_thirty_seconds_apart(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=502, times=None, target=KEYS[1])
+    bench.hear(alert())
+    bench.act(Escalate("anna"))
+    bench.forward(10 * MINUTE)
+    at = [r.received_at for r in bench.sandbox.pagerduty.requests if KEYS[1].encode() in r.body]
+    gaps = [after - before for before, after in pairwise(at)]
+    assert max(gaps) <= 30 * SECOND
+    assert 20 <= len(at) <= 50
+    assert bench.events("trigger", level=1) == []
+    assert len(bench.events("trigger", level=2)) == 1
+
+
+@pytest.mark.parametrize(("retry_after", "least"), [("20", 20), ("3600", 60), ("-1", 0), ("abc", 0), (None, 0)])
+def test_retry_after_is_kept_up_to_a_minute(bench: Bench, retry_after: str | None, least: int) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT, retry_after=retry_after)
+    bench.hear(alert())
+    bench.forward(61 * SECOND)
+    first, second = (request.received_at for request in bench.sandbox.pagerduty.requests)
+    assert timedelta(seconds=least) <= second - first <= timedelta(seconds=max(least, 1))
+
+
+def test_what_is_refused_for_good_is_given_up_with_an_alarm(bench: Bench) -> None:
+    bench.sandbox.fail("slack", FaultKind.ERROR, error="channel_not_found", times=None, target="#management")
+    bench.hear(alert())
+    bench.settle()
+    (core,) = bench.with_key("avalo/core-api")
+    (alarm,) = bench.with_key("incidentd/delivery")
+    assert "gave_up" in bench.kinds(core.id)
+    assert "management" in alarm.title
+    assert len(bench.events("trigger", level=1)) == 2
+    assert bench.cursor(incident_id=core.id, destination="management").given_up
+
+
+def test_giving_up_on_our_own_incidents_raises_no_further_one(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=400, times=None)
+    bench.sandbox.fail("slack", FaultKind.ERROR, error="invalid_auth", times=None)
+    bench.hear(alert())
+    bench.forward(10 * MINUTE)
+    keys = sorted(found.key for found in map(bench.incident, bench.incident_ids()))
+    assert len(keys) == 1 + len({row.destination for row in bench.cursors() if row.given_up})
+    assert all(key.startswith(("avalo/core-api", "incidentd/delivery/")) for key in keys)
+
+
+def test_a_page_that_is_refused_for_good_falls_back_at_once(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=401, times=1)
+    bench.hear(alert())
+    bench.settle()
+    (core,) = bench.with_key("avalo/core-api")
+    assert core.fallbacks == frozenset({"incidents"})
+
+
+def test_giving_up_lasts_until_there_are_news(bench: Bench) -> None:
+    bench.sandbox.fail("slack", FaultKind.ERROR, error="channel_not_found", target="#management")
+    bench.hear(alert())
+    bench.settle()
+    assert bench.sandbox.slack.cards("#management") == []
+    (core,) = bench.with_key("avalo/core-api")
+    bench.act(Acknowledge("anna"), core.id)
+    bench.settle()
+    (card,) = bench.sandbox.slack.cards("#management")
+    assert "anna" in str(card.blocks)
+
+
+def test_a_reply_lost_by_pagerduty_makes_one_alert(hasty: Bench) -> None:
+    hasty.sandbox.fail("pagerduty", FaultKind.DROP_REPLY, times=1)
+    hasty.hear(alert())
+    hasty.forward(5 * SECOND)
+    (only,) = hasty.sandbox.pagerduty.alerts
+    assert {event.action for event in only.events} == {"trigger"}
+
+
+def test_a_reply_lost_by_slack_makes_one_card(hasty: Bench) -> None:
+    hasty.sandbox.fail("slack", FaultKind.DROP_REPLY, method="chat.postMessage", target="#incidents")
+    hasty.hear(alert())
+    hasty.forward(5 * SECOND)
+    assert len(hasty.sandbox.slack.cards("#incidents")) == 1
+    assert hasty.cursor(destination="incidents").due_at is None
+
+
+def test_a_receiver_that_hangs_holds_up_no_other(hasty: Bench) -> None:
+    hasty.sandbox.fail("slack", FaultKind.HANG, seconds=60, times=None)
+    hasty.hear(alert())
+    hasty.settle()
+    assert len(hasty.events("trigger")) == 1
+
+
+def test_a_fault_of_ours_in_a_channel_loses_no_page(bench: Bench) -> None:
+    bench.hear(alert())
+    broken = sender(bench, bench.runtime, lambda channel: Broken(channel, times=1))
+    broken.deliver(PAGE, bench.incident_ids())
+    broken.close()
+    assert bench.cursor(queue=PAGE).failed
+    bench.forward(2 * SECOND)
+    assert len(bench.events("trigger")) == 1
+
+
+def test_what_became_untrue_before_it_was_sent_is_not_sent(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    assert bench.events() == []
+    cursor = bench.cursor(queue=PAGE)
+    assert (cursor.told >= bench.incident().news, cursor.due_at, cursor.accepted_at) == (True, None, None)
+
+
+def test_the_answer_is_read_anew_before_each_try(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    bench.hear(alert())
+    bench.settle()
+    bench.act(Acknowledge("anna"))
+    bench.forward(MINUTE)
+    assert bench.events("trigger") == []
+
+
+def test_what_is_over_before_its_first_page_is_never_paged(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.hear(alert(firing=False))
+    bench.forward(10 * MINUTE)
+    assert bench.incident().state is State.RESOLVED
+    assert bench.events() == []
+
+
+def test_news_that_came_during_a_delivery_follow_it_at_once(bench: Bench) -> None:
+    bench.hear(alert())
+    slow, gate = held_back(bench)
+    slow.deliver(PAGE, bench.incident_ids())
+    assert gate.reached.wait(10)
+    bench.act(Acknowledge("anna"))
+    gate.open.set()
+    slow.close()
+    bench.settle()
+    assert [event.action for event in bench.events()] == ["trigger", "acknowledge"]
+
+
+def test_a_frozen_senders_lease_is_taken_over_and_its_late_result_changes_nothing(bench: Bench) -> None:
+    bench.hear(alert())
+    frozen, gate = held_back(bench)
+    frozen.deliver(PAGE, bench.incident_ids())
+    assert gate.reached.wait(10)
+    bench.settle()
+    assert bench.events() == []
+    bench.clock.advance(30 * SECOND)
+    bench.settle()
+    assert len(bench.events("trigger")) == 1
+    before = bench.cursor(queue=PAGE), _attempts(bench)
+    gate.open.set()
+    frozen.close()
+    assert (bench.cursor(queue=PAGE), _attempts(bench)) == before
+    assert len(bench.sandbox.pagerduty.alerts) == 1
+
+
+def test_ten_seconds_after_a_takeover_the_final_state_is_told_once_more(bench: Bench) -> None:
+    bench.hear(alert())
+    frozen, gate = held_back(bench)
+    frozen.deliver(PAGE, bench.incident_ids())
+    assert gate.reached.wait(10)
+    bench.clock.advance(30 * SECOND)
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    gate.open.set()
+    frozen.close()
+    assert _states(bench) == [AlertState.TRIGGERED]
+    bench.forward(10 * SECOND - timedelta(milliseconds=1))
+    assert _states(bench) == [AlertState.TRIGGERED]
+    bench.forward(timedelta(milliseconds=1))
+    assert _states(bench) == [AlertState.ACKNOWLEDGED]
+    requests = len(bench.sandbox.pagerduty.requests)
+    bench.forward(MINUTE)
+    assert len(bench.sandbox.pagerduty.requests) == requests
+
+
+def test_an_old_rounds_alert_is_resolved_only_once_the_new_rounds_page_was_accepted(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503, times=None)
+    bench.forward(31 * MINUTE)
+    (old,) = bench.sandbox.pagerduty.alerts
+    assert old.state is AlertState.ACKNOWLEDGED
+    bench.sandbox.faults.clear()
+    bench.forward(MINUTE)
+    old, new = bench.sandbox.pagerduty.alerts
+    assert (old.state, new.state) == (AlertState.RESOLVED, AlertState.TRIGGERED)
+    assert old.dedup_key != new.dedup_key
+
+
+def test_what_was_accepted_is_recorded_although_the_store_was_away_meanwhile(bench: Bench) -> None:
+    bench.hear(alert())
+    failures = [2]
+
+    def away(_connection: object, clause: object, *_rest: object) -> None:
+        if getattr(clause, "table", None) is DELIVERIES and failures[0]:
+            failures[0] -= 1
+            raise sa.exc.OperationalError("INSERT", None, ConnectionError("gone"))
+
+    sa.event.listen(bench.store.engine, "before_execute", away)
+    try:
+        bench.settle()
+    finally:
+        sa.event.remove(bench.store.engine, "before_execute", away)
+    assert failures == [0]
+    assert len(bench.events("trigger")) == 1
+    assert all(row.accepted_at for row in bench.cursors())
+
+
+def test_closing_finishes_what_is_on_its_way(bench: Bench) -> None:
+    bench.hear(alert())
+    slow, gate = held_back(bench)
+    slow.deliver(PAGE, bench.incident_ids())
+    wait_until(gate.reached.is_set, "the request to begin")
+    gate.open.set()
+    slow.close()
+    assert bench.cursor(queue=PAGE).accepted_at
+    assert _attempts(bench) == 1
+
+
+def _states(bench: Bench) -> list[AlertState]:
+    return [each.state for each in bench.sandbox.pagerduty.alerts]
+
+
+def _attempts(bench: Bench) -> int:
+    count: int = bench.store.read(
+        lambda tx: tx.execute(sa.select(sa.func.count()).select_from(DELIVERIES)).scalar_one()
+    )
+    return count

@@ -1,0 +1,254 @@
+"""What comes in becomes incidents, once, and repeats cost next to nothing (model 1 to 5, 22 to 24, 30, 39)."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from incidentd.classify import parse
+from incidentd.errors import StoreError, StoreUnavailableError
+from incidentd.incident.command import Acknowledge
+from incidentd.incident.state import State
+from incidentd.lifecycle.work import Action, Complaint, Webhook
+from incidentd.store.tables import ALERTS, METADATA, SET_ASIDE
+from incidentd.tier import Tier
+from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
+from tests.store.database import SQLITE
+
+
+def test_an_alert_becomes_an_incident_with_its_row_and_reason(bench: Bench) -> None:
+    bench.hear(alert())
+    incident = bench.incident()
+    assert (incident.tier, incident.state, incident.key) == (Tier.P0, State.TRIGGERED, "avalo/core-api")
+    assert incident.row == "avalo/core-api-outage"
+
+
+def test_the_alerts_of_one_notification_become_one_decision_for_each_incident(bench: Bench) -> None:
+    bench.hear(alert(region="eu"), alert(region="us"), lesser("disk", "critical"))
+    core, disk = map(bench.incident, bench.incident_ids())
+    assert (core.scope, len(bench.kinds(core.id)), disk.tier) == (("eu", "us"), 1, Tier.P1)
+
+
+def test_a_repeat_is_read_once_and_writes_nothing(bench: Bench) -> None:
+    bench.hear(alert(), alert(region="us"))
+    bench.settle()
+    with _unchanged(bench), _written(bench) as statements:
+        bench.hear(alert(), alert(region="us"))
+    assert len(statements) == 1
+    assert statements[0].startswith("SELECT")
+
+
+def test_a_notification_in_which_one_alert_is_new_touches_the_others_not(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.hear(alert(), alert(region="us"))
+    entry = bench.timeline()[1]
+    assert [member.region for member in entry.data.alerts] == ["us"]  # type: ignore[union-attr]
+
+
+def test_a_changed_value_updates_the_stored_alert_and_writes_no_entry(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.hear(alert(annotations={"value": "98.7"}))
+    assert bench.kinds() == ["opened"]
+    assert '"98.7"' in bench.store.read(lambda tx: tx.execute(sa.select(ALERTS.c.readings)).scalar_one())
+
+
+def test_many_webhooks_that_wait_together_are_stored_together_and_each_answered(bench: Bench) -> None:
+    waiting = [bench.runtime.submit_webhook(Webhook((alert(f"slo-{n}"),), "am")) for n in range(300)]
+    for each in waiting:
+        each.result(30)
+    assert len(bench.incident_ids()) == 300
+
+
+def test_two_hundred_copies_that_arrive_at_once_are_one_incident(bench: Bench) -> None:
+    waiting = [bench.runtime.submit_webhook(Webhook((alert(),), f"replica-{n % 3}")) for n in range(200)]
+    for each in waiting:
+        each.result(30)
+    assert bench.kinds() == ["opened"]
+
+
+def test_one_webhook_of_a_batch_that_the_database_refuses_fails_alone(bench: Bench) -> None:
+    with _refused(bench, "poison"):
+        waiting = [
+            bench.runtime.submit_webhook(Webhook((alert(slo),), "am"))
+            for slo in ("core-api", "poison", "secondary-api")
+        ]
+        failed = [bool(each.exception(30)) for each in waiting]
+    assert failed == [False, True, False]
+    assert isinstance(waiting[1].exception(), StoreError)
+    assert {bench.incident(each).slo for each in bench.incident_ids()} == {"core-api", "secondary-api"}
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+def test_while_the_database_is_locked_nobody_is_told_that_it_was_stored(database_url: str) -> None:
+    with open_bench(database_url) as bench:
+        bench.hear(alert("first"))
+        with bench.store.engine.connect() as other:
+            other.execution_options(incidentd_writes=True).execute(sa.text("SELECT 1"))
+            waiting = bench.runtime.submit_webhook(Webhook((alert(),), "am"))
+            with pytest.raises(StoreUnavailableError):
+                waiting.result(10)
+        bench.hear(alert())
+        assert len(bench.incident_ids()) == 2
+
+
+def test_a_resolved_for_what_was_never_announced_opens_nothing(bench: Bench) -> None:
+    bench.hear(alert(firing=False))
+    assert bench.incident_ids() == []
+
+
+def test_a_late_firing_copy_of_what_was_resolved_first_opens_nothing(bench: Bench) -> None:
+    bench.hear(alert(firing=False))
+    bench.clock.advance(59 * SECOND)
+    bench.hear(alert())
+    assert bench.incident_ids() == []
+
+
+def test_what_still_fires_a_minute_after_its_resolved_came_first_is_an_incident(bench: Bench) -> None:
+    bench.hear(alert(firing=False))
+    bench.clock.advance(60 * SECOND)
+    bench.hear(alert())
+    assert bench.incident().state is State.TRIGGERED
+
+
+def test_an_older_episode_changes_nothing(bench: Bench) -> None:
+    bench.hear(alert(starts_at=BEGIN + MINUTE))
+    with _unchanged(bench):
+        bench.hear(alert(starts_at=BEGIN, firing=False))
+    assert bench.incident().state is State.TRIGGERED
+
+
+def test_a_fingerprint_stays_with_its_open_incident_whatever_key_a_newer_table_gives_it(bench: Bench) -> None:
+    bench.hear(alert())
+    rules = bench.runtime.rulebook.in_force
+    tiers = rules.files["tiers.yaml"].replace("slo: [slo, alertname]", "slo: [alertname]")
+    _put_in_force(bench, {**rules.files, "tiers.yaml": tiers})
+    bench.hear(alert(annotations={"value": "99.1"}), alert(region="us"))
+    by_key = {bench.incident(each).key: bench.incident(each).scope for each in bench.incident_ids()}
+    assert by_key == {"avalo/core-api": ("eu",), "avalo/Avalo core-api": ("us",)}
+
+
+def test_firing_within_thirty_minutes_of_resolved_reopens_the_incident(bench: Bench) -> None:
+    _resolve(bench)
+    bench.forward(timedelta(minutes=30))
+    bench.hear(alert(starts_at=bench.now))
+    assert (bench.incident().episode, bench.incident().state) == (2, State.TRIGGERED)
+
+
+def test_firing_later_than_that_opens_a_new_incident(bench: Bench) -> None:
+    _resolve(bench)
+    bench.forward(timedelta(minutes=30) + SECOND)
+    bench.hear(alert(starts_at=bench.now))
+    assert [bench.incident(each).state for each in bench.incident_ids()] == [State.RESOLVED, State.TRIGGERED]
+
+
+def test_what_the_resolved_incident_took_stays_with_it_when_a_new_one_opens(bench: Bench) -> None:
+    _resolve(bench)
+    first = bench.incident()
+    bench.forward(timedelta(hours=1))
+    bench.hear(alert(starts_at=bench.now))
+    assert bench.incident(first.id) == first
+
+
+def test_what_was_set_aside_is_kept_and_becomes_an_internal_incident(bench: Bench) -> None:
+    bench.hear(alert(), complaints=(Complaint("labels", "an alert's labels are no map", b"\x00\xff"),))
+    (internal,) = bench.with_key("incidentd/labels")
+    assert (internal.tier, internal.system, internal.policy) == (Tier.P1, "incidentd", "internal")
+    assert bench.store.read(lambda tx: tx.execute(sa.select(SET_ASIDE.c.body)).scalar_one()) == b"\x00\xff"
+
+
+def test_complaints_of_one_source_and_reason_are_one_incident_for_each(bench: Bench) -> None:
+    for source in ("10.0.0.1", "10.0.0.2"):
+        for reason in ("labels", "truncated", "labels"):
+            webhook = Webhook((), source, (Complaint(reason, "something is wrong"),))
+            bench.runtime.submit_webhook(webhook).result(20)
+    assert len(bench.incident_ids()) == 4
+
+
+def test_an_internal_incident_ends_thirty_quiet_minutes_after_the_last_complaint(bench: Bench) -> None:
+    complaint = Complaint("labels", "an alert's labels are no map")
+    bench.hear(complaints=(complaint,))
+    bench.forward(timedelta(minutes=20))
+    bench.hear(complaints=(complaint,))
+    bench.forward(timedelta(minutes=30) - SECOND)
+    assert bench.incident().state is State.TRIGGERED
+    bench.forward(SECOND)
+    assert bench.incident().state is State.RESOLVED
+
+
+def test_many_complaints_a_minute_write_next_to_nothing(bench: Bench) -> None:
+    for _ in range(30):
+        bench.hear(complaints=(Complaint("labels", "an alert's labels are no map"),))
+        bench.clock.advance(2 * SECOND)
+    assert len(bench.kinds()) <= 2
+
+
+def test_a_nul_that_reaches_a_command_harms_nobody_else_on_postgresql(bench: Bench) -> None:
+    bench.hear(alert())
+    bad = bench.runtime.submit_action(Action(bench.incident().id, Acknowledge("an\0na")))
+    good = bench.runtime.submit_webhook(Webhook((alert("secondary-api"),), "am"))
+    good.result(20)
+    bad.exception(20)
+    assert len(bench.incident_ids()) == 2
+
+
+def _resolve(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.hear(alert(firing=False))
+    bench.forward(timedelta(minutes=5))
+    assert bench.incident().state is State.RESOLVED
+
+
+def _put_in_force(bench: Bench, files: dict[str, str]) -> None:
+    bench.runtime.rulebook.put_in_force(parse(files), bench.now)
+
+
+@contextmanager
+def _written(bench: Bench) -> Iterator[list[str]]:
+    """The statements that the writer sends."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool) -> None:
+        if threading.current_thread().name == "writer" and not statement.startswith("BEGIN"):
+            sent.append(statement)
+
+    event.listen(bench.store.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(bench.store.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def _unchanged(bench: Bench) -> Iterator[None]:
+    """No row of any table differs at the end."""
+
+    def rows() -> dict[str, set[tuple[object, ...]]]:
+        return {
+            table.name: {tuple(row) for row in bench.store.read(lambda tx: tx.execute(sa.select(table)).all())}  # noqa: B023
+            for table in METADATA.sorted_tables
+        }
+
+    before = rows()
+    yield
+    assert rows() == before
+
+
+@contextmanager
+def _refused(bench: Bench, text: str) -> Iterator[None]:
+    """The database refuses each statement with this text, as PostgreSQL does a NUL."""
+
+    def refuse(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        if statement.startswith("INSERT") and text in repr(parameters):
+            raise sa.exc.DataError(statement, None, ValueError("refused"))
+
+    event.listen(bench.store.engine, "before_cursor_execute", refuse)
+    try:
+        yield
+    finally:
+        event.remove(bench.store.engine, "before_cursor_execute", refuse)
