@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from incidentd.incident.state import Acknowledgement, Ceiling, Incident
-from incidentd.incident.tiering import because, lifts
+from incidentd.incident.tiering import because, lifts, title_of
 from incidentd.tier import Tier
 from incidentd.timeline import (
     Accepted,
@@ -159,7 +159,7 @@ def _with_alerts(incident: Incident, alerts: tuple[Member, ...]) -> Incident:
     firing = after.firing
     if not firing:
         return after
-    return replace(after, title=firing[0].title, row=firing[0].row, reason=because(firing))
+    return replace(after, title=title_of(after.system, after.slo, firing), row=firing[0].row, reason=because(firing))
 
 
 def _tiered(incident: Incident, data: TierRose | TierSet) -> Incident:

@@ -9,7 +9,7 @@ from incidentd.incident.join import ALERTMANAGER
 from incidentd.incident.levels import start
 from incidentd.incident.merge import is_over
 from incidentd.incident.state import urgency
-from incidentd.incident.tiering import because, lifts, natural_tier
+from incidentd.incident.tiering import because, lifts, natural_tier, title_of
 from incidentd.tier import Tier
 from incidentd.timeline import AlertsChanged, Member, Opened
 
@@ -50,7 +50,7 @@ def _open(draft: Draft, members: Iterable[Member], identity: Identity, *, episod
         Opened(
             incident=identity.id,
             key=identity.key,
-            title=firing[0].title,
+            title=title_of(identity.system, identity.slo, firing),
             system=identity.system,
             slo=identity.slo,
             tier=tier,

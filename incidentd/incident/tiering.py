@@ -19,6 +19,14 @@ def natural_tier(firing: tuple[Member, ...]) -> Tier:
     return most_urgent([*(member.tier for member in firing), *raised])
 
 
+def title_of(system: str, slo: str, firing: tuple[Member, ...]) -> str:
+    """The deciding alert's title; where several regions each have their own, one that speaks for none of them."""
+    regions = sorted({member.region for member in firing if member.region})
+    if len(regions) < 2 or len({member.title for member in firing}) == 1:
+        return firing[0].title
+    return f"{system} {slo} in {', '.join(regions)}"
+
+
 def because(firing: tuple[Member, ...]) -> str:
     """Why the tier is what it is: the deciding alert's numbers, and the scope where that decided."""
     lead = firing[0]
