@@ -1,0 +1,1 @@
+"""Everything together, as a user starts it, seen from outside."""
