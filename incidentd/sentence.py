@@ -86,7 +86,7 @@ def _alerts_changed(data: AlertsChanged) -> str:
     ended = len(data.alerts) - firing
     parts = [f"{_count(firing, 'alert')} firing"] if firing else []
     parts += [f"{_count(ended, 'alert')} no longer firing"] if ended else []
-    joined = f"; joined by {_and(data.joined)}" if data.joined else ""
+    joined = f"; now also in {_and(data.joined)}" if data.joined else ""
     return f"Alerts changed: {', '.join(parts) or 'none'}{joined}."
 
 

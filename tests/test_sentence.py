@@ -82,7 +82,7 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (
         AlertsChanged((alert("1"), alert("2"), alert("3", firing=False)), ("eu", "us")),
         "alertmanager",
-        "Alerts changed: 2 alerts firing, 1 alert no longer firing; joined by eu and us.",
+        "Alerts changed: 2 alerts firing, 1 alert no longer firing; now also in eu and us.",
     ),
     (TierRose(Tier.P2, Tier.P0, "r", "two regions", 1, LATER, LATER), "incidentd", "Rose from P2 to P0: two regions."),
     (
