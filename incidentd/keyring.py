@@ -41,4 +41,5 @@ class Keyring:
         for name in spec.secret_names:
             if name in named:
                 return named[name]
-        return self.settings.slack_bot_token if spec.kind == "slack" else self.settings.pagerduty_routing_key
+        defaults = {"slack": self.settings.slack_bot_token, "pagerduty": self.settings.pagerduty_routing_key}
+        return defaults.get(spec.kind)
