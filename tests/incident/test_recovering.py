@@ -244,6 +244,26 @@ class TestOutOfOrder:
         assert story.hear(late) == []
         assert story.incident.tier is Tier.P1
 
+    def test_5_it_is_remembered_when_it_came_before_the_reopening(self) -> None:
+        story = Story()
+        story.fire("a")
+        story.resolve_alert("a")
+        story.forward(minutes=6)
+        late = member("b", tier=Tier.P0, started=story.now)
+        story.hear(replace(late, firing=False))
+        story.fire("a")
+        story.off(seconds=30)
+        assert story.hear(late) == []
+        assert story.incident.tier is Tier.P1
+
+    def test_5_a_copy_and_the_resolved_of_one_episode_in_one_notification_end_it_for_good(self) -> None:
+        story = Story()
+        story.fire("a")
+        story.hear(replace(story.incident.members["a"], firing=False), story.incident.members["a"])
+        story.forward(minutes=5)
+        assert story.state is State.RESOLVED
+        assert wake_at(story.incident) is None
+
     def test_4_an_older_episode_changes_nothing(self) -> None:
         story = Story()
         story.fire("a", started=MONDAY_NOON)
