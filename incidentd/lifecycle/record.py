@@ -8,7 +8,8 @@ from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Receipt
 from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
 from incidentd.incident.command import Delivered
-from incidentd.incident.slot import PAGE, TELL, parse_page_slot
+from incidentd.incident.slot import PAGE, TELL, parse_episode, parse_page_slot
+from incidentd.incident.state import Incident
 from incidentd.jobs import Work
 from incidentd.lifecycle.heard import INTERNAL_SYSTEM, internal
 from incidentd.lifecycle.ledger import Ledger
@@ -52,10 +53,9 @@ class Recorder:
         for result in counting:
             self._write_facts(ledger, result)
         work = ledger.flush()
-        again = self._close_old_rounds(ledger, counting)
-        _point_on(ledger, counting)
         settled = [self._settled(ledger, result) for result in counting]
         cursors.settle(ledger.tx, settled)
+        again = _close_old_rounds(ledger, counting) | _point_on(ledger, counting)
         deliveries.insert(ledger.tx, [_delivery(result) for result in counting])
         again |= {(s.cursor.incident_id, s.cursor.queue) for s in settled if s.due_at == ledger.now}
         return work, again
@@ -90,15 +90,6 @@ class Recorder:
             complaint = Complaint("delivery", f"destination {name} refuses for good: {result.came_to}")
             receive(ledger, [[internal(complaint, name, ledger.now)]], self.new_id)
 
-    def _close_old_rounds(self, ledger: Ledger, counting: Sequence[Result]) -> set[tuple[str, str]]:
-        paged = {
-            r.parcel.cursor.incident_id
-            for r in counting
-            if r.parcel.cursor.queue == PAGE and isinstance(r.came_to, Receipt) and r.came_to.sent
-        }
-        later = {id_ for id_ in paged if (incident := ledger.get(id_)) is not None and incident.round > 1}
-        return cursors.wake_pages(ledger.tx, later, ledger.now)
-
     def _settled(self, ledger: Ledger, result: Result) -> Settled:
         if isinstance(result.came_to, Receipt):
             return _settled_well(ledger, result, result.came_to)
@@ -124,21 +115,51 @@ class Recorder:
         )
 
 
-def _point_on(ledger: Ledger, counting: Sequence[Result]) -> None:
-    """A new episode's card is there: the cards of earlier ones can now point to it (model 33)."""
-    fresh = [
-        r.parcel.cursor
+def _close_old_rounds(ledger: Ledger, counting: Sequence[Result]) -> set[tuple[str, str]]:
+    """The first page of a round was accepted: those of earlier rounds can now be resolved (model 34)."""
+    accepted = {
+        (r.parcel.cursor.incident_id, r.parcel.cursor.slot)
         for r in counting
-        if r.parcel.cursor.queue == TELL and r.parcel.cursor.accepted_at is None and r.parcel.news.incident.episode > 1
-    ]
-    places = {(cursor.incident_id, cursor.destination) for cursor in fresh}
-    cursors.wake_older(ledger.tx, places, {cursor.slot for cursor in fresh}, ledger.now)
+        if _is_first(r, PAGE) and parse_page_slot(r.parcel.cursor.slot).round > 1
+    }
+    return cursors.wake_pages(ledger.tx, accepted, ledger.now)
+
+
+def _point_on(ledger: Ledger, counting: Sequence[Result]) -> set[tuple[str, str]]:
+    """A new episode's card is there: the cards of earlier ones can now point to it (model 33).
+
+    An earlier one may have been on its way just then, without knowing of it.
+    """
+    fresh = {_name(r.parcel.cursor) for r in counting if _is_first(r, TELL)}
+    unaware = {
+        (cursor.incident_id, cursor.destination, f"e{incident.episode}")
+        for r in counting
+        if (cursor := r.parcel.cursor).queue == TELL
+        and (incident := ledger.get(cursor.incident_id)) is not None
+        and parse_episode(cursor.slot) < incident.episode
+        and "ts" not in r.parcel.news.successor
+    }
+    found = cursors.references(ledger.tx, unaware - fresh)
+    newest = {name for name in fresh if parse_episode(name[2]) > 1} | {name for name in found if "ts" in found[name]}
+    return cursors.wake_older(ledger.tx, newest, ledger.now)
+
+
+def _is_first(result: Result, queue: str) -> bool:
+    """Whether this is the first that a receiver of this queue accepted of its slot."""
+    cursor, came_to = result.parcel.cursor, result.came_to
+    return cursor.queue == queue and cursor.accepted_at is None and isinstance(came_to, Receipt) and came_to.sent
+
+
+def _knew_too_little(result: Result, incident: Incident) -> bool:
+    """Whether a newer round's page was accepted while this older one was on its way: it is to be resolved now."""
+    cursor, known = result.parcel.cursor, result.parcel.news.incident.paged_round
+    return cursor.queue == PAGE and known <= parse_page_slot(cursor.slot).round < incident.paged_round
 
 
 def _settled_well(ledger: Ledger, result: Result, receipt: Receipt) -> Settled:
     cursor = result.parcel.cursor
     incident = ledger.get(cursor.incident_id)
-    behind = incident is not None and incident.news > result.parcel.upto
+    behind = incident is not None and (incident.news > result.parcel.upto or _knew_too_little(result, incident))
     echo = cursor.echo and not result.parcel.news.again
     later = ledger.now + ECHO_AFTER if echo else None
     return Settled(

@@ -112,16 +112,18 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
     return marked
 
 
-def wake_pages(tx: Connection, incident_ids: Collection[str], due_at: datetime) -> set[tuple[str, str]]:
+def wake_pages(tx: Connection, newest: Collection[tuple[str, str]], due_at: datetime) -> set[tuple[str, str]]:
     """Mark level pages of incidents whose newer round was accepted: the older round's are to be resolved (model 34).
 
+    ``newest`` are (incident, slot) of what was accepted, which is left alone.
     Returns (incident, queue) of those marked.
     """
-    if not incident_ids:
+    if not newest:
         return set()
     rows = tx.execute(
         sa.update(CURSORS)
-        .where(CURSORS.c.incident_id.in_(sorted(incident_ids)), CURSORS.c.queue == PAGE)
+        .where(CURSORS.c.incident_id.in_(sorted({incident_id for incident_id, _ in newest})), CURSORS.c.queue == PAGE)
+        .where(sa.tuple_(CURSORS.c.incident_id, CURSORS.c.slot).not_in(sorted(newest)))
         .where(CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
         .values(due_at=due_at, token=ENQUEUED)
         .returning(CURSORS.c.incident_id)
@@ -129,18 +131,23 @@ def wake_pages(tx: Connection, incident_ids: Collection[str], due_at: datetime) 
     return {(row[0], PAGE) for row in rows}
 
 
-def wake_older(tx: Connection, places: Collection[tuple[str, str]], slots: Collection[str], due_at: datetime) -> None:
-    """Mark level cursors of earlier episodes at these (incident, destination): they can now point to the present one.
+def wake_older(tx: Connection, newest: Collection[tuple[str, str, str]], due_at: datetime) -> set[tuple[str, str]]:
+    """Mark level cursors of earlier episodes: they can now point to the present one.
 
-    ``slots`` are those of the present episodes, which are left alone.
+    ``newest`` are (incident, destination, slot) of the present episodes, which are left alone.
+    Returns (incident, queue) of those marked.
     """
-    if places:
-        tx.execute(
-            sa.update(CURSORS)
-            .where(sa.tuple_(CURSORS.c.incident_id, CURSORS.c.destination).in_(sorted(places)))
-            .where(CURSORS.c.slot.not_in(sorted(slots)), CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
-            .values(due_at=due_at, token=ENQUEUED)
-        )
+    if not newest:
+        return set()
+    names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
+    rows = tx.execute(
+        sa.update(CURSORS)
+        .where(sa.tuple_(*names[:2]).in_(sorted({(id_, destination) for id_, destination, _ in newest})))
+        .where(sa.tuple_(*names).not_in(sorted(newest)), CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
+        .values(due_at=due_at, token=ENQUEUED)
+        .returning(CURSORS.c.incident_id, CURSORS.c.queue)
+    )
+    return {(row[0], row[1]) for row in rows}
 
 
 def references(

@@ -168,8 +168,22 @@ def test_a_newer_rounds_page_wakes_pages_but_neither_posts_nor_what_was_given_up
         open_cursors(store, ["core"], where)
         lease = _lease(store, "mine", NOW + LEASE, where.queue)
         _settle(store, _settled(lease, "mine", told=4, given_up=given_up))
-    assert store.write(lambda tx: cursors.wake_pages(tx, ["core"], NOW)) == {("core", PAGE)}
+    assert store.write(lambda tx: cursors.wake_pages(tx, [("core", "e1.r2.l1")], NOW)) == {("core", PAGE)}
     assert [each.destination for each in _claimable(store, NOW)] == ["page-oncall"]
+
+
+def test_the_page_that_was_just_accepted_is_left_alone(store: Store) -> None:
+    _make_level(store)
+    assert store.write(lambda tx: cursors.wake_pages(tx, [("core", PAGE_SLOT.name)], NOW)) == set()
+
+
+def test_a_new_episodes_card_wakes_the_older_ones_of_its_destination_only(store: Store) -> None:
+    for where in (slot(name="e1"), slot(name="e2"), slot("management")):
+        open_cursors(store, ["core"], where)
+        _settle(store, _settled(_lease(store, "mine", NOW + LEASE, TELL), "mine", told=4))
+    newest = ("core", "incidents", "e2")
+    assert store.write(lambda tx: cursors.wake_older(tx, [newest], NOW)) == {("core", TELL)}
+    assert [(each.destination, each.slot) for each in _claimable(store, NOW, TELL)] == [("incidents", "e1")]
 
 
 def _claimable(store: Store, now: datetime, queue: str = PAGE) -> list[Cursor]:
