@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lifecycle.bench import Bench, open_bench
-from tests.store.database import database_url, migrated_postgres, sqlite_blueprint
+from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint
 
-__all__ = ["bench", "database_url", "migrated_postgres", "sqlite_blueprint"]
+__all__ = ["bench", "database_url", "postgres_blueprint", "sqlite_blueprint"]
 
 
 @pytest.fixture

@@ -9,24 +9,26 @@ from incidentd.channels.registry import Means, make_channels
 from incidentd.keyring import Keyring
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.parcel import Packer
-from incidentd.runtime import Runtime, new_id
+from incidentd.runtime import new_id
 from tests.lifecycle.bench import Bench
 
 PACE = Pace(timedelta(seconds=30), timedelta(seconds=3), 5)
 
 
 class Gate:
-    """Passes deliveries on to the real channel once it is open."""
+    """Passes deliveries on to the real channel: those of one slot, or all, once it is open."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, slot: str | None) -> None:
         self._channel = channel
+        self._slot = slot
         self.reached = threading.Event()
         self.open = threading.Event()
 
     def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
         """As the real channel does, later."""
-        self.reached.set()
-        assert self.open.wait(30)
+        if self._slot in (None, news.slot):
+            self.reached.set()
+            assert self.open.wait(30)
         return self._channel.deliver(destination, news, seconds=seconds)
 
 
@@ -45,24 +47,25 @@ class Broken:
         return self._channel.deliver(destination, news, seconds=seconds)
 
 
-def sender(bench: Bench, runtime: Runtime, change: Callable[[Channel], Channel], pace: Pace = PACE) -> Sender:
-    """A sender of its own on a runtime's database, whose PagerDuty channel is changed."""
+def sender(bench: Bench, change: Callable[[Channel], Channel], kind: str = "pagerduty") -> Sender:
+    """A sender of its own, whose channel of this kind is changed."""
+    runtime = bench.runtime
     settings = runtime.settings
     means = Means(bench.clock.now, settings.pagerduty_events_url, settings.slack_api_url)
     channels = dict(make_channels(means))
-    channels["pagerduty"] = change(channels["pagerduty"])
+    channels[kind] = change(channels[kind])
     packer = Packer(runtime.rulebook, Keyring(settings, bench.environ).destination, settings.base_url)
     return Sender(
-        runtime.store, runtime.rulebook, packer, channels, bench.clock.now, new_id, pace, hand_over=lambda _work: None
+        runtime.store, runtime.rulebook, packer, channels, bench.clock.now, new_id, PACE, hand_over=lambda _work: None
     )
 
 
-def held_back(bench: Bench) -> tuple[Sender, Gate]:
-    """A sender whose pages wait at a gate."""
+def held_back(bench: Bench, slot: str | None = None, kind: str = "pagerduty") -> tuple[Sender, Gate]:
+    """A sender of which one slot's deliveries, or all of this kind, wait at a gate."""
     gates: list[Gate] = []
 
     def behind_a_gate(channel: Channel) -> Channel:
-        gates.append(Gate(channel))
+        gates.append(Gate(channel, slot))
         return gates[0]
 
-    return sender(bench, bench.runtime, behind_a_gate), gates[0]
+    return sender(bench, behind_a_gate, kind), gates[0]

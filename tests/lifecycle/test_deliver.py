@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from incidentd.incident.command import Acknowledge, Escalate
-from incidentd.incident.slot import PAGE
+from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import State
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import AlertState
@@ -171,7 +171,7 @@ def test_a_receiver_that_hangs_holds_up_no_other(hasty: Bench) -> None:
 
 def test_a_fault_of_ours_in_a_channel_loses_no_page(bench: Bench) -> None:
     bench.hear(alert())
-    broken = sender(bench, bench.runtime, lambda channel: Broken(channel, times=1))
+    broken = sender(bench, lambda channel: Broken(channel, times=1))
     broken.deliver(PAGE, bench.incident_ids())
     broken.close()
     assert bench.cursor(queue=PAGE).failed
@@ -268,6 +268,43 @@ def test_an_old_rounds_alert_is_resolved_only_once_the_new_rounds_page_was_accep
     old, new = bench.sandbox.pagerduty.alerts
     assert (old.state, new.state) == (AlertState.RESOLVED, AlertState.TRIGGERED)
     assert old.dedup_key != new.dedup_key
+
+
+def test_an_old_rounds_page_on_its_way_when_the_new_rounds_was_accepted_is_resolved_too(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    bench.clock.advance(30 * MINUTE)
+    bench.runtime.tick(bench.incident_ids())
+    slow, gate = held_back(bench, "e1.r1.l1")
+    slow.deliver(PAGE, bench.incident_ids())
+    wait_until(lambda: bench.cursor(slot="e1.r2.l1").accepted_at, "the new round's page")
+    assert gate.reached.wait(10)
+    gate.open.set()
+    slow.close()
+    bench.settle()
+    assert _states(bench) == [AlertState.RESOLVED, AlertState.TRIGGERED]
+
+
+def test_a_card_on_its_way_when_its_successor_was_posted_points_to_it_all_the_same(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.hear(alert(firing=False))
+    bench.forward(6 * MINUTE)
+    bench.hear(alert(starts_at=bench.now))
+    slow, gate = held_back(bench, "e1", "slack")
+    slow.deliver(TELL, bench.incident_ids())
+    wait_until(lambda: bench.cursor(slot="e2", destination="incidents").accepted_at, "the new card")
+    assert gate.reached.wait(10)
+    gate.open.set()
+    slow.close()
+    bench.settle()
+    old, new = bench.sandbox.slack.cards("#incidents")
+    assert new.ts.replace(".", "") in str(old.blocks)
+    requests = len(bench.sandbox.slack.requests)
+    bench.forward(MINUTE)
+    assert len(bench.sandbox.slack.requests) == requests
 
 
 def test_what_was_accepted_is_recorded_although_the_store_was_away_meanwhile(bench: Bench) -> None:

@@ -3,10 +3,10 @@
 from tests.store.database import (
     database_url,
     empty_url,
-    migrated_postgres,
     open_store,
+    postgres_blueprint,
     sqlite_blueprint,
     store,
 )
 
-__all__ = ["database_url", "empty_url", "migrated_postgres", "open_store", "sqlite_blueprint", "store"]
+__all__ = ["database_url", "empty_url", "open_store", "postgres_blueprint", "sqlite_blueprint", "store"]

@@ -14,7 +14,6 @@ from incidentd.store.migrate import migrate
 from tests.servers import PostgresServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-_MIGRATED = "migrated_template"
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
@@ -26,9 +25,9 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
         shutil.copy(blueprint, path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("migrated_postgres")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
     name = f"store_{uuid.uuid4().hex}"
-    server.execute(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED}")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_blueprint')}")
     yield _address(server, name)
     server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -76,13 +75,14 @@ def sqlite_blueprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: PostgresServer) -> PostgresServer:
-    """The cluster, with a migrated database that others are copied from."""
-    postgres_server.execute(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0")
-    engine = open_engine(_address(postgres_server, _MIGRATED))
+def postgres_blueprint(postgres_server: PostgresServer) -> str:
+    """The name of a migrated PostgreSQL database, to be copied."""
+    name = f"blueprint_{uuid.uuid4().hex}"
+    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    engine = open_engine(_address(postgres_server, name))
     migrate(engine)
     engine.dispose()
-    return postgres_server
+    return name
 
 
 def _address(server: PostgresServer, name: str) -> str:

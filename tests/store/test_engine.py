@@ -118,12 +118,12 @@ def test_a_server_that_is_away_makes_the_store_unavailable() -> None:
 
 
 def test_connections_that_the_server_ended_are_replaced_without_a_word(
-    store: Store, migrated_postgres: PostgresServer
+    store: Store, postgres_server: PostgresServer
 ) -> None:
     open_incident(store)
-    migrated_postgres.terminate_backends()
+    postgres_server.terminate_backends()
     assert _version(store) == 1
-    migrated_postgres.terminate_backends()
+    postgres_server.terminate_backends()
     store.write(lambda tx: incidents.update(tx, [(1, note(incident())[0])]))
     assert _version(store) == 2
 
