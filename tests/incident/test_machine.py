@@ -240,4 +240,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = pytest.mark.timeout(7200)(Life.TestCase)
-TestLife.settings = effort(500)
+TestLife.settings = effort(400)
