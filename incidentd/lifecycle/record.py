@@ -79,7 +79,7 @@ class Recorder:
         if incident is None or cursor.queue != PAGE or incident.resolved_at is not None:
             return
         spec = specification(ledger.rulebook, incident, cursor.destination)
-        if spec and spec.fallback and spec.fallback not in incident.fallbacks:
+        if spec and spec.fallback and (cursor.destination, spec.fallback) not in incident.stand_ins:
             fact = FellBack(cursor.destination, spec.fallback, cause)
             ledger.decide(cursor.incident_id, Delivered(fact))
 
