@@ -82,8 +82,11 @@ def test_pages_of_every_size_add_up_to_the_whole(store: Store, size: int) -> Non
         (Filter(until=NOW), []),
         (Filter(until=NOW + timedelta(microseconds=1)), [2, 5, 4, 1, 7, 6, 3]),
     ],
-    ids=str,
-)
+    ids=[
+        "resolved", "acknowledged", "two states", "two tiers", "system", "system in other case", "number",
+        "number too large", "since", "since later", "until", "until later",
+    ],
+)  # fmt: skip
 def test_filters(store: Store, wanted: Filter, expected: list[int]) -> None:
     seeded(store)
     assert numbers(store.read(lambda tx: query.by_urgency(tx, wanted, 50))) == expected
