@@ -24,5 +24,7 @@ def sign_in(environ: Mapping[str, str], state: Path) -> str:
 def link_for(settings: Settings) -> str:
     """The link under these settings."""
     if settings.api_token is None:
-        raise SettingsError("INCIDENTD_API_TOKEN is not set: links are signed with it")
+        raise SettingsError(
+            "no API token signs this link: set INCIDENTD_API_TOKEN, or name the folder of `up` with --state"
+        )
     return sign_in_link(settings.base_url, session_secret(settings), SystemClock().now())

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from incidentd.errors import SettingsError
 
@@ -23,15 +24,22 @@ def held(state: Path) -> Iterator[None]:
     """The state folder is ours until the end; a second `up` would take over the first one's Redis.
 
     Raises:
-        SettingsError: another `up` holds it.
+        SettingsError: another `up` holds it, or it can't be written.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
+    with _lock(state) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SettingsError(f"another `incidentd up` runs on the folder {state}") from None
         yield
+
+
+def _lock(state: Path) -> IO[str]:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        return (state / "lock").open("w")
+    except OSError as error:
+        raise SettingsError(f"--state: {state} can't be used as a folder: {error.strerror}") from None
 
 
 def with_tokens(
@@ -51,6 +59,9 @@ def with_tokens(
 
 
 def _write(path: Path, token: str) -> None:
+    """All or nothing: a start cut off in the middle must not leave an empty token behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(token + "\n", "utf-8")
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(token + "\n", "utf-8")
+    new.replace(path)

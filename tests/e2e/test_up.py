@@ -82,6 +82,12 @@ def test_wrong_settings_are_named_without_their_values(rules: Path, tmp_path: Pa
     assert "Traceback" not in ended.stderr
 
 
+def test_a_state_folder_that_cannot_be_written_is_named(rules: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = command("up", "--state", "file", cwd=tmp_path, INCIDENTD_RULES=str(rules))
+    assert (ended.returncode, "--state: file can't be used as a folder: File exists" in ended.stderr) == (2, True)
+
+
 def test_an_unsound_table_ends_the_start_and_names_the_row(rules: Path, tmp_path: Path) -> None:
     table = rules / "avalo.yaml"
     table.write_text(table.read_text().replace("tier: P0\n", "tier: P9\n", 1))
