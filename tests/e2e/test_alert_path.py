@@ -17,6 +17,7 @@ from tests.e2e.upstream import Exporter, alertmanager, prometheus
 from tests.servers import wait_until
 
 KEYS = {1: "a" * 32, 2: "b" * 32, 3: "c" * 32}
+BOT_TOKEN = "xoxb-of-the-test-4711"
 ROUTING_KEY = "INCIDENTD_PAGERDUTY_ROUTING_KEY"
 AVAILABILITY = 'core_api_availability{region="eu"}'
 LATENCY = "money_flow_latency_p95"
@@ -61,7 +62,7 @@ def up(sandbox: SandboxServer, make_up: Callable[..., Up]) -> Up:
     made = make_up(
         INCIDENTD_PAGERDUTY_EVENTS_URL=sandbox.pagerduty_url,
         INCIDENTD_SLACK_API_URL=sandbox.slack_url,
-        INCIDENTD_SLACK_BOT_TOKEN="xoxb-of-the-test-4711",
+        INCIDENTD_SLACK_BOT_TOKEN=BOT_TOKEN,
         INCIDENTD_SLACK_SIGNING_SECRET=sandbox.signing_secret,
         **{ROUTING_KEY: KEYS[1], f"{ROUTING_KEY}_MANAGER": KEYS[2], f"{ROUTING_KEY}_CTO": KEYS[3]},
     ).start()
@@ -98,6 +99,7 @@ def test_an_alert_becomes_a_page_and_silence_climbs_the_levels(
     ends(up, sandbox, "money-flow-latency")
     assert up.interrupt() == 0
     assert '"level": "error"' not in up.log
+    assert not [secret for secret in (*KEYS.values(), BOT_TOKEN, sandbox.signing_secret) if secret in up.log]
 
 
 def says_what_is_wrong(page: PagerDutyAlert, up: Up) -> None:
