@@ -3,9 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 
+from sqlalchemy.engine import Connection
+
 from incidentd.classify import Rules, parse
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
+from incidentd.store import cursors
 from incidentd.store import rules as stored
 from incidentd.store.engine import Store
 
@@ -46,8 +49,13 @@ class Rulebook:
         return policy
 
     def put_in_force(self, rules: Rules, now: datetime) -> None:
-        """Store a table and take it; every other process follows by ``refresh``."""
-        self._store.write(lambda tx: stored.put_in_force(tx, rules.version, rules.files, now))
+        """Store a table and take it; every other process follows by ``refresh``. What was given up is tried again."""
+
+        def put(tx: Connection) -> None:
+            stored.put_in_force(tx, rules.version, rules.files, now)
+            cursors.retry_given_up(tx, now)
+
+        self._store.write(put)
         self._take(rules)
 
     def refresh(self) -> bool:

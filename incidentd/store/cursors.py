@@ -112,6 +112,12 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
     return marked
 
 
+def retry_given_up(tx: Connection, due_at: datetime) -> int:
+    """What was refused for good is tried again: whoever reloads the rules may have mended the cause (model 35)."""
+    given_up = sa.update(CURSORS).where(CURSORS.c.given_up.is_not(None))
+    return tx.execute(given_up.values(due_at=due_at, token=FREE, attempts=0, given_up=None)).rowcount
+
+
 def wake_pages(tx: Connection, newest: Collection[tuple[str, str]], due_at: datetime) -> set[tuple[str, str]]:
     """Mark level pages of incidents whose newer round was accepted: the older round's are to be resolved (model 34).
 

@@ -8,6 +8,7 @@ import pytest
 
 from incidentd.errors import RulesError
 from incidentd.incident.command import Acknowledge
+from incidentd.sandbox.fault import FaultKind
 from tests.lifecycle.bench import BEGIN, MINUTE, Bench, alert, open_bench
 from tests.lifecycle.table import copy_rules, replace_in
 from tests.lifecycle.twin import twin
@@ -116,6 +117,16 @@ def test_a_destination_whose_secret_is_gone_is_given_up_with_an_alarm(own: Bench
     (core,) = own.with_key("avalo/core-api")
     assert "page-oncall" in alarm.title
     assert "gave_up" in own.kinds(core.id)
+
+
+def test_what_was_refused_for_good_is_tried_again_after_a_reload(own: Bench) -> None:  # model 35
+    own.sandbox.fail("slack", FaultKind.ERROR, error="channel_not_found", times=1, target="#management")
+    own.hear(alert())
+    own.settle()
+    assert own.cursor(destination="management").given_up
+    own.runtime.reload()
+    own.forward(timedelta(seconds=1))
+    assert len(own.sandbox.slack.cards("#management")) == 1
 
 
 def test_sentences_name_people_as_the_incidents_own_table_does(own: Bench, rules: Path) -> None:
