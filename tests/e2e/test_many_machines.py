@@ -46,6 +46,7 @@ def test_one_worker_group_takes_over_from_another(
             "INCIDENTD_PAGERDUTY_EVENTS_URL": sandbox.pagerduty_url,
             "INCIDENTD_SLACK_BOT_TOKEN": "xoxb-of-the-test-4711",
             "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
+            "INCIDENTD_LEASE_SECONDS": "3",
             "INCIDENTD_WORKERS_PAGE": "1",
             "INCIDENTD_WORKERS_ESCALATE": "1",
         }
@@ -55,12 +56,12 @@ def test_one_worker_group_takes_over_from_another(
             wait_until(lambda: is_ready(listen), "the web part")
             with part("worker", settings, tmp_path) as first:
                 post(listen, "core-api")
-                assert sandbox.pagerduty.wait(lambda pagerduty: len(pagerduty.alerts) == 1, 20)
+                assert sandbox.pagerduty.wait(lambda pagerduty: len(pagerduty.alerts) == 1, 30)
                 first.kill()
                 first.wait()
             post(listen, "wallet-success")
             with part("worker", settings, tmp_path):
-                assert sandbox.pagerduty.wait(lambda pagerduty: len(pagerduty.alerts) >= 3, 20), "both, and level 2"
+                assert sandbox.pagerduty.wait(lambda pagerduty: len(pagerduty.alerts) >= 3, 30), "both, and level 2"
 
 
 def is_ready(listen: str) -> bool:
