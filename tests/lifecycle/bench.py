@@ -57,9 +57,13 @@ def environment(database_url: str, sandbox: SandboxServer, rules: Path = RULES) 
     }
 
 
-def alert(slo: str = "core-api", region: str = "eu", **changes: Any) -> Alert:
-    """A firing alert that the rules of avalo make a P0; ``labels`` and ``annotations`` are added to its own."""
-    labels = {"alertname": f"Avalo {slo}", "system": "avalo", "slo": slo, "sli": "outage", "region": region}
+def alert(place: str = "", region: str = "eu", **changes: Any) -> Alert:
+    """A firing alert that the rules of avalo make a P0, of an incident of its own for each ``place``.
+
+    ``labels`` and ``annotations`` are added to its own.
+    """
+    labels = {"alertname": "Outage", "system": "avalo", "slo": "core-api", "sli": "outage", "region": region}
+    labels |= {"environment": place} if place else {}
     labels |= changes.pop("labels", {})
     annotations = {"value": "99.4", "summary": "Too many requests fail"} | changes.pop("annotations", {})
     firing = changes.pop("firing", True)
@@ -70,7 +74,7 @@ def alert(slo: str = "core-api", region: str = "eu", **changes: Any) -> Alert:
 
 def lesser(name: str, severity: str, **changes: Any) -> Alert:
     """A firing alert that no row takes: its severity decides (critical P1, warning P2, info P3)."""
-    return alert(name, labels={"system": "other", "sli": "none", "severity": severity}, **changes)
+    return alert(labels={"system": "other", "slo": name, "sli": "none", "severity": severity}, **changes)
 
 
 class Bench:

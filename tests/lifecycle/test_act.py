@@ -73,7 +73,7 @@ def test_a_refused_action_harms_nobody_of_its_batch(bench: Bench) -> None:
     bench.hear(alert())
     incident_id = bench.incident().id
     stale = [bench.runtime.submit_action(Action(incident_id, Acknowledge("ben", episode=9))) for _ in range(5)]
-    webhook = bench.runtime.submit_webhook(Webhook((alert("secondary-api"),), "am"))
+    webhook = bench.runtime.submit_webhook(Webhook((alert("preview"),), "am"))
     good = bench.runtime.submit_action(Action(incident_id, Acknowledge("anna")))
     assert good.result(20).changed
     webhook.result(20)

@@ -51,7 +51,7 @@ def test_one_that_comes_when_the_bucket_is_empty_waits_for_one_token_only(narrow
 
 
 def test_what_one_receiver_holds_back_holds_up_no_other(narrow: Bench) -> None:
-    narrow.hear(*(alert(f"slo-{number}") for number in range(BURST + 40)), lesser("disk", "critical"))
+    narrow.hear(*(alert(f"place-{number}") for number in range(BURST + 40)), lesser("disk", "critical"))
     (disk,) = narrow.with_key("disk")
     narrow.act(Escalate("anna"), disk.id)
     narrow.runtime.deliver_pages(narrow.incident_ids())

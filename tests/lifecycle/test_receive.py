@@ -58,7 +58,7 @@ def test_a_changed_value_updates_the_stored_alert_and_writes_no_entry(bench: Ben
 
 
 def test_many_webhooks_that_wait_together_are_stored_together_and_each_answered(bench: Bench) -> None:
-    waiting = [bench.runtime.submit_webhook(Webhook((alert(f"slo-{n}"),), "am")) for n in range(300)]
+    waiting = [bench.runtime.submit_webhook(Webhook((alert(f"place-{n}"),), "am")) for n in range(300)]
     for each in waiting:
         each.result(30)
     assert len(bench.incident_ids()) == 300
@@ -74,13 +74,12 @@ def test_two_hundred_copies_that_arrive_at_once_are_one_incident(bench: Bench) -
 def test_one_webhook_of_a_batch_that_the_database_refuses_fails_alone(bench: Bench) -> None:
     with _refused(bench, "poison"):
         waiting = [
-            bench.runtime.submit_webhook(Webhook((alert(slo),), "am"))
-            for slo in ("core-api", "poison", "secondary-api")
+            bench.runtime.submit_webhook(Webhook((alert(place),), "am")) for place in ("staging", "poison", "preview")
         ]
         failed = [bool(each.exception(30)) for each in waiting]
     assert failed == [False, True, False]
     assert isinstance(waiting[1].exception(), StoreError)
-    assert {bench.incident(each).slo for each in bench.incident_ids()} == {"core-api", "secondary-api"}
+    assert {bench.incident(each).key.rpartition("=")[2] for each in bench.incident_ids()} == {"staging", "preview"}
 
 
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
@@ -129,7 +128,7 @@ def test_a_fingerprint_stays_with_its_open_incident_whatever_key_a_newer_table_g
     _put_in_force(bench, {**rules.files, "tiers.yaml": tiers})
     bench.hear(alert(annotations={"value": "99.1"}), alert(region="us"))
     by_key = {bench.incident(each).key: bench.incident(each).scope for each in bench.incident_ids()}
-    assert by_key == {"avalo/core-api": ("eu",), "avalo/Avalo core-api": ("us",)}
+    assert by_key == {"avalo/core-api": ("eu",), "avalo/Outage": ("us",)}
 
 
 def test_firing_within_thirty_minutes_of_resolved_reopens_the_incident(bench: Bench) -> None:
@@ -190,7 +189,7 @@ def test_many_complaints_a_minute_write_next_to_nothing(bench: Bench) -> None:
 def test_a_nul_that_reaches_a_command_harms_nobody_else_on_postgresql(bench: Bench) -> None:
     bench.hear(alert())
     bad = bench.runtime.submit_action(Action(bench.incident().id, Acknowledge("an\0na")))
-    good = bench.runtime.submit_webhook(Webhook((alert("secondary-api"),), "am"))
+    good = bench.runtime.submit_webhook(Webhook((alert("preview"),), "am"))
     good.result(20)
     bad.exception(20)
     assert len(bench.incident_ids()) == 2
