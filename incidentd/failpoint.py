@@ -12,6 +12,8 @@ NAMES = frozenset(
         "web.after_commit",
         "web.before_answer",
         "web.after_answer",
+        "mark.before_commit",
+        "mark.after_commit",
         "tick.before_commit",
         "tick.after_commit",
         "claim.before_commit",

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
+from incidentd.failpoint import failpoint
 from incidentd.jobs import ESCALATE, Work
 from incidentd.store import cursors, incidents
 from incidentd.store.engine import Store
@@ -27,6 +28,11 @@ def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: tim
             by_queue[ESCALATE] = escalations
         for incident_id, queue in cursors.mark_due(tx, now, deliver_mark, MOST):
             by_queue.setdefault(queue, []).append(incident_id)
+        failpoint("mark.before_commit")
         return by_queue
 
-    return store.write(mark) if store.read(anything) else {}
+    if not store.read(anything):
+        return {}
+    marked = store.write(mark)
+    failpoint("mark.after_commit")
+    return marked
