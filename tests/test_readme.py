@@ -1,0 +1,95 @@
+"""What the README says is so."""
+
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from incidentd.classify import check, load, run_examples
+from incidentd.cli.main import app
+from incidentd.settings import describe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+SHOP = "This is a whole one, `rules/shop.yaml`"
+
+
+def rows(heading: str) -> Iterator[list[str]]:
+    """The cells of the tables below a heading, their heads left out."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    for table in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE):
+        for line in table.splitlines()[2:]:
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def block(after: str, language: str) -> str:
+    """The first block of code of this language after some text."""
+    return README.partition(after)[2].partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def test_every_setting_is_in_the_table_as_the_code_has_it() -> None:
+    expected = [
+        [
+            f"`{each.name}`",
+            f"`{each.default}`" if each.default else "",
+            each.text + (" (secret)" if each.secret else ""),
+        ]
+        for each in describe()
+    ]
+    assert list(rows("Settings")) == expected
+
+
+def test_every_dependency_says_what_it_is_for() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    names = sorted(re.split(r"[\[<>=; ]", each)[0] for each in declared)
+    assert [cells[0].strip("`") for cells in rows("Dependencies")] == names
+    assert all(cells[1] for cells in rows("Dependencies"))
+
+
+def test_every_command_is_in_the_table() -> None:
+    root = typer.main.get_command(app)
+    commands = {f"incidentd {name}" for name, each in root.commands.items() if not each.hidden}  # type: ignore[attr-defined]
+    commands -= {"incidentd rules"}
+    rules = {f"incidentd rules {name}" for name in root.commands["rules"].commands}  # type: ignore[attr-defined]
+    shown = {cells[0].strip("`").removesuffix(" FILE") for cells in rows("Commands")}
+    assert shown == commands | rules
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_every_path_that_is_named_exists(text: str) -> None:
+    outside_blocks = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    top = "|".join(each.name for each in ROOT.iterdir() if each.is_dir() and not each.name.startswith("."))
+    named = set(re.findall(rf"`((?:{top})/[\w./-]*|\.ci/\w+)`", outside_blocks))
+    linked = set(re.findall(r"\]\(([^):]+)\)", text))
+    missing = [each for each in sorted(named | linked) if not (ROOT / each).exists()]
+    assert missing == [each for each in ("rules/shop.yaml",) if each in named]
+
+
+def test_the_system_that_it_adds_is_sound_and_its_example_holds(tmp_path: Path) -> None:
+    folder = shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    (folder / "shop.yaml").write_text(block(SHOP, "yaml"), "utf-8")
+    tiers = folder / "tiers.yaml"
+    tiers.write_text(tiers.read_text("utf-8").replace("tables: [avalo,", "tables: [avalo, shop,"), "utf-8")
+    rules = load(folder)
+    assert "shop" in rules.tables
+    results = [result for result in run_examples(rules) if result.example.row.startswith("shop/")]
+    assert [result.holds for result in results] == [True]
+    assert not [fault for fault in check(rules, set()).warnings if fault.file == "shop.yaml"]
+
+
+def test_alertmanager_is_configured_in_ten_lines() -> None:
+    configuration = block("## Pointing Alertmanager at it", "yaml")
+    assert len(configuration.splitlines()) == 10
+    assert yaml.safe_load(configuration)["route"]["receiver"] == "incidentd"
+
+
+def test_pictures_are_there_and_light() -> None:
+    pictures = [ROOT / each for each in re.findall(r"!\[[^]]+\]\((docs/images/[^)]+\.png)\)", README)]
+    assert pictures
+    assert all(20_000 < each.stat().st_size < 200_000 for each in pictures)
