@@ -63,9 +63,20 @@ def group(settings: Settings, environ: Mapping[str, str]) -> list[Child]:
     return [Child(role, [sys.executable, "-m", "workers.process", role], dict(environ), count) for role, count in roles]
 
 
-def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
+def refuse_missing(settings: Settings) -> None:
+    """Refuse to serve without what makes a sender believable.
+
+    Raises:
+        SettingsError: names the variable that is missing.
+    """
     if settings.webhook_token is None:
         raise SettingsError("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
+    if settings.slack_bot_token is not None and settings.slack_signing_secret is None:
+        raise SettingsError("INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack could be believed")
+
+
+def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    refuse_missing(settings)
     configure_logs(settings, environ)
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
     runtime = Runtime(settings, environ)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from incidentd.classify import load
 from incidentd.cli.listen import claim
-from incidentd.cli.part import group, web
+from incidentd.cli.part import group, refuse_missing, web
 from incidentd.cli.stand_in import stand_ins
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.cli.state import held, with_tokens
@@ -36,6 +36,7 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     environ, stood_in = stand_ins(environ, load(rules_folder(environ)), asked.listen, state)
     environ, redis = _with_redis(environ, state)
     settings = inherited_settings(environ)
+    refuse_missing(settings)
     configure_logs(settings, environ)
     migrate(open_engine(settings.database_url))
     children = [*redis, web(environ), *group(settings, environ)]

@@ -45,6 +45,7 @@ def test_one_worker_group_takes_over_from_another(
             "INCIDENTD_PAGERDUTY_ROUTING_KEY": "a" * 32,
             "INCIDENTD_PAGERDUTY_EVENTS_URL": sandbox.pagerduty_url,
             "INCIDENTD_SLACK_BOT_TOKEN": "xoxb-of-the-test-4711",
+            "INCIDENTD_SLACK_SIGNING_SECRET": "signing-secret-of-the-test",
             "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
             "INCIDENTD_LEASE_SECONDS": "3",
             "INCIDENTD_WORKERS_PAGE": "1",

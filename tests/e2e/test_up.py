@@ -82,6 +82,11 @@ def test_wrong_settings_are_named_without_their_values(rules: Path, tmp_path: Pa
     assert "Traceback" not in ended.stderr
 
 
+def test_slack_without_its_signing_secret_is_refused(rules: Path, tmp_path: Path) -> None:
+    ended = command("up", cwd=tmp_path, INCIDENTD_RULES=str(rules), INCIDENTD_SLACK_BOT_TOKEN="xoxb-of-the-test-4711")
+    assert (ended.returncode, "INCIDENTD_SLACK_SIGNING_SECRET is not set" in ended.stderr) == (2, True)
+
+
 def test_a_state_folder_that_cannot_be_written_is_named(rules: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = command("up", "--state", "file", cwd=tmp_path, INCIDENTD_RULES=str(rules))
