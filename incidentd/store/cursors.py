@@ -97,14 +97,16 @@ def existing(tx: Connection, incident_ids: Collection[str]) -> set[tuple[str, st
 def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tuple[str, str]]:
     """Mark level cursors of incidents that have news; what was given up is tried again (model 35).
 
-    Returns (incident, queue) of those marked. A cursor that is waiting or leased finds the news by itself.
+    Returns (incident, queue) of those marked. A cursor that is leased, or waits because its receiver failed, finds the
+    news by itself; one that only waits to tell its last once more does not wait with them.
     """
+    echoing = sa.and_(CURSORS.c.echo, CURSORS.c.token == FREE, CURSORS.c.attempts == 0)
     marked: set[tuple[str, str]] = set()
     for tier in sorted(set(news.values())):
         ids = sorted(incident_id for incident_id, its in news.items() if its is tier)
         rows = tx.execute(
             sa.update(CURSORS)
-            .where(CURSORS.c.incident_id.in_(ids), CURSORS.c.due_at.is_(None))
+            .where(CURSORS.c.incident_id.in_(ids), sa.or_(CURSORS.c.due_at.is_(None), echoing))
             .values(due_at=due_at, token=ENQUEUED, attempts=0, given_up=None, tier=tier.value)
             .returning(CURSORS.c.incident_id, CURSORS.c.queue)
         )

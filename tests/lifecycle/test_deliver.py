@@ -254,6 +254,23 @@ def test_ten_seconds_after_a_takeover_the_final_state_is_told_once_more(bench: B
     assert len(bench.sandbox.pagerduty.requests) == requests
 
 
+def test_news_do_not_wait_for_the_state_to_be_told_once_more(bench: Bench) -> None:
+    bench.hear(alert())
+    frozen, gate = held_back(bench)
+    frozen.deliver(PAGE, bench.incident_ids())
+    assert gate.reached.wait(10)
+    bench.clock.advance(30 * SECOND)
+    bench.settle()
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    assert _states(bench) == [AlertState.ACKNOWLEDGED]
+    gate.open.set()
+    frozen.close()
+    events = len(bench.events())
+    bench.forward(MINUTE)
+    assert [event.action for event in bench.events()[events:]] == ["acknowledge"]
+
+
 def test_an_old_rounds_alert_is_resolved_only_once_the_new_rounds_page_was_accepted(bench: Bench) -> None:
     bench.hear(alert())
     bench.settle()
