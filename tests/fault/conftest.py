@@ -1,0 +1,26 @@
+"""Fixtures of the fault suite: processes on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault.plant import Plant, running
+from tests.servers import RedisServer
+from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint
+
+__all__ = ["database_url", "plant", "plant_with_redis", "postgres_blueprint", "sqlite_blueprint"]
+
+
+@pytest.fixture
+def plant(database_url: str, tmp_path: Path) -> Iterator[Plant]:
+    """No Redis: the timekeeper does all the work itself."""
+    with running(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def plant_with_redis(database_url: str, tmp_path: Path, redis_server: RedisServer) -> Iterator[Plant]:
+    """Workers, too, on a Redis that keeps nothing."""
+    with running(database_url, tmp_path, redis_server) as made:
+        yield made

@@ -1,0 +1,171 @@
+"""What must hold whatever was killed, judged from outside: from what the receivers got, and from the database.
+
+Source: ``faults.md``, "The oracle for every row".
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.incident.apply import fold
+from incidentd.incident.state import Incident
+from incidentd.sandbox.message import Message
+from incidentd.sandbox.pagerduty import Event
+from incidentd.store import entries, incidents
+from incidentd.store.tables import CURSORS, INCIDENTS
+from incidentd.timeline import Acknowledged, Entry, GaveUp
+from tests.fault.plant import HTTP_SECONDS, Plant, Told
+from tests.lifecycle.bench import KEYS
+
+LEVELS = (1, 2, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One incident as the database has it, and what the receivers accepted for it: pages by level."""
+
+    incident: Incident
+    timeline: list[Entry]
+    pages: dict[int, list[Event]]
+    has_card: bool
+
+
+def lacks(plant: Plant) -> list[str]:
+    """What is promised and did not happen yet; empty when all has come to rest."""
+    found = _found(plant)
+    complaints = [complaint for told in plant.told for complaint in _lacks(plant, told, found.get(told.place))]
+    return complaints + plant.store.read(_unlevel)
+
+
+def wrongs(plant: Plant, *, duplicates: int = 0) -> list[str]:
+    """What must never happen and did. ``duplicates``: requests that were in flight when something was killed."""
+    found = _found(plant)
+    complaints = [wrong for each in found.values() for wrong in _wrongs(each, plant.level_seconds)]
+    twice = [f"level {level} of {place} twice" for place, each in found.items() for level in _repeated(each)]
+    complaints += twice if len(twice) > duplicates else []
+    complaints += _unexpected(plant) + plant.errors()
+    complaints += plant.store.read(lambda tx: [f"two incidents for {key}" for key in _doubled(tx)])
+    return complaints
+
+
+def _found(plant: Plant) -> dict[str, Found]:
+    """The incidents by the place that their key ends with."""
+    pages: dict[str, dict[int, list[Event]]] = {}
+    for event in plant.sandbox.pagerduty.events:
+        if event.action == "trigger":
+            by_level = pages.setdefault(str(event.payload["custom_details"]["incident_id"]), {})
+            by_level.setdefault(_level(event), []).append(event)
+
+    cards = {incident for _, incident in map(_card_of, plant.sandbox.slack.cards("#incidents"))}
+
+    def read(tx: Connection) -> dict[str, Found]:
+        ids = list(tx.scalars(sa.select(INCIDENTS.c.id)))
+        stored = incidents.load(tx, ids)
+        timelines = entries.load_after(tx, dict.fromkeys(ids, 0))
+        every = (
+            Found(incident, timelines[id_], pages.get(id_, {}), id_ in cards) for id_, (_, incident) in stored.items()
+        )
+        return {each.incident.key.rpartition("=")[2]: each for each in every}
+
+    return plant.store.read(read)
+
+
+def _lacks(plant: Plant, told: Told, found: Found | None) -> Iterator[str]:
+    if found and not found.has_card:
+        yield f"{told.place} has no card"
+    if found is None:
+        yield f"{told.place} was answered with 2xx and there is no incident"
+    elif told.place in plant.answers:
+        if not any(isinstance(entry.data, Acknowledged) for entry in found.timeline):
+            yield f"the answer to {told.place} was confirmed and is not there"
+    else:
+        for level in LEVELS if told.climbs else LEVELS[:1]:
+            if level not in found.pages:
+                yield f"level {level} of {told.place} was not paged"
+
+
+def _unlevel(tx: Connection) -> list[str]:
+    """Cursors that are behind, unless given up with an alarm. One that waits to tell its last once more is level."""
+    behind = sa.or_(CURSORS.c.told < INCIDENTS.c.news, sa.and_(CURSORS.c.due_at.is_not(None), ~CURSORS.c.echo))
+    rows = tx.execute(
+        sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
+        .join(INCIDENTS, INCIDENTS.c.id == CURSORS.c.incident_id)
+        .where(behind, CURSORS.c.given_up.is_(None))
+    )
+    return [f"{destination} does not know all of {incident} ({slot})" for incident, destination, slot in rows]
+
+
+def _wrongs(found: Found, level_seconds: int) -> Iterator[str]:
+    incident, timeline = found.incident, found.timeline
+    if [entry.number for entry in timeline] != list(range(1, len(timeline) + 1)):
+        yield f"the timeline of {incident.key} has gaps or duplicates"
+    elif fold(timeline) != incident:
+        yield f"the timeline of {incident.key} does not fold to its stored state"
+    if any(isinstance(entry.data, GaveUp) for entry in timeline):
+        yield f"a destination of {incident.key} was given up"
+    yield from _early(found, level_seconds)
+    yield from _after_the_answer(found)
+    for level, events in found.pages.items():
+        if len({event.dedup_key for event in events}) > 1:
+            yield f"level {level} of {incident.key} has two alerts at PagerDuty"
+
+
+def _early(found: Found, level_seconds: int) -> Iterator[str]:
+    """Those that climb are P0; others have minutes."""
+    for level, events in found.pages.items():
+        due = found.incident.opened_at + timedelta(seconds=level_seconds * (level - 1))
+        if events[0].at < due:
+            yield f"level {level} of {found.incident.key} was paged {due - events[0].at} too early"
+
+
+def _after_the_answer(found: Found) -> Iterator[str]:
+    answered_at = next((entry.at for entry in found.timeline if isinstance(entry.data, Acknowledged)), None)
+    if answered_at is None:
+        return
+    for entry in found.timeline:
+        if entry.kind == "level" and entry.at > answered_at:
+            yield f"{found.incident.key} climbed after it was answered"
+    for level, events in found.pages.items():
+        if any(event.at > _in_flight_until(answered_at) for event in events):
+            yield f"level {level} of {found.incident.key} was paged after it was answered"
+
+
+def _in_flight_until(at: datetime) -> datetime:
+    """Until when a request that had begun before may arrive."""
+    return at + timedelta(seconds=HTTP_SECONDS)
+
+
+def _repeated(found: Found) -> Iterator[int]:
+    """The levels whose page was accepted more than once: one entry for each time too many."""
+    for level, events in found.pages.items():
+        yield from [level] * (len(events) - 1)
+
+
+def _unexpected(plant: Plant) -> list[str]:
+    sandbox = plant.sandbox
+    refused = [
+        r for r in (*sandbox.pagerduty.requests, *sandbox.slack.requests) if (r.status or 0) >= 400 and not r.fault
+    ]
+    cards = Counter(_card_of(card) for card in sandbox.slack.cards())
+    doubled = [
+        f"{channel} has {count} cards of {incident}" for (channel, incident), count in cards.items() if count > 1
+    ]
+    return [f"an unexpected request: {request.method} {request.status}" for request in refused] + doubled
+
+
+def _card_of(card: Message) -> tuple[str, str]:
+    """The channel and the incident of a card, by the metadata that everybody can read."""
+    return card.channel, str((card.metadata or {})["event_payload"]["incident"])
+
+
+def _doubled(tx: Connection) -> list[str]:
+    counted = Counter(tx.scalars(sa.select(INCIDENTS.c.key)))
+    return [key for key, count in counted.items() if count > 1]
+
+
+def _level(event: Event) -> int:
+    return next(level for level, key in KEYS.items() if key == event.routing_key)

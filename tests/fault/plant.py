@@ -1,0 +1,225 @@
+"""incidentd as real processes on one database, with the sandbox, in the test's process, as all receivers.
+
+Like a supervisor it starts again what dies; like Alertmanager it posts again what was not answered with 2xx.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from incidentd.intake import fingerprint
+from incidentd.sandbox.server import SandboxServer
+from incidentd.store.engine import Store, open_engine
+from tests.fault.haste import hasty_rules
+from tests.lifecycle.bench import environment
+from tests.servers import RedisServer, free_port, leashed, wait_until
+
+LEASE_SECONDS = 2.0
+HTTP_SECONDS = 1.0
+LONGEST_SECONDS = 20.0
+
+WEB, TIMEKEEPER, GROUP = "web", "timekeeper", "group"
+COMMANDS = {
+    WEB: ["incidentd.cli", "part"],
+    GROUP: ["incidentd.cli", "worker"],
+    **{role: ["workers.process", role] for role in ("page", "escalate", "tell", TIMEKEEPER)},
+}
+_TEST_PROFILE = {
+    "INCIDENTD_LEASE_SECONDS": str(LEASE_SECONDS),
+    "INCIDENTD_HTTP_SECONDS": str(HTTP_SECONDS),
+    "INCIDENTD_TICK_SECONDS": "0.1",
+    "INCIDENTD_MARK_DELIVER_SECONDS": "0.5",
+    "INCIDENTD_MARK_ESCALATE_SECONDS": "0.3",
+    "INCIDENTD_WORKERS_PAGE": "1",
+    "INCIDENTD_WORKERS_ESCALATE": "1",
+    "INCIDENTD_WORKERS_TELL": "1",
+}
+
+
+@dataclass
+class Part:
+    """One process, and those that take its place when it dies. ``argv`` is what follows ``python -m``."""
+
+    name: str
+    argv: list[str]
+    environ: Mapping[str, str]
+    log: Path
+    deaths: int = 0
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def pid(self) -> int:
+        """The present process."""
+        assert self._process
+        return self._process.pid
+
+    def start(self, **settings: str) -> None:
+        """Start it; ``settings`` hold for this one life."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                leashed([sys.executable, "-m", *self.argv]), env={**self.environ, **settings}, stdout=log, stderr=log
+            )
+
+    def is_dead(self) -> bool:
+        """Whether it has ended."""
+        return self._process is None or self._process.poll() is not None
+
+    def revive(self) -> None:
+        """Start it again if it died."""
+        if self.is_dead():
+            self.deaths += 1
+            self.start()
+
+    def signal(self, what: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self.pid, what)
+
+    def kill(self) -> None:
+        """kill -9. Its children die with it."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self._process
+        self._process.terminate()
+        return self._process.wait(LONGEST_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert that was answered with 2xx: from then on it must not be lost. ``climbs``: its levels last seconds."""
+
+    place: str
+    climbs: bool
+
+
+@dataclass
+class Plant:
+    """The processes, what was told to them, and where they keep it."""
+
+    database_url: str
+    sandbox: SandboxServer
+    folder: Path
+    redis: RedisServer | None
+    level_seconds: int
+    parts: dict[str, Part] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    answers: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.store = Store(open_engine(self.database_url))
+        self.environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        rules = hasty_rules(self.folder / "rules", self.level_seconds)
+        self.environ |= environment(self.database_url, self.sandbox, rules) | _TEST_PROFILE
+        self.environ["INCIDENTD_LISTEN"] = self.url.removeprefix("http://")
+        self.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+        if self.redis:
+            self.environ["INCIDENTD_REDIS_URL"] = self.redis.url
+        self._session = requests.Session()
+
+    def start(self, name: str, failpoint: str | None = None, launcher: tuple[str, ...] = ()) -> Part:
+        """Start a part, in its first life with a failpoint. ``launcher`` stands before its module."""
+        part = Part(name, [*launcher, *COMMANDS[name]], self.environ, self.folder / f"{name}.log")
+        self.parts[name] = part
+        part.start(**({"INCIDENTD_FAILPOINT": failpoint} if failpoint else {}))
+        return part
+
+    def wait_for_web(self) -> None:
+        """Return once webhooks can be stored."""
+        self.until(lambda: self._answer("GET", "/-/ready") == requests.codes.ok, "the web part to be ready")
+
+    def until(self, true: Callable[[], object], what: str, seconds: float = LONGEST_SECONDS) -> None:
+        """Wait, starting again what dies meanwhile."""
+
+        def holds() -> bool:
+            for part in self.parts.values():
+                part.revive()
+            return bool(true())
+
+        wait_until(holds, f"{what}; logs: {self.folder}", seconds)
+
+    def fire(self, place: str, *, climbs: bool = True) -> None:
+        """Post a P0 until it is answered with 2xx, as Alertmanager does; a P1, where it isn't to climb meanwhile."""
+        body = {"version": "4", "alerts": [_alert(place, "core-api" if climbs else "chat-delivery")]}
+        self.until(lambda: self._answer("POST", "/api/v1/alertmanager", body) == requests.codes.ok, place)
+        self.told.append(Told(place, climbs))
+
+    def answer(self, place: str) -> None:
+        """Wait for the page and answer it by the API, until that is confirmed."""
+        self.until(lambda: place in self._paged(), f"the page of {place}")
+        path = f"/api/v1/incidents/{self._paged()[place]}/acknowledge"
+        self.until(lambda: self._answer("POST", path, {"actor": "anna"}) == requests.codes.ok, f"the answer to {place}")
+        self.answers.add(place)
+
+    def _paged(self) -> dict[str, str]:
+        """The incidents that were paged: their ids by place."""
+        triggers = (event.payload["custom_details"] for event in self.sandbox.pagerduty.events if event.payload)
+        return {said["alerts"][0]["labels"]["environment"]: said["incident_id"] for said in triggers}
+
+    def errors(self) -> list[str]:
+        """What the processes logged as an error, or printed as no log line."""
+        lines = [line for part in self.parts.values() for line in part.log.read_text().splitlines()]
+        return [line for line in lines if _is_error(line)]
+
+    def close(self) -> None:
+        """End all processes."""
+        for part in self.parts.values():
+            part.kill()
+        self._session.close()
+        self.store.close()
+
+    def _answer(self, method: str, path: str, body: object = None) -> int:
+        token = "WEBHOOK" if path.endswith("alertmanager") else "API"
+        bearer = {"Authorization": f"Bearer {self.environ[f'INCIDENTD_{token}_TOKEN']}"}
+        try:
+            return self._session.request(method, self.url + path, json=body, headers=bearer, timeout=5).status_code
+        except requests.RequestException:
+            time.sleep(0.05)
+            return 0
+
+
+def _alert(place: str, slo: str) -> dict[str, Any]:
+    labels = {"alertname": "Outage", "system": "avalo", "slo": slo, "sli": "outage"}
+    labels |= {"region": "eu", "environment": place}
+    return {
+        "status": "firing",
+        "labels": labels,
+        "annotations": {"summary": place},
+        "startsAt": "2026-11-01T00:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "fingerprint": fingerprint(labels),
+    }
+
+
+def _is_error(line: str) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return bool(line.strip())
+    return entry.get("level") in ("error", "critical")
+
+
+@contextmanager
+def running(
+    database_url: str, folder: Path, redis: RedisServer | None = None, *, level_seconds: int = 1
+) -> Iterator[Plant]:
+    """A plant whose levels last so many seconds; all its processes are gone at the end."""
+    with SandboxServer(keep=None) as sandbox:
+        plant = Plant(database_url, sandbox, folder, redis, level_seconds)
+        try:
+            yield plant
+        finally:
+            plant.close()
