@@ -3,33 +3,30 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from datetime import datetime, timedelta
-from functools import cached_property, partial
 from typing import cast
 
 import structlog
 import uuid_utils
-from sqlalchemy.engine import Connection
 
 from incidentd.channels.channel import Destination
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.classify import Rules, load, parse
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import IncidentdError, NotFoundError, StoreError
-from incidentd.failpoint import arm, failpoint
+from incidentd.errors import NotFoundError, RulesError, StoreError
+from incidentd.failpoint import arm
 from incidentd.group_commit import GroupCommit
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
 from incidentd.jobs import Enqueuer, EnqueueThread, Work
 from incidentd.keyring import Keyring
-from incidentd.lifecycle.act import tick
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.keep_time import due
-from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
 from incidentd.lifecycle.write import Answer, Item, Writer
 from incidentd.sentence import sentence
@@ -40,13 +37,12 @@ from incidentd.store import rules as stored
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
 from incidentd.store.server_clock import ServerClock
-from incidentd.timeline import Entry
+from incidentd.timeline import MACHINE, Entry
 
 FOLLOW_SECONDS = 0.5
 BEAT_SECONDS = 0.5
 OVERDUE_AFTER = timedelta(seconds=60)
 NEW_CYCLE_SECONDS = 2.5
-TICKS_TOGETHER = 100
 
 log = structlog.get_logger("incidentd")
 
@@ -77,6 +73,10 @@ class Runtime:
         self._channels = make_channels(means)
         self._keyring = Keyring(settings, environ)
         self._mark = timedelta(seconds=settings.mark_deliver_seconds)
+        self._writer = self._make_writer()
+        # One sender each: a page never waits behind a Slack post, not even where one process does it all.
+        self._senders = {queue: self._make_sender() for queue in (PAGE, TELL)}
+        self._ticker = Ticker(self.store, self.rulebook, self.clock.now, self._mark, self._hand_over, self.complain)
         self._beaten_at = 0.0
         self._jump: timedelta | None = None
         self._stopping = threading.Event()
@@ -86,9 +86,9 @@ class Runtime:
     def close(self) -> None:
         """Finish what is on its way; begin nothing new."""
         self._stopping.set()
-        for part in ("_writer", "_sender"):
-            if part in self.__dict__:
-                getattr(self, part).close()
+        for sender in self._senders.values():
+            sender.close()
+        self._writer.close()
         self._enqueue_thread.close()
         self._follower.join()
         self.enqueuer.close()
@@ -163,19 +163,15 @@ class Runtime:
 
     def tick(self, ids: Sequence[str]) -> None:
         """Let time act on these incidents."""
-        for start in range(0, len(ids), TICKS_TOGETHER):
-            some = sorted(ids[start : start + TICKS_TOGETHER])
-            work = self.store.write(partial(self._tick, some))
-            failpoint("tick.after_commit")
-            self._enqueue_thread.put(work)
+        self._ticker.tick(ids)
 
     def deliver_pages(self, ids: Sequence[str]) -> None:
         """Send what these incidents' pages lack."""
-        self._sender.deliver(PAGE, ids)
+        self._senders[PAGE].deliver(PAGE, ids)
 
     def deliver_tells(self, ids: Sequence[str]) -> None:
         """Send what all other destinations of these incidents lack."""
-        self._sender.deliver(TELL, ids)
+        self._senders[TELL].deliver(TELL, ids)
 
     def due(self) -> Work:
         """Find and mark what is due now."""
@@ -189,37 +185,40 @@ class Runtime:
             name = f"timekeeper-{id(self)}"
             self.store.write(lambda tx: cycles.beat(tx, name, self.clock.now()))
 
-    def _tick(self, ids: Sequence[str], tx: Connection) -> Work:
-        ledger = Ledger(tx, self.rulebook, self.clock.now(), self._mark)
-        tick(ledger, ids)
-        work = ledger.flush()
-        failpoint("tick.before_commit")
-        return work
-
-    @cached_property
-    def _writer(self) -> GroupCommit[Item, Answer]:
-        writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._enqueue_thread.put)
+    def _make_writer(self) -> GroupCommit[Item, Answer]:
+        writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over)
         return GroupCommit(writer.together, name="writer")
 
-    @cached_property
-    def _sender(self) -> Sender:
+    def _make_sender(self) -> Sender:
         packer = Packer(self.rulebook, self._keyring.destination, self.settings.base_url)
         pace = Pace(timedelta(seconds=self.settings.lease_seconds), self._mark, self.settings.http_seconds)
-        return Sender(
-            self.store, self.rulebook, packer, self._channels, self.clock.now, new_id, pace, self._enqueue_thread.put
-        )
+        return Sender(self.store, self.rulebook, packer, self._channels, self.clock.now, new_id, pace, self._hand_over)
+
+    def _hand_over(self, work: Work) -> None:
+        self._enqueue_thread.put(work)
+
+    def complain(self, complaint: Complaint) -> None:
+        """Something of our own is wrong: an incident says so."""
+        self.submit_webhook(Webhook((), MACHINE, (complaint,)))
 
     def _follow(self) -> None:
-        """Every process follows a reload within a second (model 37), and the database's clock."""
+        """Every process follows a reload within a second (model 37), and the database's clock; each by itself."""
         while not self._stopping.wait(FOLLOW_SECONDS):
-            try:
-                if self.rulebook.refresh():
-                    log.info("rules_followed", version=self.rulebook.in_force.version)
-                if self._server_clock:
-                    self._server_clock.refresh()
-                self._watch_clock()
-            except IncidentdError as error:
-                log.warning("not_following", cause=type(error).__name__)
+            for step in (self._follow_rules, self._follow_clock, self._watch_clock):
+                try:
+                    step()
+                except StoreError as error:
+                    log.warning("not_following", step=step.__name__, cause=type(error).__name__)
+                except Exception:
+                    log.exception("not_following", step=step.__name__)
+
+    def _follow_rules(self) -> None:
+        if self.rulebook.refresh():
+            log.info("rules_followed", version=self.rulebook.in_force.version)
+
+    def _follow_clock(self) -> None:
+        if self._server_clock:
+            self._server_clock.refresh()
 
     def _watch_clock(self) -> None:
         """A jump of the clock is an incident: until it is believed, nothing climbs by it (model 40)."""
@@ -228,7 +227,7 @@ class Runtime:
         self._jump = jump
         if jump is not None and known is None:
             detail = f"the clock jumped by {jump.total_seconds():.0f} s against its own course"
-            self.submit_webhook(Webhook((), "clock", (Complaint("clock", detail),)))
+            self.complain(Complaint("clock", detail))
 
     def _whisper(self, channel: str, user: str, text: str) -> None:
         slack, token = self._channels["slack"], self.settings.slack_bot_token
@@ -239,11 +238,14 @@ class Runtime:
 
 
 def _in_force(store: Store, settings: Settings, now: datetime) -> Rules:
-    """The stored table; the very first one comes from the directory."""
+    """The stored table; the very first one, and one that this version can't read, comes from the directory."""
     version = store.read(stored.in_force)
     texts = store.read(lambda tx: stored.files(tx, version)) if version else None
     if texts is not None:
-        return parse(texts)
+        try:
+            return parse(texts)
+        except RulesError:
+            log.exception("rules_unreadable", version=version)
     rules = load(settings.rules)
     store.write(lambda tx: stored.put_in_force(tx, rules.version, rules.files, now))
     return rules
@@ -254,7 +256,9 @@ def _unwrapped(future: "Future[Answer]") -> "Future[ActionResult]":
     outer: Future[ActionResult] = Future()
 
     def done(inner: "Future[Answer]") -> None:
-        error = inner.exception()
+        if not outer.set_running_or_notify_cancel():
+            return
+        error = CancelledError() if inner.cancelled() else inner.exception()
         answer = None if error else inner.result()
         if isinstance(answer, ActionResult):
             outer.set_result(answer)
@@ -262,6 +266,7 @@ def _unwrapped(future: "Future[Answer]") -> "Future[ActionResult]":
             outer.set_exception(error or answer or NotFoundError("there is no such incident"))
 
     future.add_done_callback(done)
+    outer.add_done_callback(lambda asked: future.cancel() if asked.cancelled() else None)
     return outer
 
 

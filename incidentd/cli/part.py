@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 import structlog
@@ -11,8 +12,11 @@ from incidentd.cli.listen import claim
 from incidentd.cli.stand_in import add_sandbox
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.errors import RulesError, SettingsError, StoreError
+from incidentd.lifecycle.work import Complaint
 from incidentd.runtime import Runtime
 from incidentd.settings import Settings
+from incidentd.store.engine import open_engine
+from incidentd.store.migrate import refuse_damaged
 from incidentd.supervisor import Child, Supervisor
 from incidentd.web import server
 from incidentd.web.app import create_app
@@ -24,19 +28,26 @@ log = structlog.get_logger("incidentd")
 def serve(environ: Mapping[str, str]) -> int:
     """The web part by itself, until SIGTERM or SIGINT; its rules directory is put in force.
 
+    A directory that is unsound doesn't keep webhooks from being taken, where a table is in force already.
+
     Raises:
         ConfigurationError: settings, rules or schema are unsound, or the address is taken.
     """
-    return _serve(strict_settings(environ), environ)
+    try:
+        settings = strict_settings(environ)
+    except RulesError:
+        settings = inherited_settings(environ)
+    refuse_damaged(open_engine(settings.database_url))
+    return _serve(settings, environ, _reload)
 
 
 def serve_inside(environ: Mapping[str, str]) -> int:
-    """The web part of `up`, which has looked at the settings already.
+    """The web part of `up`, which has looked at settings and rules already.
 
     Raises:
         ConfigurationError: settings, rules or schema are unsound, or the address is taken.
     """
-    return _serve(inherited_settings(environ), environ)
+    return _serve(inherited_settings(environ), environ, lambda _runtime: None)
 
 
 def worker_group(environ: Mapping[str, str]) -> int:
@@ -75,12 +86,12 @@ def refuse_missing(settings: Settings) -> None:
         raise SettingsError("INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack could be believed")
 
 
-def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
+def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runtime], None]) -> int:
     refuse_missing(settings)
     configure_logs(settings, environ)
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
     runtime = Runtime(settings, environ)
-    runtime.reload()
+    begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)
     close_sandbox = add_sandbox(app, settings, environ)
@@ -93,10 +104,20 @@ def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 def _reloading(runtime: Runtime) -> "signal._HANDLER":
+    """A thread of its own: the handler interrupts whoever runs, and must neither wait nor meet a lock it holds."""
+
     def reload(_signum: int, _frame: FrameType | None) -> None:
-        try:
-            runtime.reload()
-        except (RulesError, StoreError) as error:
-            log.warning("rules_refused", cause=str(error))
+        threading.Thread(target=_reload, args=(runtime,), name="reload", daemon=True).start()
 
     return reload
+
+
+def _reload(runtime: Runtime) -> None:
+    """Take the rules directory; where it is unsound the table in force stays, and an incident says so."""
+    try:
+        runtime.reload()
+    except RulesError as error:
+        log.warning("rules_refused", cause=str(error))
+        runtime.complain(Complaint("rules", "the rules directory is unsound: the table in force stays"))
+    except (StoreError, OSError) as error:
+        log.warning("rules_refused", cause=type(error).__name__)

@@ -11,10 +11,12 @@ from incidentd.cli.stand_in import stand_ins
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.cli.state import held, with_tokens
 from incidentd.cli.welcome import say_when_listening, welcome
+from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
+from incidentd.lifecycle.rulebook import put_in_force
 from incidentd.private_redis import private_redis
 from incidentd.settings import Settings, rules_folder
-from incidentd.store.engine import open_engine
+from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import migrate
 from incidentd.supervisor import Child, Supervisor
 
@@ -38,7 +40,9 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     settings = inherited_settings(environ)
     refuse_missing(settings)
     configure_logs(settings, environ)
-    migrate(open_engine(settings.database_url))
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    put_in_force(Store(engine), load(settings.rules), SystemClock().now())
     children = [*redis, web(environ), *group(settings, environ)]
     text = welcome(settings, stood_in, has_redis=settings.redis_url is not None)
     return Supervisor(children, started=lambda: say_when_listening(settings, text)).run()

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
 from sqlalchemy.engine import Connection
 
 from incidentd.classify import Rules, parse
+from incidentd.errors import RulesError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
 from incidentd.store import cursors
@@ -13,6 +15,8 @@ from incidentd.store import rules as stored
 from incidentd.store.engine import Store
 
 DEFAULT_POLICY = "default"
+
+log = structlog.get_logger("incidentd.rules")
 
 
 class Rulebook:
@@ -22,6 +26,7 @@ class Rulebook:
         self._store = store
         self._in_force = in_force
         self._known: dict[str, Rules] = {in_force.version: in_force}
+        self._refused = ""
         self._policies: dict[tuple[str, str, str], Policy] = {}
 
     @property
@@ -30,13 +35,19 @@ class Rulebook:
         return self._in_force
 
     def version(self, version: str) -> Rules:
-        """A table by its hash; the one in force where that one is not to be had."""
+        """A table by its hash; the one in force where that one is not to be had, or means nothing to this version."""
         known = self._known.get(version)
         if known is None:
-            texts = self._store.read(lambda tx: stored.files(tx, version))
-            known = parse(texts) if texts is not None else self._in_force
-            self._known[version] = known
+            known = self._known[version] = self._read(version) or self._in_force
         return known
+
+    def _read(self, version: str) -> Rules | None:
+        texts = self._store.read(lambda tx: stored.files(tx, version))
+        try:
+            return parse(texts) if texts is not None else None
+        except RulesError:
+            log.exception("rules_unreadable", version=version)
+            return None
 
     def policy(self, incident: Incident) -> Policy:
         """What this incident's round follows, and what its next one would."""
@@ -49,27 +60,36 @@ class Rulebook:
         return policy
 
     def put_in_force(self, rules: Rules, now: datetime) -> None:
-        """Store a table and take it; every other process follows by ``refresh``. What was given up is tried again."""
-
-        def put(tx: Connection) -> None:
-            stored.put_in_force(tx, rules.version, rules.files, now)
-            cursors.retry_given_up(tx, now)
-
-        self._store.write(put)
+        """Store a table and take it; every other process follows by ``refresh``."""
+        put_in_force(self._store, rules, now)
         self._take(rules)
 
     def refresh(self) -> bool:
         """Take the table that another process has put in force; whether there was one."""
         version = self._store.read(stored.in_force)
-        if version is None or version == self._in_force.version:
+        if version is None or version in (self._in_force.version, self._refused):
             return False
-        self._take(self.version(version))
+        rules = self._read(version)
+        if rules is None:
+            self._refused = version
+            return False
+        self._take(rules)
         return True
 
     def _take(self, rules: Rules) -> None:
         self._known[rules.version] = rules
         self._in_force = rules
         self._policies.clear()
+
+
+def put_in_force(store: Store, rules: Rules, now: datetime) -> None:
+    """Store a table as the one in force. What was given up is tried again: it may have been mended."""
+
+    def put(tx: Connection) -> None:
+        stored.put_in_force(tx, rules.version, rules.files, now)
+        cursors.retry_given_up(tx, now)
+
+    store.write(put)
 
 
 def _named(rules: Rules, name: str) -> Policy:

@@ -26,6 +26,13 @@ _POSTGRES_OPTIONS = (
     f"-c statement_timeout={STATEMENT_SECONDS * 1000:.0f}ms -c lock_timeout={BUSY_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c timezone=UTC"
 )
+# Statement time-outs are the server's: one that vanished without a word must be noticed here (libpq, milliseconds).
+_NOTICE_A_DEAD_SERVER = {
+    "tcp_user_timeout": 3000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
 _RETRIED_STATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 
 
@@ -44,7 +51,8 @@ def open_engine(url: str) -> Engine:
         pool_size=10,
         max_overflow=10,
         pool_timeout=2,
-        connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS},
+        hide_parameters=True,
+        connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS, **_NOTICE_A_DEAD_SERVER},
     )
     engine.dialect.use_insertmanyvalues_wo_returning = False
     return engine
@@ -53,7 +61,12 @@ def open_engine(url: str) -> Engine:
 def _open_sqlite(url: sa.URL) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = sa.create_engine(
+        url,
+        pool_timeout=BUSY_SECONDS,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -90,6 +90,11 @@ def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list
     return ids
 
 
+def let_alone(tx: Connection, incident_id: str, until: datetime) -> None:
+    """Keep one incident from being found due before ``until``."""
+    tx.execute(sa.update(INCIDENTS).where(INCIDENTS.c.id == incident_id).values(asked_at=until))
+
+
 def any_due(tx: Connection, now: datetime, mark: timedelta) -> bool:
     """Whether ``mark_due`` would find any."""
     return tx.scalar(sa.select(sa.exists().where(INCIDENTS.c.wake_at <= now, _unasked(now, mark)))) or False

@@ -25,6 +25,7 @@ def migrate(engine: Engine) -> None:
         SchemaError: the database is damaged, holds somebody else's tables, or is newer than this version.
         StoreUnavailableError: it can't be reached.
     """
+    refuse_damaged(engine)
     with _translated():
         with engine.connect() as connection:
             _refuse_foreign(connection)
@@ -34,6 +35,19 @@ def migrate(engine: Engine) -> None:
             _lock(connection)
             command.upgrade(_config(connection), "head")
             connection.commit()
+
+
+def refuse_damaged(engine: Engine) -> None:
+    """Read the whole of a SQLite file: for the start of everything, not of each process.
+
+    Raises:
+        SchemaError: the file is damaged or is no database.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with _translated(), engine.connect() as connection:
+        if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+            raise SchemaError("the database file is damaged")
 
 
 def check(engine: Engine) -> None:
@@ -50,19 +64,12 @@ def check(engine: Engine) -> None:
 
 
 def _refuse_foreign(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        _refuse_damaged(connection)
     tables = set(sa.inspect(connection).get_table_names())
     if tables and _OURS not in tables:
         raise SchemaError("the database holds tables that are not incidentd's")
     revision = _revision(connection) if tables else None
     if revision is not None and revision not in _known():
         raise SchemaError("the database belongs to a newer version of incidentd")
-
-
-def _refuse_damaged(connection: Connection) -> None:
-    if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-        raise SchemaError("the database file is damaged")
 
 
 def _lock(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 from incidentd.errors import SchemaError, StoreUnavailableError
 from incidentd.store.engine import open_engine
-from incidentd.store.migrate import check, migrate
+from incidentd.store.migrate import check, migrate, refuse_damaged
 from incidentd.store.tables import METADATA
 from tests.servers import free_port
 from tests.store.database import SQLITE
@@ -91,7 +91,7 @@ def test_a_damaged_sqlite_file_is_refused_and_never_silently_empty(tmp_path: Pat
     _damage(path, damage)
     before = path.read_bytes()
     engine = open_engine(f"sqlite:///{path}")
-    for refused in (migrate, check):
+    for refused in (migrate, refuse_damaged):
         with pytest.raises(SchemaError, match="damaged"):
             refused(engine)
     engine.dispose()
