@@ -159,10 +159,14 @@ class Plant:
 
     def answer(self, place: str) -> None:
         """Wait for the page and answer it by the API, until that is confirmed."""
-        self.until(lambda: place in self._paged(), f"the page of {place}")
+        self.until(lambda: self.is_paged(place), f"the page of {place}")
         path = f"/api/v1/incidents/{self._paged()[place]}/acknowledge"
         self.until(lambda: self._answer("POST", path, {"actor": "anna"}) == requests.codes.ok, f"the answer to {place}")
         self.answers.add(place)
+
+    def is_paged(self, place: str) -> bool:
+        """Whether PagerDuty has accepted a page for it."""
+        return place in self._paged()
 
     def _paged(self) -> dict[str, str]:
         """The incidents that were paged: their ids by place."""
