@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from incidentd.timeline import (
-    MACHINE,
+    MACHINES,
     Accepted,
     Acknowledged,
     AlertsChanged,
@@ -29,7 +29,6 @@ from incidentd.timeline import (
     Unanswered,
 )
 
-_MACHINES = frozenset({MACHINE, "alertmanager"})
 _WHY = {
     Ended.LAPSED: "The acknowledgement lapsed without a sign of work",
     Ended.VOIDED: "The acknowledgement no longer covers this",
@@ -169,8 +168,7 @@ def _of_deliveries(data: Accepted | DeliveryFailed | GaveUp | FellBack) -> str:
             verb = "accepted the page" if data.paged else "accepted the message"
             return f"{data.destination} {verb} after {_took(data.took_ms)}{tries}."
         case DeliveryFailed():
-            fallback = f" If that goes on, {data.fallback} stands in." if data.fallback else ""
-            return f"{data.destination} could not be told: {data.cause}. It is tried again.{fallback}"
+            return f"{data.destination} could not be told: {data.cause}. It is tried again."
         case GaveUp():
             return f"{data.destination} was given up: {data.cause}."
         case FellBack():
@@ -180,7 +178,7 @@ def _of_deliveries(data: Accepted | DeliveryFailed | GaveUp | FellBack) -> str:
 
 
 def _who(entry: Entry) -> str:
-    return "incidentd" if entry.actor in _MACHINES else entry.actor
+    return "incidentd" if entry.actor in MACHINES else entry.actor
 
 
 def _level(level: int, people: Mapping[int, str]) -> str:

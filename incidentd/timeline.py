@@ -290,7 +290,6 @@ class DeliveryFailed:
     destination: str
     slot: str
     cause: str
-    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +345,8 @@ KINDS: dict[str, type[Data]] = {
 }  # fmt: skip
 
 MACHINE = "incidentd"
+MACHINES = frozenset({MACHINE, "alertmanager"})
+"""Actors that are no people."""
 
 
 @dataclass(frozen=True, slots=True)

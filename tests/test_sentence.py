@@ -147,10 +147,9 @@ SENTENCES: list[tuple[Data, str, str]] = [
     ),
     (Accepted("x", "e1", False, 0, 125_000, 1, 1), "incidentd", "x accepted the message after 2 min 5 s."),
     (
-        DeliveryFailed("page-ann", "e1.r1.l1", "the connection was refused", "page-bob"),
+        DeliveryFailed("page-ann", "e1.r1.l1", "the connection was refused"),
         "incidentd",
-        "page-ann could not be told: the connection was refused. It is tried again."
-        " If that goes on, page-bob stands in.",
+        "page-ann could not be told: the connection was refused. It is tried again.",
     ),
     (
         GaveUp("incidents", "e1", "Slack refused: is_archived"),

@@ -11,13 +11,12 @@ from incidentd.incident.state import State
 from incidentd.store.codec import dump_data
 from incidentd.store.query import AlertShown, Filter, Listed
 from incidentd.tier import Tier
-from incidentd.timeline import MACHINE, Entry
+from incidentd.timeline import MACHINES, Entry
 
 LONGEST_NOTE = 10_000
 _LONGEST_NAME = 100
 _LONGEST_SEARCH = 200
 _LARGEST_PAGE = 200
-_MACHINES = frozenset({MACHINE, "alertmanager"})
 
 
 def _is_clean(text: str) -> str:
@@ -36,7 +35,7 @@ def _is_line(text: str) -> str:
 
 
 def _is_person(name: str) -> str:
-    if name.lower() in _MACHINES:
+    if name.lower() in MACHINES:
         raise ValueError("is the name of a machine")
     return name
 

@@ -158,7 +158,7 @@ class Life(RuleBasedStateMachine):
         fact=st.sampled_from(
             [
                 Accepted("page-engineer", "e1.r1.l1", True, 1, 100, 1, 2),
-                DeliveryFailed("page-engineer", "e1.r1.l1", "503", "page-cto"),
+                DeliveryFailed("page-engineer", "e1.r1.l1", "503"),
                 GaveUp("incidents", "e1", "channel_not_found"),
                 FellBack("page-engineer", "page-cto", "503"),
                 FellBack("page-engineer", "emergency", "503"),
