@@ -1,7 +1,7 @@
 """Where a message leads to. Whatever an alert names is shown as a link or not at all; nothing of it is fetched."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -41,6 +41,11 @@ def lead(news: News) -> AlertDetail | None:
     return deciding or next(iter(news.alerts), None)
 
 
+def dashboard(annotations: Mapping[str, str]) -> str:
+    """Where the alert's dashboard is, under whichever name; empty without."""
+    return next((annotations[name] for name in _DASHBOARDS if name in annotations), "")
+
+
 def links(news: News) -> tuple[Link, ...]:
     """Incident page, runbook, dashboard and Prometheus, as far as there are any."""
     return tuple(Link(text, href) for text, url in _named(news) if (href := safe_href(url)) is not None)
@@ -51,5 +56,5 @@ def _named(news: News) -> Iterator[tuple[str, str]]:
     annotations = alert.annotations if alert else {}
     yield "Incident", news.url
     yield "Runbook", news.runbook or annotations.get("runbook_url", "")
-    yield "Dashboard", next((annotations[name] for name in _DASHBOARDS if name in annotations), "")
+    yield "Dashboard", dashboard(annotations)
     yield "Prometheus", alert.generator_url if alert else ""

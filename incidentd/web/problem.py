@@ -9,8 +9,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from incidentd.errors import (
@@ -96,11 +95,6 @@ def problem_of(scope: Scope, error: Exception) -> ProblemResponse:
             reason = phrase.lower().replace(" ", "_")
             return problem(scope, error.status_code, reason, phrase, headers=error.headers)
     return problem(scope, 500, "internal", "something went wrong here; the log says more under this request id")
-
-
-async def on_error(request: Request, error: Exception) -> Response:
-    """The exception handler."""
-    return problem_of(request.scope, error)
 
 
 def _fields(error: RequestValidationError) -> list[dict[str, str]]:

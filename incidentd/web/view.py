@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
-from incidentd.channels.link import safe_href
+from incidentd.channels.link import dashboard, safe_href
 from incidentd.incident.slot import parse_episode, parse_page_slot
 from incidentd.incident.state import Incident, State
 from incidentd.store.query import AlertShown, Following
@@ -16,7 +16,6 @@ _ON_TIME = timedelta(seconds=1)
 _DAY = 86_400
 _HOUR = 3_600
 _MINUTE = 60
-_DASHBOARDS = ("dashboard_url", "dashboard", "grafana_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def links(alert: AlertShown) -> list[tuple[str, str]]:
     """Where one alert leads, as far as that is http or https."""
     named: Mapping[str, str] = {
         "Runbook": alert.runbook or alert.annotations.get("runbook_url", ""),
-        "Dashboard": next((alert.annotations[name] for name in _DASHBOARDS if name in alert.annotations), ""),
+        "Dashboard": dashboard(alert.annotations),
         "Prometheus": alert.generator_url,
     }
     return [(text, href) for text, url in named.items() if (href := safe_href(url))]
