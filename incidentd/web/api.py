@@ -1,9 +1,10 @@
 """The API for programs: incidents, their timelines, and what people do about them."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
@@ -33,8 +34,19 @@ from incidentd.web.wait import stored
 STORE_SECONDS = 5.0
 MOST_ALERTS = 500
 MOST_ALERTS_LISTED = 50
+LONGEST_KEY = 200
 
 Wired = Annotated[Runtime, Depends(runtime_of)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=LONGEST_KEY,
+        description="The same request with the same key has its effect once within 15 minutes: after a 503, or where no"
+        " answer came, send it again with its key.",
+    ),
+]
 Result = TypeVar("Result")
 
 router = APIRouter(prefix="/api/v1/incidents", route_class=ApiRoute, tags=["incidents"])
@@ -78,40 +90,42 @@ def show_timeline(runtime: Wired, incident: str) -> TimelineJson:
 
 
 @router.post("/{incident}/acknowledge")
-async def acknowledge(runtime: Wired, incident: str, body: AcknowledgeBody | None = None) -> IncidentJson:
+async def acknowledge(
+    runtime: Wired, incident: str, key: Key = None, body: AcknowledgeBody | None = None
+) -> IncidentJson:
     """Answer; with ``until`` a snooze. 409 when somebody else has it, or when it is resolved."""
     asked = body or AcknowledgeBody()
-    return await _act(runtime, incident, Acknowledge(asked.actor, until=asked.until))
+    return await _act(runtime, incident, key, Acknowledge(asked.actor, until=asked.until))
 
 
 @router.post("/{incident}/take-over")
-async def take_over(runtime: Wired, incident: str, body: ActionBody | None = None) -> IncidentJson:
+async def take_over(runtime: Wired, incident: str, key: Key = None, body: ActionBody | None = None) -> IncidentJson:
     """Take it from whoever has it. 409 when it is resolved."""
-    return await _act(runtime, incident, TakeOver((body or ActionBody()).actor))
+    return await _act(runtime, incident, key, TakeOver((body or ActionBody()).actor))
 
 
 @router.post("/{incident}/resolve")
-async def resolve(runtime: Wired, incident: str, body: ActionBody | None = None) -> IncidentJson:
+async def resolve(runtime: Wired, incident: str, key: Key = None, body: ActionBody | None = None) -> IncidentJson:
     """Say that it is over. 409 when somebody else did."""
-    return await _act(runtime, incident, Resolve((body or ActionBody()).actor))
+    return await _act(runtime, incident, key, Resolve((body or ActionBody()).actor))
 
 
 @router.post("/{incident}/escalate")
-async def escalate(runtime: Wired, incident: str, body: ActionBody | None = None) -> IncidentJson:
+async def escalate(runtime: Wired, incident: str, key: Key = None, body: ActionBody | None = None) -> IncidentJson:
     """Tell the next level now. 409 when it is resolved or recovering."""
-    return await _act(runtime, incident, Escalate((body or ActionBody()).actor))
+    return await _act(runtime, incident, key, Escalate((body or ActionBody()).actor))
 
 
 @router.post("/{incident}/notes")
-async def write_note(runtime: Wired, incident: str, body: NoteBody) -> IncidentJson:
+async def write_note(runtime: Wired, incident: str, body: NoteBody, key: Key = None) -> IncidentJson:
     """Write something down."""
-    return await _act(runtime, incident, Note(body.actor, body.text))
+    return await _act(runtime, incident, key, Note(body.actor, body.text))
 
 
 @router.post("/{incident}/tier")
-async def change_tier(runtime: Wired, incident: str, body: TierBody) -> IncidentJson:
+async def change_tier(runtime: Wired, incident: str, body: TierBody, key: Key = None) -> IncidentJson:
     """Set the tier, either way, with a reason. 409 when it is resolved."""
-    return await _act(runtime, incident, ChangeTier(body.actor, body.tier, body.reason))
+    return await _act(runtime, incident, key, ChangeTier(body.actor, body.tier, body.reason))
 
 
 @operations.post("/reload")
@@ -160,8 +174,10 @@ async def read_beside(runtime: Runtime, work: Callable[[Connection], Result]) ->
     return await run_in_threadpool(runtime.store.read, work)
 
 
-async def act(runtime: Runtime, reference: str, command: Command) -> Listed:
+async def act(runtime: Runtime, reference: str, command: Command, key: str | None = None) -> Listed:
     """Carry out a command for the incident with this id or number; returns it as it was before.
+
+    With a ``key`` the same command has its effect once, however often it comes.
 
     Raises:
         NotFoundError: there is none.
@@ -169,13 +185,19 @@ async def act(runtime: Runtime, reference: str, command: Command) -> Listed:
         StoreUnavailableError: it isn't stored within 5 s.
     """
     found = await read_beside(runtime, lambda tx: existing(tx, reference))
-    await stored(runtime.submit_action(Action(found.incident.id, command)), STORE_SECONDS)
+    signature = _signature(key, found.incident.id, command) if key else None
+    await stored(runtime.submit_action(Action(found.incident.id, command, signature)), STORE_SECONDS, withdraw=True)
     return found
 
 
-async def _act(runtime: Runtime, reference: str, command: Command) -> IncidentJson:
-    found = await act(runtime, reference, command)
+async def _act(runtime: Runtime, reference: str, key: str | None, command: Command) -> IncidentJson:
+    found = await act(runtime, reference, command, key)
     return await read_beside(runtime, lambda tx: _shown(tx, found.incident.id))
+
+
+def _signature(key: str, incident_id: str, command: Command) -> str:
+    """Names this request: a key that a client used for another one before must not swallow it."""
+    return "api:" + hashlib.sha256(repr((key, incident_id, command)).encode()).hexdigest()
 
 
 def _shown(tx: Connection, reference: str) -> IncidentJson:

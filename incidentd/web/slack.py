@@ -127,7 +127,8 @@ def _click(action: Mapping[str, Any], channel: str, who: str, name: str) -> Clic
 async def _press(runtime: Runtime, click: Click, signature: str) -> str:
     """Carry the click out; what came of it in a word."""
     try:
-        result = await stored(runtime.submit_action(Action(click.incident_id, click.command, signature)), STORE_SECONDS)
+        future = runtime.submit_action(Action(click.incident_id, click.command, signature))
+        result = await stored(future, STORE_SECONDS, withdraw=True)
     except RefusedError as error:
         runtime.whisper(click.channel, click.user, _refusal(error, click.incident_id, runtime.settings.base_url))
         return error.reason

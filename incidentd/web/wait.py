@@ -9,8 +9,11 @@ from incidentd.errors import StoreUnavailableError
 Result = TypeVar("Result")
 
 
-async def stored(future: "Future[Result]", seconds: float) -> Result:
-    """The result once it is stored. Giving up doesn't cancel: what is in the writer's hands may still succeed.
+async def stored(future: "Future[Result]", seconds: float, *, withdraw: bool = False) -> Result:
+    """The result once it is stored. What is in the writer's hands by then may still succeed after giving up.
+
+    ``withdraw``: what still waits for the writer then never happens, as a person who is told that it failed does it
+    again. What is the same the second time, such as a notification, had better be stored late.
 
     Raises:
         StoreUnavailableError: it is not stored within ``seconds``.
@@ -19,6 +22,8 @@ async def stored(future: "Future[Result]", seconds: float) -> Result:
     done, _ = await asyncio.wait({waiting}, timeout=seconds)
     if not done:
         waiting.add_done_callback(_look_away)
+        if withdraw:
+            future.cancel()
         raise StoreUnavailableError("not stored in time")
     return waiting.result()
 

@@ -52,6 +52,7 @@ class FakeRuntime:
     webhooks: list[Webhook] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     whispers: list[tuple[str, str, str]] = field(default_factory=list)
+    futures: "list[Future[Any]]" = field(default_factory=list)
     failure: Exception | None = None
     stuck: bool = False
     storing: bool = True
@@ -101,6 +102,7 @@ class FakeRuntime:
 
     def _done(self, work: Any) -> "Future[Any]":
         future: Future[Any] = Future()
+        self.futures.append(future)
         if self.stuck:
             return future
         try:

@@ -250,6 +250,44 @@ def test_503_when_storing_takes_too_long(
     assert is_problem(api.post(f"{LIST}/{incident}/acknowledge"), 503, "store_unavailable")
 
 
+def test_what_was_answered_503_and_still_waits_never_happens(
+    api: Client, runtime: FakeRuntime, incident: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STORE_SECONDS", 0.05)
+    runtime.stuck = True
+    assert api.post(f"{LIST}/{incident}/escalate").status_code == 503
+    assert [future.cancelled() for future in runtime.futures] == [True]
+
+
+def test_the_same_request_with_the_same_key_has_its_effect_once(
+    api: Client, runtime: FakeRuntime, incident: str
+) -> None:
+    for _ in range(2):
+        answer = api.post(f"{LIST}/{incident}/escalate", headers={"Idempotency-Key": "k" * 200})
+        assert (answer.status_code, answer.json()["level"]) == (200, 2)
+    assert [len(action.signature or "") <= 80 for action in runtime.actions] == [True, True]
+
+
+def test_a_key_that_another_request_had_swallows_nothing(api: Client, runtime: FakeRuntime, incident: str) -> None:
+    other, key = keep(runtime.store, fired()), {"Idempotency-Key": "1"}
+    for reference, text in ((incident, "a"), (incident, "b"), (other, "b")):
+        assert api.post(f"{LIST}/{reference}/notes", json={"text": text}, headers=key).status_code == 200
+    assert api.post(f"{LIST}/{incident}/acknowledge", headers=key).json()["state"] == "acknowledged"
+    assert len({action.signature for action in runtime.actions}) == 4
+
+
+def test_without_a_key_each_request_counts(api: Client, incident: str) -> None:
+    levels = [api.post(f"{LIST}/{incident}/escalate").json()["level"] for _ in range(2)]
+    assert levels == [2, 3]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201])
+def test_a_key_that_is_none_is_400(api: Client, incident: str, key: str) -> None:
+    answer = api.post(f"{LIST}/{incident}/escalate", headers={"Idempotency-Key": key})
+    assert is_problem(answer, 400, "invalid")
+    assert [error["field"] for error in answer.json()["errors"]] == ["header.Idempotency-Key"]
+
+
 def test_reload_answers_with_warnings(api: Client) -> None:
     assert api.post("/-/reload").json() == {"warnings": ["levels 1 and 2 share a routing key"]}
 

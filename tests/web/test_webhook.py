@@ -219,6 +219,7 @@ def test_503_when_storing_takes_too_long(sender: Client, runtime: FakeRuntime, m
     monkeypatch.setattr(webhook, "STORE_SECONDS", 0.05)
     runtime.stuck = True
     assert sender.post(PATH, content=SOUND).status_code == 503
+    assert [future.cancelled() for future in runtime.futures] == [False], "better late than only with the next copy"
 
 
 @pytest.mark.parametrize("raw", [b"<script>alert(1)</script>", b'{"alerts":"<script>"}', b'{"<script>":1}'])
