@@ -76,6 +76,12 @@ class WebhookEndpoint:
         except StoreUnavailableError as error:
             outcome.reason = "store_unavailable"
             return problem_of(scope, error)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong here, the notification has to come again
+            outcome.reason = "failed"
+            _log.error(
+                "webhook_failed", request_id=scope.get(REQUEST_ID, ""), error=type(error).__name__, exc_info=True
+            )
+            return problem_of(scope, StoreUnavailableError("not stored"))
         return JSONResponse({"status": "stored", "alerts": outcome.alerts, "set_aside": outcome.set_aside})
 
     def _admit(self, scope: Scope) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from incidentd.errors import StoreUnavailableError
+from incidentd.errors import ConflictError, NotFoundError, RulesError, StoreUnavailableError
 from incidentd.web import webhook
 from tests.web.client import Client
 from tests.web.fake import API_TOKEN, WEBHOOK_TOKEN, FakeRuntime
@@ -220,6 +221,24 @@ def test_503_when_storing_takes_too_long(sender: Client, runtime: FakeRuntime, m
     runtime.stuck = True
     assert sender.post(PATH, content=SOUND).status_code == 503
     assert [future.cancelled() for future in runtime.futures] == [False], "better late than only with the next copy"
+
+
+@pytest.mark.parametrize(
+    "failure", [RulesError([]), ConflictError("x"), NotFoundError("x"), KeyError("canary")], ids=repr
+)
+@pytest.mark.parametrize("raw", [SOUND, b"junk"], ids=["sound", "junk"])
+def test_whatever_goes_wrong_while_storing_is_503_and_logged_with_the_request(
+    sender: Client, runtime: FakeRuntime, raw: bytes, failure: Exception
+) -> None:
+    runtime.failure = failure
+    with capture_logs() as logged:
+        answer = sender.post(PATH, content=raw)
+    assert (answer.status_code, answer.json()["reason"]) == (503, "store_unavailable")
+    assert "canary" not in answer.text
+    events = {line["event"]: line for line in logged}
+    assert events["webhook_failed"]["error"] == type(failure).__name__
+    assert {line["request_id"] for line in logged} == {answer.headers["x-request-id"]}
+    assert (events["webhook"]["status"], events["webhook"]["reason"]) == (503, "failed")
 
 
 @pytest.mark.parametrize("raw", [b"<script>alert(1)</script>", b'{"alerts":"<script>"}', b'{"<script>":1}'])
