@@ -6,6 +6,10 @@ from incidentd.settings import Settings
 
 
 def session_secret(settings: Settings) -> bytes:
-    """The same on every machine that has this API token; a new token ends all sessions."""
-    token = settings.api_token.get_secret_value() if settings.api_token else ""
-    return hashlib.sha256(b"incidentd session\0" + token.encode()).digest()
+    """The same on every machine that has this API token; a new token ends all sessions.
+
+    Empty without a token, and then nothing that is signed holds: anybody could work out any other constant.
+    """
+    if settings.api_token is None:
+        return b""
+    return hashlib.sha256(b"incidentd session\0" + settings.api_token.get_secret_value().encode()).digest()

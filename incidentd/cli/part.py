@@ -82,6 +82,8 @@ def refuse_missing(settings: Settings) -> None:
     """
     if settings.webhook_token is None:
         raise SettingsError("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
+    if settings.api_token is None:
+        raise SettingsError("INCIDENTD_API_TOKEN is not set: API clients and people have to authenticate")
     if settings.slack_bot_token is not None and settings.slack_signing_secret is None:
         raise SettingsError("INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack could be believed")
 

@@ -32,7 +32,7 @@ class Runtime(Protocol):
 
     @property
     def session_secret(self) -> bytes:
-        """What sessions and sign-in links are signed with."""
+        """What sessions and sign-in links are signed with; empty: nobody can sign in."""
         ...
 
     def submit_webhook(self, webhook: Webhook) -> "Future[Any]":

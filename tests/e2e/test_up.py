@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.e2e.notification import notification
@@ -85,6 +86,15 @@ def test_wrong_settings_are_named_without_their_values(rules: Path, tmp_path: Pa
 def test_slack_without_its_signing_secret_is_refused(rules: Path, tmp_path: Path) -> None:
     ended = command("up", cwd=tmp_path, INCIDENTD_RULES=str(rules), INCIDENTD_SLACK_BOT_TOKEN="xoxb-of-the-test-4711")
     assert (ended.returncode, "INCIDENTD_SLACK_SIGNING_SECRET is not set" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["INCIDENTD_WEBHOOK_TOKEN", "INCIDENTD_API_TOKEN"])
+def test_the_web_part_by_itself_is_refused_without_its_tokens(rules: Path, tmp_path: Path, name: str) -> None:
+    tokens = {
+        each: "a-token-of-the-test" for each in ("INCIDENTD_WEBHOOK_TOKEN", "INCIDENTD_API_TOKEN") if each != name
+    }
+    ended = command("serve", cwd=tmp_path, INCIDENTD_RULES=str(rules), **tokens)
+    assert (ended.returncode, f"{name} is not set" in ended.stderr) == (2, True)
 
 
 def test_a_state_folder_that_cannot_be_written_is_named(rules: Path, tmp_path: Path) -> None:

@@ -1,17 +1,21 @@
 """The pages: what they say, that what alerts say is inert on them, and who gets in."""
 
+import hashlib
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
 from incidentd.incident.command import ChangeTier, Note
 from incidentd.incident.slot import Slot
+from incidentd.session import session_secret
+from incidentd.settings import load_settings
 from incidentd.store.cursors import open_slots
 from incidentd.store.deliveries import Delivery, Outcome, insert
 from incidentd.tier import Tier
-from incidentd.web.session import COOKIE, sign_in_link
+from incidentd.web.session import COOKIE, sign_in, sign_in_link
 from tests.incident.build import Story
 from tests.web.client import Client
 from tests.web.fake import API_TOKEN, NOW, PUBLIC_URL, FakeRuntime, keep, keep_alert
@@ -198,6 +202,17 @@ def test_an_old_a_forged_and_another_purposes_token_sign_nobody_in(client: Clien
     for cookie in ("junk", good.partition("=")[2], session[:-1], "\u00fc"):
         answer = client.get("/", headers={**HTML, "Cookie": f"{COOKIE}={cookie}".encode()})
         assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("secret", [b"", hashlib.sha256(b"incidentd session\0").digest()], ids=["empty", "constant"])
+def test_without_an_api_token_nothing_that_is_signed_holds(client: Client, runtime: FakeRuntime, secret: bytes) -> None:
+    runtime.session_secret = session_secret(load_settings({}))
+    assert client.get(sign_in_link("", secret, NOW)).status_code == 401
+    forged = Response()
+    sign_in(forged, secret, NOW, secure=False)
+    client.headers["Cookie"] = forged.headers["set-cookie"].partition(";")[0]
+    assert client.get("/", headers=HTML).status_code == 401
+    assert client.get("/api/v1/incidents").status_code == 401
 
 
 def test_signing_in_with_the_api_token_leads_back_to_the_incident(client: Client, incident: str) -> None:
