@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import JSONResponse
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -132,29 +131,6 @@ async def change_tier(runtime: Wired, incident: str, body: TierBody, key: Key = 
 def reload(runtime: Wired) -> ReloadJson:
     """Put the rules as they stand on disk into force. 422 lists every fault; the table in force then stays."""
     return ReloadJson(warnings=runtime.reload())
-
-
-health = APIRouter(prefix="/-", tags=["operations"])
-
-
-@health.get("/healthy")
-async def healthy() -> JSONResponse:
-    """Whether this process is alive."""
-    return JSONResponse({"status": "healthy"})
-
-
-@health.get("/ready")
-def ready(runtime: Wired) -> JSONResponse:
-    """Whether a webhook could be stored now."""
-    storing = runtime.is_storing()
-    return JSONResponse({"status": "ready" if storing else "not storing"}, 200 if storing else 503)
-
-
-@health.get("/delivering")
-def delivering(runtime: Wired) -> JSONResponse:
-    """Whether what is due gets done: waits for a new cycle of a timekeeper."""
-    fine, why = runtime.is_delivering()
-    return JSONResponse({"status": "delivering" if fine else "not delivering", "detail": why}, 200 if fine else 503)
 
 
 def existing(tx: Connection, reference: str) -> Listed:

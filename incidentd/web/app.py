@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from incidentd import __version__
 from incidentd.errors import IncidentdError
-from incidentd.web import api, pages, slack
+from incidentd.web import api, health, pages, slack
 from incidentd.web.contract import Runtime
 from incidentd.web.edge import Edge
+from incidentd.web.health import Health
 from incidentd.web.problem import REQUEST_ID, problem_of
 from incidentd.web.render import render
 from incidentd.web.webhook import PATH, WebhookEndpoint
@@ -37,8 +38,9 @@ def create_app(runtime: Runtime) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.runtime = runtime
+    app.state.health = Health.of(runtime)
     app.router.routes.insert(0, Route(PATH, WebhookEndpoint(runtime)))
-    for router in (api.router, api.health, api.operations, slack.router, pages.door, pages.router):
+    for router in (api.router, health.router, api.operations, slack.router, pages.door, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(Edge)

@@ -302,14 +302,6 @@ def test_unsound_rules_are_422_with_every_fault(api: Client, runtime: FakeRuntim
     ]
 
 
-def test_health_needs_no_token(client: Client, runtime: FakeRuntime) -> None:
-    paths = ("/-/healthy", "/-/ready", "/-/delivering")
-    assert [client.get(path).status_code for path in paths] == [200, 200, 200]
-    runtime.storing, runtime.delivering = False, (False, "no timekeeper's cycle is fresh")
-    assert [client.get(path).status_code for path in paths] == [200, 503, 503]
-    assert client.get("/-/delivering").json()["detail"] == "no timekeeper's cycle is fresh"
-
-
 @pytest.mark.parametrize("path", ["/nowhere", "/api/v1/", f"{LIST}/", "/-/", "/static/../app.py", "/static/nothing"])
 def test_an_unknown_path_is_a_404_problem_and_no_redirect(api: Client, path: str) -> None:
     assert api.get(path).status_code == 404
