@@ -143,7 +143,7 @@ class Runtime:
         asked_at = self.clock.now()
         end = time.monotonic() + NEW_CYCLE_SECONDS
         while time.monotonic() < end:
-            last = self.store.read(cycles.last)
+            last = self.store.read(lambda tx: cycles.last(tx, self.clock.now()))
             if last is not None and last > asked_at:
                 overdue = self.store.read(lambda tx: cycles.overdue(tx, asked_at - OVERDUE_AFTER))
                 return overdue == 0, f"{overdue} overdue" if overdue else "ok"

@@ -2,6 +2,8 @@
 
 ``due_at`` is at once the next try, the mark of who enqueued it and the sender's lease; null when level.
 ``token`` says which: empty for a plain next try, ``enqueued`` for a mark, anything else is a sender's lease.
+``behind_since`` stays however often that moves: the end of the first mark of the news that are still to be told; null
+when level or given up.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,7 +16,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE, Slot
-from incidentd.store.tables import CURSORS
+from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.tier import Tier
 
 Name = tuple[str, str, str]
@@ -39,11 +41,12 @@ class Cursor:
     accepted_at: datetime | None
     failed: bool
     reference: Mapping[str, str]
+    behind_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a delivery left of a cursor that ``token`` leases."""
+    """What a delivery left of a cursor that ``token`` leases. ``behind_since`` None: level, or given up."""
 
     cursor: Cursor
     token: str
@@ -56,6 +59,7 @@ class Settled:
     failed: bool
     given_up: str | None
     reference: Mapping[str, str]
+    behind_since: datetime | None = None
 
 
 def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: datetime) -> None:
@@ -69,6 +73,7 @@ def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: 
             "tier": tier.value,
             "told": 0,
             "due_at": due_at,
+            "behind_since": due_at,
             "token": ENQUEUED,
             "attempts": 0,
             "uncertain": False,
@@ -107,7 +112,7 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
         rows = tx.execute(
             sa.update(CURSORS)
             .where(CURSORS.c.incident_id.in_(ids), sa.or_(CURSORS.c.due_at.is_(None), echoing))
-            .values(due_at=due_at, token=ENQUEUED, attempts=0, given_up=None, tier=tier.value)
+            .values(due_at=due_at, behind_since=due_at, token=ENQUEUED, attempts=0, given_up=None, tier=tier.value)
             .returning(CURSORS.c.incident_id, CURSORS.c.queue)
         )
         marked |= {(row[0], row[1]) for row in rows}
@@ -115,9 +120,14 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
 
 
 def retry_given_up(tx: Connection, due_at: datetime) -> int:
-    """What was refused for good is tried again: whoever reloads the rules may have mended the cause (model 35)."""
-    given_up = sa.update(CURSORS).where(CURSORS.c.given_up.is_not(None))
-    return tx.execute(given_up.values(due_at=due_at, token=FREE, attempts=0, given_up=None)).rowcount
+    """What was refused for good is tried again: whoever reloads the rules may have mended the cause (model 35).
+
+    Nobody is told of what was over before that.
+    """
+    is_open = sa.exists().where(INCIDENTS.c.id == CURSORS.c.incident_id, INCIDENTS.c.resolved_at.is_(None))
+    given_up = sa.update(CURSORS).where(CURSORS.c.given_up.is_not(None), is_open)
+    again = given_up.values(due_at=due_at, behind_since=due_at, token=FREE, attempts=0, given_up=None)
+    return tx.execute(again).rowcount
 
 
 def wake_pages(tx: Connection, newest: Collection[tuple[str, str]], due_at: datetime) -> set[tuple[str, str]]:
@@ -133,7 +143,7 @@ def wake_pages(tx: Connection, newest: Collection[tuple[str, str]], due_at: date
         .where(CURSORS.c.incident_id.in_(sorted({incident_id for incident_id, _ in newest})), CURSORS.c.queue == PAGE)
         .where(sa.tuple_(CURSORS.c.incident_id, CURSORS.c.slot).not_in(sorted(newest)))
         .where(CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
-        .values(due_at=due_at, token=ENQUEUED)
+        .values(due_at=due_at, behind_since=due_at, token=ENQUEUED)
         .returning(CURSORS.c.incident_id)
     )
     return {(row[0], PAGE) for row in rows}
@@ -152,7 +162,7 @@ def wake_older(tx: Connection, newest: Collection[tuple[str, str, str]], due_at:
         sa.update(CURSORS)
         .where(sa.tuple_(*names[:2]).in_(sorted({(id_, destination) for id_, destination, _ in newest})))
         .where(sa.tuple_(*names).not_in(sorted(newest)), CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
-        .values(due_at=due_at, token=ENQUEUED)
+        .values(due_at=due_at, behind_since=due_at, token=ENQUEUED)
         .returning(CURSORS.c.incident_id, CURSORS.c.queue)
     )
     return {(row[0], row[1]) for row in rows}
@@ -232,8 +242,16 @@ def lease(tx: Connection, cursors: Sequence[Cursor], token: str, until: datetime
 
 
 def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None:
-    """Cursors whose destination may not be used yet: tried again at ``until``."""
-    lease(tx, cursors, FREE, until)
+    """Cursors that can't be told now: tried again at ``until``. What ``claimable`` read in a lost lease is kept."""
+    if cursors:
+        tx.execute(
+            sa.update(CURSORS)
+            .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
+            .values(
+                {name: sa.bindparam(f"new_{name}") for name in ("token", "due_at", "attempts", "uncertain", "echo")}
+            ),
+            [_key(c) | _new(c, ("attempts", "uncertain", "echo"), token=FREE, due_at=until) for c in cursors],
+        )
 
 
 def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[Name, str]:
@@ -259,16 +277,25 @@ def settle(tx: Connection, settled: Sequence[Settled]) -> None:
 
 
 _SETTLED = (
-    "told", "due_at", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up", "reference", "token",
+    "told", "due_at", "behind_since", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up",
+    "reference", "token",
 )  # fmt: skip
 
 
 def _parameters(settled: Settled) -> dict[str, Any]:
-    values = {name: getattr(settled, name) for name in _SETTLED}
-    values |= {"reference": to_json(dict(settled.reference)).decode(), "token": FREE}
-    cursor = settled.cursor
-    key = {"i": cursor.incident_id, "d": cursor.destination, "s": cursor.slot, "lease_token": settled.token}
-    return key | {f"new_{name}": value for name, value in values.items()}
+    reference = to_json(dict(settled.reference)).decode()
+    new = _new(settled, _SETTLED, reference=reference, token=FREE)
+    return _key(settled.cursor) | {"lease_token": settled.token} | new
+
+
+def _key(cursor: Cursor) -> dict[str, Any]:
+    return {"i": cursor.incident_id, "d": cursor.destination, "s": cursor.slot}
+
+
+def _new(values: Cursor | Settled, names: Iterable[str], **others: Any) -> dict[str, Any]:
+    """Parameters ``new_…`` of a statement: what ``values`` holds under these names, and others."""
+    held = {name: getattr(values, name) for name in names if name not in others}
+    return {f"new_{name}": value for name, value in (held | others).items()}
 
 
 def _is(incident: object, destination: object, slot: object) -> sa.ColumnElement[bool]:
@@ -289,4 +316,5 @@ def _cursor(row: Any) -> Cursor:
         accepted_at=row.accepted_at,
         failed=row.failed,
         reference=from_json(row.reference),
+        behind_since=row.behind_since,
     )

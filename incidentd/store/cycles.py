@@ -5,9 +5,15 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from incidentd.incident.slot import PAGE
+from incidentd.incident.state import State
 from incidentd.store.tables import CURSORS, CYCLES, INCIDENTS
 
 KEPT = timedelta(days=1)
+APART = timedelta(seconds=5)
+"""How far the clocks of machines may be apart."""
+_PROBE = ""
+"""The row that is no timekeeper's."""
 
 
 def beat(tx: Connection, name: str, now: datetime) -> None:
@@ -18,18 +24,28 @@ def beat(tx: Connection, name: str, now: datetime) -> None:
 
 
 def touch(tx: Connection, now: datetime) -> None:
-    """Write nothing, but in such a way that a database that can't be written says so."""
-    tx.execute(sa.update(CYCLES).where(CYCLES.c.name == "").values(at=now))
+    """Write one row, as a database that can't be written only says so when it has to write."""
+    if not tx.execute(sa.update(CYCLES).where(CYCLES.c.name == _PROBE).values(at=now)).rowcount:
+        tx.execute(sa.insert(CYCLES).values(name=_PROBE, at=now))
 
 
-def last(tx: Connection) -> datetime | None:
-    """The end of the newest full cycle of any timekeeper."""
-    newest: datetime | None = tx.scalar(sa.select(sa.func.max(CYCLES.c.at, type_=CYCLES.c.at.type)))
+def last(tx: Connection, now: datetime) -> datetime | None:
+    """The end of the newest full cycle of any timekeeper.
+
+    What a timekeeper that is gone wrote while its clock was ahead does not count.
+    """
+    counts = sa.and_(CYCLES.c.name != _PROBE, CYCLES.c.at <= now + APART)
+    newest: datetime | None = tx.scalar(sa.select(sa.func.max(CYCLES.c.at, type_=CYCLES.c.at.type)).where(counts))
     return newest
 
 
 def overdue(tx: Connection, before: datetime) -> int:
-    """How many incidents and cursors were due before ``before`` and still are."""
+    """How many incidents were due before ``before`` and still are, and how many pages wait since then for delivery.
+
+    A page that nobody needs any more, as its incident is answered or over, is no page.
+    """
     incidents = sa.select(sa.func.count()).select_from(INCIDENTS).where(INCIDENTS.c.wake_at < before)
-    cursors = sa.select(sa.func.count()).select_from(CURSORS).where(CURSORS.c.due_at < before)
-    return (tx.scalar(incidents) or 0) + (tx.scalar(cursors) or 0)
+    state = sa.select(INCIDENTS.c.state).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery()
+    behind = sa.and_(CURSORS.c.behind_since < before, CURSORS.c.queue == PAGE, state == State.TRIGGERED.value)
+    pages = sa.select(sa.func.count()).select_from(CURSORS).where(behind)
+    return (tx.scalar(incidents) or 0) + (tx.scalar(pages) or 0)

@@ -42,15 +42,23 @@ def load_after(tx: Connection, after: Mapping[str, int]) -> dict[str, list[Entry
     if not after:
         return {}
     found: dict[str, list[Entry]] = {}
-    rows = tx.execute(
-        sa.select(ENTRIES)
-        .where(ENTRIES.c.incident_id.in_(sorted(after)), ENTRIES.c.number > min(after.values()))
-        .order_by(ENTRIES.c.incident_id, ENTRIES.c.number)
+    wanted = sa.or_(
+        *(
+            sa.and_(ENTRIES.c.incident_id.in_(ids), ENTRIES.c.number > number)
+            for number, ids in sorted(_by_number(after).items())
+        )
     )
-    for row in rows:
-        if row.number > after[row.incident_id]:
-            found.setdefault(row.incident_id, []).append(_entry(row))
+    for row in tx.execute(sa.select(ENTRIES).where(wanted).order_by(ENTRIES.c.incident_id, ENTRIES.c.number)):
+        found.setdefault(row.incident_id, []).append(_entry(row))
     return found
+
+
+def _by_number(after: Mapping[str, int]) -> dict[int, list[str]]:
+    """The incidents, sorted, by the number from which they are to be read."""
+    ids: dict[int, list[str]] = {}
+    for incident_id in sorted(after):
+        ids.setdefault(after[incident_id], []).append(incident_id)
+    return ids
 
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:

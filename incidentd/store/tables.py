@@ -94,6 +94,7 @@ CURSORS = sa.Table(
     sa.Column("tier", sa.String(2), nullable=False),
     sa.Column("told", sa.Integer, nullable=False),
     sa.Column("due_at", Instant, index=True),
+    sa.Column("behind_since", Instant),
     sa.Column("token", sa.String(36), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("uncertain", sa.Boolean, nullable=False),
@@ -104,6 +105,11 @@ CURSORS = sa.Table(
     sa.Column("reference", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
+# Partial: nearly all cursors are level, so telling one costs these indexes next to nothing.
+_BEHIND = CURSORS.c.behind_since.is_not(None)
+sa.Index("ix_cursors_behind_since", CURSORS.c.behind_since, sqlite_where=_BEHIND, postgresql_where=_BEHIND)
+_GIVEN_UP = CURSORS.c.given_up.is_not(None)
+sa.Index("ix_cursors_given_up", CURSORS.c.incident_id, sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP)
 
 DELIVERIES = sa.Table(
     "deliveries",

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Barrier
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from incidentd.store import buckets, cycles, deliveries, intake, query, rules
+from incidentd.incident.slot import PAGE, Slot
+from incidentd.store import buckets, cursors, cycles, deliveries, incidents, intake, query, rules
 from incidentd.store.buckets import Level
 from incidentd.store.deliveries import Delivery, Outcome
 from incidentd.store.engine import Store
 from incidentd.store.tables import CYCLES, RULES, SEEN, SET_ASIDE
-from tests.store.row import NOW, SECOND, minutes, open_cursors, open_incident
+from incidentd.timeline import Resolved
+from tests.store.row import NOW, PAGE_SLOT, SECOND, minutes, open_cursors, open_incident, slot, then
 
 
 def test_a_bucket_keeps_its_level(store: Store) -> None:
@@ -43,10 +46,17 @@ def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[],
 
 
 def test_the_newest_full_cycle_of_any_timekeeper_counts(store: Store) -> None:
-    assert store.read(cycles.last) is None
+    assert _last_cycle(store) is None
     for name, at in (("first", 1), ("second", 3), ("first", 2)):
         store.write(partial(cycles.beat, name=name, now=minutes(at)))
-    assert store.read(cycles.last) == minutes(3)
+    assert _last_cycle(store) == minutes(3)
+
+
+def test_a_timekeeper_that_died_with_its_clock_ahead_hides_nothing(store: Store) -> None:
+    store.write(lambda tx: cycles.beat(tx, "ahead", minutes(600)))
+    assert _last_cycle(store) is None
+    store.write(lambda tx: cycles.beat(tx, "right", minutes(4)))
+    assert _last_cycle(store) == minutes(4)
 
 
 def test_timekeepers_long_gone_are_dropped(store: Store) -> None:
@@ -55,9 +65,11 @@ def test_timekeepers_long_gone_are_dropped(store: Store) -> None:
     assert store.read(lambda tx: list(tx.scalars(sa.select(CYCLES.c.name)))) == ["new"]
 
 
-def test_looking_whether_the_database_can_be_written_writes_nothing(store: Store) -> None:
-    store.write(lambda tx: cycles.touch(tx, NOW))
-    assert store.read(cycles.last) is None
+def test_looking_whether_the_database_can_be_written_writes_one_row_that_is_no_cycle(store: Store) -> None:
+    for at in (0, 1):
+        store.write(partial(cycles.touch, now=minutes(at)))
+    assert store.read(lambda tx: list(tx.scalars(sa.select(CYCLES.c.at)))) == [minutes(1)]
+    assert _last_cycle(store) is None
 
 
 def test_what_was_due_and_still_is_counts_as_overdue(store: Store) -> None:
@@ -65,6 +77,26 @@ def test_what_was_due_and_still_is_counts_as_overdue(store: Store) -> None:
     open_cursors(store, ["core"], due_at=minutes(7))
     counted = [store.read(partial(cycles.overdue, before=minutes(at))) for at in (5, 6, 7, 8)]
     assert counted == [0, 1, 1, 2]
+
+
+def test_a_page_that_is_tried_again_and_again_stays_overdue(store: Store) -> None:
+    open_incident(store, next_at=None, respond_by=None)
+    open_cursors(store, ["core"], due_at=NOW)
+    store.write(lambda tx: cursors.mark_due(tx, minutes(1), 3 * SECOND, 9))
+    store.write(lambda tx: cursors.postpone(tx, cursors.claimable(tx, ["core"], PAGE, minutes(1), 9), minutes(2)))
+    assert store.read(partial(cycles.overdue, before=NOW + SECOND)) == 1
+
+
+@pytest.mark.parametrize(
+    ("queue_of", "over"), [(slot(), None), (PAGE_SLOT, NOW)], ids=["a post", "the page of an incident that is over"]
+)
+def test_no_page_is_overdue_where_only_this_is(store: Store, queue_of: Slot, over: datetime | None) -> None:
+    made = open_incident(store, next_at=None, respond_by=None)
+    if over:
+        ended, _ = then(made, Resolved(by_person=False))
+        store.write(lambda tx: incidents.update(tx, [(made.last, ended)]))
+    open_cursors(store, ["core"], queue_of, due_at=NOW)
+    assert store.read(partial(cycles.overdue, before=minutes(9))) == 0
 
 
 def test_a_table_is_kept_once_and_each_change_of_the_one_in_force_is_known(store: Store) -> None:
@@ -94,6 +126,22 @@ def test_what_can_not_be_understood_is_kept_byte_by_byte(store: Store) -> None:
     assert (row.at, row.source, row.reason, row.body) == (NOW, "10.0.0.1", "labels", body)
 
 
+def test_one_body_of_a_source_and_reason_is_kept_an_hour(store: Store) -> None:
+    heard = [("a", "labels", b"1"), ("a", "labels", b"2"), ("a", "truncated", b"3"), ("b", "labels", b"4")]
+    for minute in (0, 59, 60):
+        store.write(partial(intake.set_aside, rows=heard, now=minutes(minute)))
+    kept = store.read(lambda tx: tx.execute(sa.select(SET_ASIDE.c.at, SET_ASIDE.c.body)).all())
+    bodies = (b"1", b"3", b"4")
+    assert sorted(map(tuple, kept)) == [(minutes(at), body) for at in (0, 60) for body in bodies]
+
+
+def test_what_was_set_aside_is_forgotten_after_thirty_days(store: Store) -> None:
+    for day in (0, 29, 31):
+        store.write(partial(intake.set_aside, rows=[("a", "labels", b"x")], now=NOW + timedelta(days=day)))
+    kept = store.read(lambda tx: list(tx.scalars(sa.select(SET_ASIDE.c.at).order_by(SET_ASIDE.c.at))))
+    assert kept == [NOW + timedelta(days=29), NOW + timedelta(days=31)]
+
+
 def test_every_attempt_to_deliver_is_kept_in_its_order(store: Store) -> None:
     tried = [
         Delivery("core", "incidents", "e1", 3, attempt, NOW, minutes(attempt), outcome, f"try {attempt}")
@@ -102,6 +150,10 @@ def test_every_attempt_to_deliver_is_kept_in_its_order(store: Store) -> None:
     store.write(lambda tx: deliveries.insert(tx, tried))
     assert store.read(lambda tx: query.deliveries(tx, "core", 10)) == tried
     assert store.read(lambda tx: query.deliveries(tx, "core", 1)) == tried[1:]
+
+
+def _last_cycle(store: Store) -> datetime | None:
+    return store.read(lambda tx: cycles.last(tx, minutes(5)))
 
 
 def _first(store: Store, signature: str, minute: float) -> bool:

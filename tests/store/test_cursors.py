@@ -14,12 +14,13 @@ from sqlalchemy.engine import Connection
 
 from incidentd.errors import ConflictError
 from incidentd.incident.slot import PAGE, TELL
-from incidentd.store import cursors
+from incidentd.store import cursors, incidents
 from incidentd.store.cursors import Cursor, Settled
 from incidentd.store.engine import Store
 from incidentd.store.tables import CURSORS
 from incidentd.tier import Tier
-from tests.store.row import MARK, NOW, PAGE_SLOT, SECOND, open_cursors, slot
+from incidentd.timeline import Resolved
+from tests.store.row import MARK, NOW, PAGE_SLOT, SECOND, open_cursors, open_incident, slot, then
 
 LEASE = timedelta(seconds=30)
 
@@ -133,6 +134,36 @@ def test_what_waits_for_its_next_try_is_left_alone_by_jobs_and_by_news(store: St
     assert _claimable(store, NOW + 8 * SECOND) == []
     assert store.write(lambda tx: cursors.wake(tx, {"core": Tier.P0}, NOW + MARK)) == set()
     assert len(_claimable(store, NOW + 9 * SECOND)) == 1
+
+
+def test_what_is_postponed_after_a_lost_lease_stays_uncertain(store: Store) -> None:
+    open_cursors(store, ["core"])
+    _lease(store, "frozen", NOW + LEASE)
+    later = NOW + 2 * LEASE
+    store.write(lambda tx: cursors.postpone(tx, cursors.claimable(tx, ["core"], PAGE, NOW + LEASE, 9), later))
+    (again,) = _claimable(store, later)
+    assert (again.uncertain, again.echo) == (True, True)
+
+
+def test_a_cursor_is_behind_from_its_news_until_these_are_told(store: Store) -> None:
+    open_cursors(store, ["core"], due_at=NOW)
+    _mark(store, NOW + MARK)
+    assert _row(store).behind_since == NOW
+    _settle(store, _settled(_lease(store, "mine", NOW + LEASE), "mine", told=4))
+    assert _row(store).behind_since is None
+    store.write(lambda tx: cursors.wake(tx, {"core": Tier.P0}, NOW + LEASE))
+    assert _row(store).behind_since == NOW + LEASE
+
+
+def test_a_reload_tries_again_what_was_given_up_of_open_incidents_only(store: Store) -> None:
+    for name in ("core", "over"):
+        made = open_incident(store, name)
+        open_cursors(store, [name])
+    store.write(lambda tx: tx.execute(sa.update(CURSORS).values(due_at=None, given_up="refused")))
+    ended, _ = then(made, Resolved(by_person=False))
+    store.write(lambda tx: incidents.update(tx, [(made.last, ended)]))
+    assert store.write(lambda tx: cursors.retry_given_up(tx, NOW)) == 1
+    assert [each.incident_id for each in _claimable(store, NOW)] == ["core"]
 
 
 def test_only_the_holder_of_the_lease_settles(store: Store) -> None:

@@ -36,6 +36,7 @@ LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "cursors of a job": lambda tx: cursors.claimable(tx, IDS, PAGE, NOW, 32),
     "news of incidents": lambda tx: cursors.wake(tx, dict.fromkeys(IDS, Tier.P0), NOW),
     "entries after a number": lambda tx: entries.load_after(tx, dict.fromkeys(IDS, 0)),
+    "entries after a number each": lambda tx: entries.load_after(tx, {id_: n for n, id_ in enumerate(IDS)}),
 }
 
 

@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("tier", sa.String(2), nullable=False),
         sa.Column("told", sa.Integer, nullable=False),
         sa.Column("due_at", _BIG),
+        sa.Column("behind_since", _BIG),
         sa.Column("token", sa.String(36), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("uncertain", sa.Boolean, nullable=False),
@@ -85,6 +86,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_cursors_due_at", "cursors", ["due_at"])
+    for name, indexed, column in (
+        ("ix_cursors_behind_since", "behind_since", "behind_since"),
+        ("ix_cursors_given_up", "incident_id", "given_up"),
+    ):
+        some = sa.text(f"{column} IS NOT NULL")
+        op.create_index(name, "cursors", [indexed], sqlite_where=some, postgresql_where=some)
     op.create_table(
         "deliveries",
         sa.Column("id", _NUMBER, sa.Identity(), primary_key=True),
