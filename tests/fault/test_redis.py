@@ -30,6 +30,8 @@ def test_emptying_redis_again_and_again_loses_nothing(plant_with_redis: Plant) -
     plant.start(WEB)
     plant.start(GROUP)
     plant.wait_for_web()
+    plant.fire("before", climbs=False)
+    plant.until(lambda: plant.is_paged("before"), "the page of before")
     with plant.redis.client() as client:
         for number in range(10):
             plant.fire(f"place-{number}", climbs=number == 0)
