@@ -1,6 +1,7 @@
 """Connections to SQLite and PostgreSQL, transactions that are tried again, and one edge for foreign errors."""
 
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -117,13 +118,22 @@ class Store:
         end = time.monotonic() + _RETRY_SECONDS
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with engine.begin() as connection:
-                    return work(connection)
+                return _once(engine, work)
             except (ConflictError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 if attempt == _ATTEMPTS or time.monotonic() > end or not _may_pass_at_once(error):
                     raise _translated(error) from error
                 time.sleep(0.02 * attempt**2)
         raise AssertionError("unreachable")
+
+
+def _once(engine: Engine, work: Callable[[Connection], T]) -> T:
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    except Exception as error:
+        # A result left half read would live on in the error's frames, and keep its connection in an old snapshot.
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def _may_pass_at_once(error: Exception) -> bool:

@@ -5,10 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from incidentd.errors import RulesError
 from incidentd.incident.command import Acknowledge
+from incidentd.incident.state import State
+from incidentd.lifecycle.work import Webhook
 from incidentd.sandbox.fault import FaultKind
+from incidentd.store.tables import RULES
 from tests.lifecycle.bench import BEGIN, MINUTE, Bench, alert, open_bench
 from tests.lifecycle.table import copy_rules, replace_in
 from tests.lifecycle.twin import twin
@@ -44,6 +48,15 @@ def test_an_unsound_table_is_refused_and_the_one_in_force_stays(own: Bench, rule
     with pytest.raises(RulesError, match=r"escalation\.yaml:\d+"):
         own.runtime.reload()
     assert own.runtime.rulebook.in_force.version == before
+
+
+def test_a_stored_table_that_this_version_cannot_read_stops_nothing(own: Bench) -> None:
+    own.hear(alert())
+    own.store.write(lambda tx: tx.execute(sa.update(RULES).values(files='{"tiers.yaml": "what: is this"}')))
+    with twin(own) as other:
+        assert other.rulebook.in_force.version == own.runtime.rulebook.in_force.version
+        other.submit_webhook(Webhook((alert(firing=False),), "10.0.0.1")).result(20)
+    assert own.incident().state is State.RECOVERING
 
 
 def test_a_process_that_starts_takes_the_table_in_force_and_not_its_folders(own: Bench, rules: Path) -> None:

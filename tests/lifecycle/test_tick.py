@@ -5,10 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 
+import sqlalchemy as sa
+
 from incidentd.incident.state import State
 from incidentd.lifecycle.work import Webhook
+from incidentd.store.tables import INCIDENTS
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser
 from tests.lifecycle.twin import twin
+from tests.servers import wait_until
 
 
 def test_an_early_tick_does_nothing(bench: Bench) -> None:
@@ -104,3 +108,22 @@ def test_hold_down_over_resolves_without_anybody(bench: Bench) -> None:
     bench.clock.advance(5 * MINUTE)
     bench.runtime.tick(bench.incident_ids())
     assert bench.incident().state is State.RESOLVED
+
+
+def test_an_incident_that_cannot_be_decided_keeps_no_other_from_climbing(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.hear(lesser("checkout", "critical"))
+    broken, sound = (bench.with_key(key)[0].id for key in ("avalo/core-api", "other/checkout"))
+    bench.store.write(
+        lambda tx: tx.execute(
+            sa.update(INCIDENTS)
+            .where(INCIDENTS.c.id == broken)
+            .values(body=sa.func.replace(INCIDENTS.c.body, '"P0"', '"P?"'))
+        )
+    )
+    bench.clock.advance(20 * MINUTE)
+    bench.runtime.tick(bench.runtime.due()["escalate"])
+    assert "level" in bench.kinds(sound)
+    about = sa.select(INCIDENTS.c.id).where(INCIDENTS.c.key.startswith("incidentd/undecidable"))
+    wait_until(lambda: bench.store.read(lambda tx: tx.scalar(about)) is not None, "the incident about it")
+    assert broken not in bench.runtime.due().get("escalate", ())
