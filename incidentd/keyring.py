@@ -2,26 +2,41 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import structlog
 from pydantic import SecretStr
 
 from incidentd.channels.channel import Destination
 from incidentd.classify import DestinationSpec
+from incidentd.errors import SettingsError
 from incidentd.settings import Settings
+
+log = structlog.get_logger("incidentd.keyring")
+
+_Source = tuple[str, str | None, str | None, int]
+"""A variable, its value, the file that holds it instead, and when that was written (ns)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Looks at the environment when asked: a reloaded table may name variables that the one before did not."""
+    """Looks at the environment when asked: a reloaded table may name variables that the one before did not.
+
+    A secret's file is read once for each time that it was written.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
+    _known: dict[_Source, SecretStr | SettingsError | None] = field(default_factory=dict, init=False, repr=False)
 
     def destination(self, spec: DestinationSpec) -> Destination | None:
-        """The destination, ready for use; None while no variable that could hold its secret is set."""
+        """The destination, ready for use; None while no variable that could hold its secret is set, or that is unfit.
+
+        One that is unfit is not passed over for another: a page would go to somebody else.
+        """
         secret = self._secret(spec)
-        if secret is None:
+        if not isinstance(secret, SecretStr):
             return None
         value = secret.get_secret_value()
         bucket = spec.options.get("channel") or hashlib.sha256(value.encode()).hexdigest()[:16]
@@ -36,10 +51,30 @@ class Keyring:
             burst=spec.burst,
         )
 
-    def _secret(self, spec: DestinationSpec) -> SecretStr | None:
-        named = Settings.secrets(self.environ, spec.secret_names)
+    def _secret(self, spec: DestinationSpec) -> SecretStr | SettingsError | None:
         for name in spec.secret_names:
-            if name in named:
-                return named[name]
+            if (named := self._named(name)) is not None:
+                return named
         defaults = {"slack": self.settings.slack_bot_token, "pagerduty": self.settings.pagerduty_routing_key}
         return defaults.get(spec.kind)
+
+    def _named(self, name: str) -> SecretStr | SettingsError | None:
+        path = self.environ.get(f"{name}_FILE")
+        source = (name, self.environ.get(name), path, _written(path))
+        if source not in self._known:
+            self._known[source] = self._read(name)
+        return self._known[source]
+
+    def _read(self, name: str) -> SecretStr | SettingsError | None:
+        try:
+            return Settings.secrets(self.environ, [name]).get(name)
+        except SettingsError as error:
+            log.error("secret_unfit", cause=str(error))  # noqa: TRY400 - names the variable, and that says it all
+            return error
+
+
+def _written(path: str | None) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns if path else 0
+    except (OSError, ValueError):
+        return 0
