@@ -83,11 +83,15 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came back. ``reference`` is kept with the cursor. ``sent`` False: there was nothing to say."""
+    """What came back. ``reference`` is kept with the cursor. ``sent`` False: there was nothing to say.
+
+    ``asked`` False: nothing at all was asked of the receiver, so what was uncertain still is.
+    """
 
     reference: Mapping[str, str]
     sent: bool
     detail: str = ""
+    asked: bool = True
 
 
 class Channel(Protocol):
@@ -101,4 +105,8 @@ class Channel(Protocol):
             UncertainError: the reply was lost; the next try gets ``news.uncertain``.
             PermanentError: no retry will help.
         """
+        ...
+
+    def silent(self, news: News) -> Receipt | None:
+        """What ``deliver`` would return without asking anything of the receiver; None where it may ask."""
         ...

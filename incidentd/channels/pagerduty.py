@@ -79,10 +79,9 @@ class PagerDutyChannel:
         Raises:
             TransientError, UncertainError, PermanentError: as ``Channel`` says.
         """
-        wanted = action(news.incident, news.slot, news.reference, uncertain=news.uncertain or news.again)
-        key = remembered_key(news)
+        wanted, key = _wanted(news)
         if wanted is None or key is None:
-            return Receipt(news.reference, sent=False)
+            return _nothing(news)
         deadline = Deadline(seconds)
         for detail, properties in _forms(wanted, news):
             if self._send(destination, wanted, key, properties, deadline):
@@ -90,6 +89,10 @@ class PagerDutyChannel:
                 paged = wanted == "trigger" or "sent" in news.reference
                 return Receipt({"dedup_key": key, "sent": wanted, "tier": tier}, sent=paged, detail=detail)
         raise PermanentError("PagerDuty calls the event malformed")
+
+    def silent(self, news: News) -> Receipt | None:
+        """As ``Channel`` says."""
+        return _nothing(news) if None in _wanted(news) else None
 
     def _send(
         self, destination: Destination, wanted: Action, key: str, properties: dict[str, object], deadline: Deadline
@@ -114,6 +117,16 @@ class PagerDutyChannel:
             self._mine.session = session
         made: _Session = self._mine.session
         return made
+
+
+def _wanted(news: News) -> tuple[Action | None, str | None]:
+    """What is to be told, and the key that it is told under; nothing is while either is missing."""
+    wanted = action(news.incident, news.slot, news.reference, uncertain=news.uncertain or news.again)
+    return wanted, remembered_key(news)
+
+
+def _nothing(news: News) -> Receipt:
+    return Receipt(news.reference, sent=False, asked=False)
 
 
 def _forms(wanted: Action, news: News) -> Iterator[tuple[str, dict[str, object]]]:

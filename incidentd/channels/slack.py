@@ -50,23 +50,33 @@ class SlackChannel:
         Raises:
             TransientError, UncertainError, PermanentError: as ``Channel`` says.
         """
+        if (nothing := self.silent(news)) is not None:
+            return nothing
         desk = _Desk(self._api(destination, seconds), destination, news, self._ids)
         reference = dict(news.reference)
         if "ts" not in reference and (news.uncertain or news.again):
             reference = desk.find_card()
         if "ts" not in reference:
-            return Receipt({}, sent=False) if desk.is_past else desk.post()
+            return Receipt({}, sent=False) if _is_past(news) else desk.post()
         try:
-            if desk.is_past and desk.points_on(reference):
-                return Receipt(reference, sent=False, detail="points to its successor")
             desk.update(reference)
         except SlackRefusedError as error:
             if error.code not in _UNEDITABLE:
                 raise
-            if desk.is_past:
+            if _is_past(news):
                 return Receipt(reference, sent=False, detail=error.code)
             return desk.replace(reference)
-        return desk.ended(reference) if desk.is_past else desk.reply(reference)
+        return desk.ended(reference) if _is_past(news) else desk.reply(reference)
+
+    def silent(self, news: News) -> Receipt | None:
+        """A past card that points to the present one already, or that never came to be."""
+        if not _is_past(news):
+            return None
+        if "ts" not in news.reference:
+            return None if news.uncertain or news.again else Receipt({}, sent=False, asked=False)
+        if news.reference.get("onward") and news.reference.get("onward") == news.successor.get("ts"):
+            return Receipt(news.reference, sent=False, detail="points to its successor", asked=False)
+        return None
 
     def whisper(self, destination: Destination, channel: str, user: str, text: str, seconds: float) -> bool:
         """Tell one user in a channel something that only they see. Whether it went out; no error is raised.
@@ -105,15 +115,6 @@ class _Desk:
         if not self._place:
             raise PermanentError("the destination names no Slack channel")
 
-    @property
-    def is_past(self) -> bool:
-        """Whether the card belongs to an episode before the present one."""
-        return parse_episode(self._news.slot) < self._news.incident.episode
-
-    def points_on(self, reference: Mapping[str, str]) -> bool:
-        """Whether this past card points to the present one already: then there is nothing more to say."""
-        return bool(reference.get("onward")) and reference.get("onward") == self._news.successor.get("ts")
-
     def ended(self, reference: Mapping[str, str]) -> Receipt:
         """A past card, brought to its end."""
         return Receipt({**reference, "onward": self._news.successor.get("ts", "")}, sent=True, detail="updated")
@@ -137,7 +138,7 @@ class _Desk:
 
     def update(self, reference: Mapping[str, str]) -> None:
         """The card as the incident now stands; a past one points to where the incident goes on."""
-        message = farewell(self._news, self._onward()) if self.is_past else card(self._news)
+        message = farewell(self._news, self._onward()) if _is_past(self._news) else card(self._news)
         arguments = {
             "channel": reference["channel"],
             "ts": reference["ts"],
@@ -239,6 +240,11 @@ class _Desk:
     def _metadata(self, kind: str, number: int) -> dict[str, object]:
         payload = {"incident": self._news.incident.id, "slot": self._news.slot, "number": number}
         return {"event_type": kind, "event_payload": payload}
+
+
+def _is_past(news: News) -> bool:
+    """Whether the card belongs to an episode before the present one."""
+    return parse_episode(news.slot) < news.incident.episode
 
 
 def _objects(found: object) -> list[dict[str, Any]]:

@@ -1,17 +1,21 @@
 """A sender takes cursors: no more than the receivers' limits allow, the most urgent first."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
+from incidentd.channels.backoff import next_try
 from incidentd.channels.bucket import take
-from incidentd.channels.channel import Destination
+from incidentd.channels.channel import Channel, Destination
 from incidentd.failpoint import failpoint
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.store import buckets, cursors
 from incidentd.store.buckets import Level
+from incidentd.store.cursors import Cursor
+
+_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Claim:
 def claim(
     tx: Connection,
     packer: Packer,
+    channels: Mapping[str, Channel],
     ids: Sequence[str],
     *,
     queue: str,
@@ -33,21 +38,41 @@ def claim(
     lease: timedelta,
     new_id: Callable[[], str],
 ) -> Claim:
-    """Lease what these incidents have to tell in this queue, and read it in the same transaction."""
+    """Lease what these incidents have to tell in this queue, and read it in the same transaction.
+
+    Where there is nothing to say, nothing is taken of the receiver's limit.
+    """
     found = cursors.claimable(tx, ids, queue, now, limit)
     if not found:
         return Claim([], more=False)
-    parcels = _within_limits(tx, packer.pack(tx, found, new_id(), now), now)
+    packed = [_heard_out(parcel, channels) for parcel in packer.pack(tx, found, new_id(), now)]
+    parcels = _within_limits(tx, packed, now)
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")
     return Claim(parcels, more=len(found) == limit)
 
 
+def put_off(
+    tx: Connection, incident_id: str, queue: str, now: datetime, random: Callable[[], float]
+) -> Sequence[Cursor]:
+    """Try what this incident has to tell later, for its next turn to grow; returns those cursors, as they were."""
+    found = cursors.claimable(tx, [incident_id], queue, now, _MOST)
+    if found:
+        until = next_try(max(cursor.attempts for cursor in found) + 1, None, now, random)
+        cursors.postpone(tx, [replace(cursor, attempts=cursor.attempts + 1) for cursor in found], until)
+    return found
+
+
+def _heard_out(parcel: Parcel, channels: Mapping[str, Channel]) -> Parcel:
+    channel = channels.get(parcel.destination.kind) if parcel.destination else None
+    return replace(parcel, silent=channel.silent(parcel.news)) if channel else parcel
+
+
 def _within_limits(tx: Connection, parcels: list[Parcel], now: datetime) -> list[Parcel]:
     by_bucket: dict[str, list[Parcel]] = {}
     for parcel in parcels:
-        by_bucket.setdefault(_bucket(parcel.destination), []).append(parcel)
+        by_bucket.setdefault(_bucket(parcel), []).append(parcel)
     held_back: set[int] = set()
     for name in sorted(by_bucket):
         waiting = by_bucket[name]
@@ -57,8 +82,9 @@ def _within_limits(tx: Connection, parcels: list[Parcel], now: datetime) -> list
     return [parcel for parcel in parcels if id(parcel) not in held_back]
 
 
-def _bucket(destination: Destination | None) -> str:
-    return destination.bucket if destination and destination.per_minute else ""
+def _bucket(parcel: Parcel) -> str:
+    destination = parcel.destination
+    return destination.bucket if destination and destination.per_minute and parcel.silent is None else ""
 
 
 def _take(

@@ -12,16 +12,27 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from incidentd.channels.channel import Channel, Receipt
-from incidentd.errors import DeliveryError, PermanentError, StoreError, UncertainError
+from incidentd.errors import (
+    ConflictError,
+    DeliveryError,
+    PermanentError,
+    SchemaError,
+    StoreError,
+    StoreUnavailableError,
+    UncertainError,
+)
 from incidentd.failpoint import failpoint
 from incidentd.group_commit import GroupCommit
 from incidentd.jobs import Work
-from incidentd.lifecycle.claim import Claim, claim
+from incidentd.lifecycle.claim import Claim, claim, put_off
+from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, Parcel
-from incidentd.lifecycle.receive import NewId
-from incidentd.lifecycle.record import Recorder, Result
+from incidentd.lifecycle.receive import NewId, receive
+from incidentd.lifecycle.record import Recorder, Result, unrecorded
 from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.work import Complaint
+from incidentd.store import cursors
 from incidentd.store.engine import Store
 
 WIDTH = 32
@@ -67,11 +78,24 @@ class Sender:
         self._free = threading.Semaphore(WIDTH)
 
     def deliver(self, queue: str, ids: Sequence[str]) -> None:
-        """Send what these incidents have to tell in this queue.
+        """Send what these incidents have to tell in this queue. One that can't be told holds up no other.
 
         Raises:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
         """
+        try:
+            self._deliver(queue, ids)
+        except (StoreError, SchemaError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are to be told; that one is logged
+            if len(ids) == 1:
+                self._put_off(queue, ids[0])
+            else:
+                half = len(ids) // 2
+                self.deliver(queue, ids[:half])
+                self.deliver(queue, ids[half:])
+
+    def _deliver(self, queue: str, ids: Sequence[str]) -> None:
         more = True
         while more:
             room = self._wait_for_room()
@@ -91,6 +115,26 @@ class Sender:
         self._pool.shutdown(wait=True)
         self._results.close()
 
+    def _put_off(self, queue: str, incident_id: str) -> None:
+        """Nothing can be made of this incident: say so, and try again later and later."""
+        log.exception("can't be told", incident=incident_id, queue=queue)
+        found = self._store.write(lambda tx: put_off(tx, incident_id, queue, self._now(), random))
+        if any(cursor.attempts == 0 for cursor in found):
+            self._complain(f"incident {incident_id} can't be told to {found[0].destination}")
+
+    def _complain(self, detail: str) -> None:
+        """An incident of our own, the same for all: whatever is wrong with it too must not raise another."""
+
+        def work(tx: Connection) -> Work:
+            ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
+            receive(ledger, [[internal(Complaint("delivery", detail), "sender", ledger.now)]], self._new_id)
+            return ledger.flush()
+
+        try:
+            self._hand_over(self._store.write(work))
+        except Exception:  # what it complains of may befall it too; all that was to be done is done
+            log.exception("not complained", detail=detail)
+
     def _wait_for_room(self) -> int:
         self._free.acquire()
         room = 1
@@ -103,6 +147,7 @@ class Sender:
             lambda tx: claim(
                 tx,
                 self._packer,
+                self._channels,
                 ids,
                 queue=queue,
                 limit=limit,
@@ -116,7 +161,7 @@ class Sender:
 
     def _send(self, parcel: Parcel) -> None:
         try:
-            came_to = self._try(parcel)
+            came_to = parcel.silent or self._try(parcel)
             failpoint("send.after")
             self._keep(Result(parcel, came_to, self._now()))
         except Exception:  # the edge of a sender's thread, where nobody waits for what it raises
@@ -144,11 +189,15 @@ class Sender:
             try:
                 self._results.submit(result).result()
                 break
-            except StoreError:
+            except (StoreUnavailableError, ConflictError):
                 if time.monotonic() > end:
                     log.exception("delivery not recorded", **_about(result))
                     return
                 time.sleep(_RECORD_PAUSE_SECONDS)
+            except Exception:  # whatever is wrong with its incident: the cursor at least is to know
+                log.exception("delivery not recorded", **_about(result))
+                self._store.write(lambda tx: cursors.settle(tx, [unrecorded(result, self._now(), random)]))
+                return
         _tell_log(result)
 
     def _record(self, results: list[Result]) -> list[None]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from incidentd.channels.channel import AlertDetail, Destination, News, Person
+from incidentd.channels.channel import AlertDetail, Destination, News, Person, Receipt
 from incidentd.classify import DestinationSpec
 from incidentd.incident.levels import next_level
 from incidentd.incident.slot import TELL, parse_episode
@@ -28,7 +28,10 @@ Resolve = Callable[[DestinationSpec], Destination | None]
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """``upto`` is the last entry that this delivery tells. ``destination`` None: gone from the rules, or no secret."""
+    """``upto`` is the last entry that this delivery tells. ``destination`` None: gone from the rules, or no secret.
+
+    ``silent`` is what comes of it where there is nothing to say.
+    """
 
     cursor: Cursor
     token: str
@@ -36,6 +39,7 @@ class Parcel:
     news: News
     upto: int
     started_at: datetime
+    silent: Receipt | None = None
 
 
 def specification(rulebook: Rulebook, incident: Incident, name: str) -> DestinationSpec | None:

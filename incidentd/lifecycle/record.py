@@ -1,7 +1,7 @@
 """What deliveries came to, written as it arrives: cursors, attempts, and the first of each kind as an entry."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from incidentd.channels.backoff import next_try
@@ -9,7 +9,7 @@ from incidentd.channels.channel import Receipt
 from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
 from incidentd.incident.command import Delivered
 from incidentd.incident.slot import PAGE, TELL, parse_episode, parse_page_slot
-from incidentd.incident.state import Incident
+from incidentd.incident.state import Incident, State
 from incidentd.jobs import Work
 from incidentd.lifecycle.heard import INTERNAL_SYSTEM, internal
 from incidentd.lifecycle.ledger import Ledger
@@ -50,23 +50,24 @@ class Recorder:
         ledger.load(ids={result.parcel.cursor.incident_id for result in results})
         held = cursors.tokens(ledger.tx, [result.parcel.cursor for result in results])
         counting = [r for r in results if held.get(_name(r.parcel.cursor)) == r.parcel.token]
+        final = [result for result in counting if _is_final(ledger, result)]
         for result in counting:
-            self._write_facts(ledger, result)
+            self._write_facts(ledger, result, final=result in final)
         work = ledger.flush()
-        settled = [self._settled(ledger, result) for result in counting]
+        settled = [self._settled(ledger, result, final=result in final) for result in counting]
         cursors.settle(ledger.tx, settled)
         again = _close_old_rounds(ledger, counting) | _point_on(ledger, counting)
-        deliveries.insert(ledger.tx, [_delivery(result) for result in counting])
+        deliveries.insert(ledger.tx, [_delivery(result, final=result in final) for result in counting])
         again |= {(s.cursor.incident_id, s.cursor.queue) for s in settled if s.due_at == ledger.now}
         return work, again
 
-    def _write_facts(self, ledger: Ledger, result: Result) -> None:
+    def _write_facts(self, ledger: Ledger, result: Result, *, final: bool) -> None:
         cursor, came_to = result.parcel.cursor, result.came_to
         if isinstance(came_to, Receipt):
             if came_to.sent and cursor.accepted_at is None:
                 ledger.decide(cursor.incident_id, Delivered(_accepted(result)))
             return
-        if isinstance(came_to, PermanentError):
+        if final:
             ledger.decide(cursor.incident_id, Delivered(GaveUp(cursor.destination, cursor.slot, str(came_to))))
             self._alarm(ledger, result)
         elif not cursor.failed:
@@ -75,8 +76,11 @@ class Recorder:
             self._fall_back(ledger, cursor, str(came_to))
 
     def _fall_back(self, ledger: Ledger, cursor: Cursor, cause: str) -> None:
+        """A page that nobody has got yet, and that somebody still has to, goes out elsewhere too."""
         incident = ledger.get(cursor.incident_id)
-        if incident is None or cursor.queue != PAGE or incident.resolved_at is not None:
+        if cursor.queue != PAGE or cursor.accepted_at is not None:
+            return
+        if incident is None or incident.state is not State.TRIGGERED:
             return
         spec = specification(ledger.rulebook, incident, cursor.destination)
         if spec and spec.fallback and (cursor.destination, spec.fallback) not in incident.stand_ins:
@@ -90,29 +94,56 @@ class Recorder:
             complaint = Complaint("delivery", f"destination {name} refuses for good: {result.came_to}")
             receive(ledger, [[internal(complaint, name, ledger.now)]], self.new_id)
 
-    def _settled(self, ledger: Ledger, result: Result) -> Settled:
+    def _settled(self, ledger: Ledger, result: Result, *, final: bool) -> Settled:
         if isinstance(result.came_to, Receipt):
             return _settled_well(ledger, result, result.came_to)
-        return self._settled_badly(ledger, result, result.came_to)
+        settled = _settled_badly(result, result.came_to, ledger.now, self.random)
+        return replace(settled, due_at=None, behind_since=None, given_up=str(result.came_to)) if final else settled
 
-    def _settled_badly(self, ledger: Ledger, result: Result, error: DeliveryError) -> Settled:
-        cursor = result.parcel.cursor
-        permanent = not isinstance(error, TransientError)
-        retry_after = error.retry_after if isinstance(error, TransientError) else None
-        due_at = None if permanent else next_try(cursor.attempts + 1, retry_after, ledger.now, self.random)
-        return Settled(
-            cursor=cursor,
-            token=result.parcel.token,
-            told=cursor.told,
-            due_at=due_at,
-            attempts=cursor.attempts + 1,
-            uncertain=cursor.uncertain or isinstance(error, UncertainError),
-            echo=cursor.echo,
-            accepted_at=cursor.accepted_at,
-            failed=True,
-            given_up=str(error) if permanent else None,
-            reference=cursor.reference,
-        )
+
+def unrecorded(result: Result, now: datetime, random: Callable[[], float]) -> Settled:
+    """What is left of a cursor whose result can't be written: it is tried again later and later.
+
+    What was accepted is not told again, though its entry is missing.
+    """
+    cursor, came_to = result.parcel.cursor, result.came_to
+    if not isinstance(came_to, Receipt):
+        return _settled_badly(result, came_to, now, random)
+    settled = _settled_badly(result, TransientError("not recorded"), now, random)
+    return replace(
+        settled,
+        told=result.parcel.upto,
+        behind_since=None,
+        uncertain=cursor.uncertain and not came_to.asked,
+        failed=cursor.failed,
+        reference=came_to.reference,
+    )
+
+
+def _is_final(ledger: Ledger, result: Result) -> bool:
+    """Whether this is given up: refused for good, and all that there is to tell was in it (model 35)."""
+    incident = ledger.get(result.parcel.cursor.incident_id)
+    outdated = incident is not None and incident.news > result.parcel.upto
+    return isinstance(result.came_to, PermanentError) and not outdated
+
+
+def _settled_badly(result: Result, error: DeliveryError, now: datetime, random: Callable[[], float]) -> Settled:
+    cursor = result.parcel.cursor
+    retry_after = error.retry_after if isinstance(error, TransientError) else None
+    return Settled(
+        cursor=cursor,
+        token=result.parcel.token,
+        told=cursor.told,
+        due_at=next_try(cursor.attempts + 1, retry_after, now, random),
+        behind_since=cursor.behind_since,
+        attempts=cursor.attempts + 1,
+        uncertain=cursor.uncertain or isinstance(error, UncertainError),
+        echo=cursor.echo,
+        accepted_at=cursor.accepted_at,
+        failed=True,
+        given_up=None,
+        reference=cursor.reference,
+    )
 
 
 def _close_old_rounds(ledger: Ledger, counting: Sequence[Result]) -> set[tuple[str, str]]:
@@ -167,8 +198,9 @@ def _settled_well(ledger: Ledger, result: Result, receipt: Receipt) -> Settled:
         token=result.parcel.token,
         told=result.parcel.upto,
         due_at=ledger.now if behind else later,
+        behind_since=ledger.now if behind else None,
         attempts=0,
-        uncertain=False,
+        uncertain=cursor.uncertain and not receipt.asked,
         echo=echo,
         accepted_at=cursor.accepted_at or (result.ended_at if receipt.sent else None),
         failed=cursor.failed,
@@ -192,13 +224,12 @@ def _accepted(result: Result) -> Accepted:
     )
 
 
-def _delivery(result: Result) -> Delivery:
+def _delivery(result: Result, *, final: bool) -> Delivery:
     parcel, came_to = result.parcel, result.came_to
     if isinstance(came_to, Receipt):
         outcome, detail = (Outcome.ACCEPTED if came_to.sent else Outcome.SILENT), came_to.detail
     else:
-        outcome = Outcome.FAILED if isinstance(came_to, TransientError) else Outcome.GAVE_UP
-        detail = str(came_to)
+        outcome, detail = (Outcome.GAVE_UP if final else Outcome.FAILED), str(came_to)
     return Delivery(
         incident_id=parcel.cursor.incident_id,
         destination=parcel.cursor.destination,

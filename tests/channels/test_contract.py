@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import traceback
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -30,6 +31,23 @@ def test_a_first_message_is_accepted_and_its_reference_kept(kit: Kit) -> None:
     assert receipt.sent
     assert receipt.reference
     assert len(kit.sent) == 1
+
+
+def test_a_first_message_is_not_silent(kit: Kit) -> None:
+    assert kit.channel.silent(kit.first) is None
+
+
+def test_what_never_came_to_be_says_nothing_of_an_episode_that_is_over(kit: Kit) -> None:
+    news = replace(kit.first, incident=story.incident(episode=2, round=2))
+    silent = kit.channel.silent(news)
+    assert silent is not None
+    assert not silent.asked
+    assert kit.deliver(news) == silent
+    assert not kit.sent
+
+
+def test_what_may_have_come_to_be_is_not_silent(kit: Kit) -> None:
+    assert kit.channel.silent(replace(kit.first, incident=story.acknowledged(), uncertain=True)) is None
 
 
 def test_connections_are_kept_alive(kit: Kit) -> None:

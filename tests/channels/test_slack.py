@@ -214,6 +214,14 @@ def test_the_old_card_points_to_the_new_one_itself_where_slack_says_its_address(
     assert "https://acme.slack.com/archives/C1/p1" in slack.sent[1].body.decode()
 
 
+def test_an_old_card_that_points_on_already_is_silent(slack: Kit) -> None:
+    reference = {"channel": CHANNEL, "ts": "1.1", "onward": "2.2"}
+    for there, silent in (("2.2", True), ("3.3", False)):
+        successor = {"channel": CHANNEL, "ts": there}
+        news = story.news("e1", incident(episode=2), reference=reference, successor=successor)
+        assert (slack.channel.silent(news) is not None) is silent
+
+
 def test_an_older_episode_that_never_had_a_card_gets_none(desk: Desk) -> None:
     assert not desk.deliver(story.news("e1", incident(episode=2))).sent
     assert desk.calls == []

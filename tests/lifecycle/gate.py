@@ -31,6 +31,10 @@ class Gate:
             assert self.open.wait(30)
         return self._channel.deliver(destination, news, seconds=seconds)
 
+    def silent(self, news: News) -> Receipt | None:
+        """As the real channel does; what is held back comes to the gate, though it be silent there."""
+        return None if self._slot in (None, news.slot) else self._channel.silent(news)
+
 
 class Broken:
     """A channel with a fault of its own, so many times."""
@@ -45,6 +49,10 @@ class Broken:
         if self._times >= 0:
             raise KeyError("a fault of ours")
         return self._channel.deliver(destination, news, seconds=seconds)
+
+    def silent(self, news: News) -> Receipt | None:
+        """As the real channel does."""
+        return self._channel.silent(news)
 
 
 def sender(bench: Bench, change: Callable[[Channel], Channel], kind: str = "pagerduty") -> Sender:

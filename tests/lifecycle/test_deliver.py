@@ -82,6 +82,16 @@ def test_after_the_second_failure_the_page_goes_out_on_the_fallback_too_and_says
     assert len(bench.events("trigger")) == 1
 
 
+def test_an_answer_that_can_not_be_passed_on_is_no_page_that_fails(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503, times=None)
+    bench.act(Acknowledge("anna"))
+    bench.forward(10 * SECOND)
+    assert bench.cursor(queue=PAGE).attempts >= 2
+    assert "fell_back" not in bench.kinds()
+
+
 def test_five_hundreds_for_ten_minutes_are_tried_at_most_thirty_seconds_apart(bench: Bench) -> None:
     bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=502, times=None, target=KEYS[1])
     bench.hear(alert())
@@ -144,6 +154,34 @@ def test_giving_up_lasts_until_there_are_news(bench: Bench) -> None:
     bench.settle()
     (card,) = bench.sandbox.slack.cards("#management")
     assert "anna" in str(card.blocks)
+
+
+def test_what_is_refused_for_good_is_not_given_up_while_there_are_news(bench: Bench) -> None:
+    bench.hear(alert())
+    slow, gate = held_back(bench)
+    slow.deliver(PAGE, bench.incident_ids())
+    assert gate.reached.wait(10)
+    bench.hear(alert(region="us"))
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=401)
+    gate.open.set()
+    slow.close()
+    assert bench.cursor(queue=PAGE).given_up is None
+    bench.forward(2 * SECOND)
+    assert len(bench.events("trigger")) == 1
+    assert "gave_up" not in bench.kinds()
+
+
+def test_a_page_whose_reply_was_lost_is_ended_when_all_is_over(hasty: Bench) -> None:
+    hasty.sandbox.fail("pagerduty", FaultKind.DROP_REPLY)
+    hasty.hear(alert())
+    hasty.settle()
+    hasty.hear(alert(firing=False))
+    hasty.forward(MINUTE)
+    assert _states(hasty) == [AlertState.TRIGGERED]
+    hasty.forward(5 * MINUTE)
+    assert hasty.incident().state is State.RESOLVED
+    assert _states(hasty) == [AlertState.RESOLVED]
+    assert not hasty.cursor(queue=PAGE).uncertain
 
 
 def test_a_reply_lost_by_pagerduty_makes_one_alert(hasty: Bench) -> None:

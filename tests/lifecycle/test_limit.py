@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from incidentd.incident.command import Escalate
+from incidentd.incident.command import Acknowledge, Escalate
 from incidentd.incident.slot import PAGE
 from tests.lifecycle.bench import KEYS, SECOND, Bench, alert, lesser, open_bench
 from tests.lifecycle.table import copy_rules, replace_in
@@ -56,6 +56,15 @@ def test_what_one_receiver_holds_back_holds_up_no_other(narrow: Bench) -> None:
     narrow.act(Escalate("anna"), disk.id)
     narrow.runtime.deliver_pages(narrow.incident_ids())
     wait_until(lambda: narrow.events("trigger", level=2), "the manager's page", 10)
+
+
+def test_what_has_nothing_to_say_takes_nothing_of_the_limit(narrow: Bench) -> None:
+    narrow.hear(*(lesser(f"slo-{number}", "critical") for number in range(BURST + 3)))
+    for incident_id in narrow.incident_ids():
+        narrow.act(Acknowledge("anna"), incident_id)
+    narrow.hear(lesser("new", "critical"))
+    assert _paged(narrow) == 1
+    assert all(row.due_at is None for row in narrow.cursors(queue=PAGE))
 
 
 def test_two_processes_keep_one_limit_together(narrow: Bench) -> None:
