@@ -38,7 +38,7 @@ def test_a_secrets_file_is_read_again_only_when_it_was_written_anew(
 ) -> None:
     file = tmp_path / "key"
     file.write_text("short")
-    keyring = Keyring(Settings(), {NAME + "_FILE": str(file)})
+    keyring = Keyring(Settings.model_validate({}), {NAME + "_FILE": str(file)})
     assert keyring.destination(SPEC) is None
     file.write_text(STRONG)
     os.utime(file, ns=(1, 1))
