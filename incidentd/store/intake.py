@@ -11,13 +11,25 @@ from incidentd.store.tables import SEEN, SET_ASIDE
 SIGNATURES_KEPT = timedelta(minutes=15)
 """Longer than the five minutes for which a signed request is valid."""
 
+BODY_EVERY = timedelta(hours=1)
+"""One body of a source and reason shows what is wrong; a sender that goes on for days is not to fill the disk."""
+
+BODIES_KEPT = timedelta(days=30)
+
 
 def set_aside(tx: Connection, rows: Sequence[tuple[str, str, bytes]], now: datetime) -> None:
-    """Keep (source, reason, raw body) of what could not be understood."""
-    if rows:
+    """Keep (source, reason, raw body) of what could not be understood: one body an hour, for thirty days."""
+    if not rows:
+        return
+    tx.execute(sa.delete(SET_ASIDE).where(SET_ASIDE.c.at < now - BODIES_KEPT))
+    recent = tx.execute(sa.select(SET_ASIDE.c.source, SET_ASIDE.c.reason).where(SET_ASIDE.c.at > now - BODY_EVERY))
+    kept = {(source, reason) for source, reason in recent}
+    # Of several bodies in one call the first is kept.
+    new = {(source, reason): body for source, reason, body in reversed(rows) if (source, reason) not in kept}
+    if new:
         tx.execute(
             sa.insert(SET_ASIDE),
-            [{"at": now, "source": source, "reason": reason, "body": body} for source, reason, body in rows],
+            [{"at": now, "source": source, "reason": reason, "body": new[source, reason]} for source, reason in new],
         )
 
 
