@@ -95,9 +95,12 @@ class Ledger:
         return decided
 
     def flush(self) -> Work:
-        """Write all that was decided. Incidents first, then entries, then cursors: one order for all writers."""
-        changed = [page for page in self._pages.values() if page.entries]
-        pairs = [(page, _present(page)) for page in changed]
+        """Write all that was decided. Incidents first, then entries, then cursors: one order for all writers.
+
+        Among them the order of their keys: two writers that open the same incidents never wait for each other.
+        """
+        changed = [(page, _present(page)) for page in self._pages.values() if page.entries]
+        pairs = sorted(changed, key=lambda pair: (pair[1].key, pair[1].id))
         incidents.release(self.tx, self._released)
         incidents.insert(self.tx, [incident for page, incident in pairs if page.is_new])
         incidents.update(
@@ -111,7 +114,7 @@ class Ledger:
         opened = [
             (incident.id, incident.tier, slot)
             for page, incident in pairs
-            for slot in audience(incident, self.rulebook.policy(incident)) - page.slots
+            for slot in sorted(audience(incident, self.rulebook.policy(incident)) - page.slots, key=_name)
         ]
         woken = {
             incident.id: incident.tier for page, incident in pairs if not page.is_new and incident.news > page.read_news
@@ -130,6 +133,10 @@ def work_of(marked: Collection[tuple[str, str]], urgency: dict[str, Tier]) -> Wo
     for incident_id, queue in sorted(marked, key=lambda each: (urgency.get(each[0], Tier.P3), each[0])):
         by_queue.setdefault(queue, []).append(incident_id)
     return by_queue
+
+
+def _name(slot: Slot) -> tuple[str, str]:
+    return (slot.destination, slot.name)
 
 
 def _present(page: Page) -> Incident:
