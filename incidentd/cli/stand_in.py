@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from incidentd.classify import Rules
 from incidentd.cli.state import SANDBOX_TOKENS, with_tokens
 from incidentd.clock import SystemClock
+from incidentd.errors import SettingsError
 from incidentd.sandbox.app import create_sandbox
 from incidentd.settings import Settings
 
@@ -21,7 +23,11 @@ SLACK = "Slack"
 
 
 def stand_ins(environ: Mapping[str, str], rules: Rules, listen: str, state: Path) -> tuple[dict[str, str], list[str]]:
-    """The environment with the sandbox in place of what has no credentials, and the names of those."""
+    """The environment with the sandbox in place of what has no credentials, and the names of those.
+
+    Raises:
+        SettingsError: beside a real one, others than this machine could reach the sandbox.
+    """
     result = dict(environ)
     stood_in = []
     keys = _routing_keys(rules)
@@ -33,6 +39,7 @@ def stand_ins(environ: Mapping[str, str], rules: Rules, listen: str, state: Path
         stood_in.append(SLACK)
         result = with_tokens(result, state, SANDBOX_TOKENS)
         result["INCIDENTD_SLACK_API_URL"] = f"http://{listen}{PATH}/slack/api"
+    _refuse_strangers(stood_in, listen)
     if stood_in:
         result[JOURNAL] = str(state / "sandbox.jsonl")
     return result, stood_in
@@ -54,6 +61,22 @@ def add_sandbox(app: FastAPI, settings: Settings, environ: Mapping[str, str]) ->
     )
     sandbox.mount(app, PATH)
     return sandbox.close
+
+
+def _refuse_strangers(stood_in: list[str], listen: str) -> None:
+    """The sandbox asks nobody to sign in, and its buttons act on incidents that a real one paged somebody for."""
+    if stood_in in ([PAGERDUTY], [SLACK]) and not _is_loopback(listen.rpartition(":")[0].strip("[]")):
+        raise SettingsError(
+            f"INCIDENTD_LISTEN: others could reach the sandbox, which stands in for {stood_in[0]} beside a real one:"
+            f" give {stood_in[0]}'s credentials too, or listen on 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _routing_keys(rules: Rules) -> list[str]:

@@ -12,7 +12,7 @@ import requests
 
 from tests.e2e.notification import notification
 from tests.e2e.up import EXAMPLE, Up, command
-from tests.servers import children_of, lives, wait_until
+from tests.servers import children_of, free_port, lives, wait_until
 
 # Each part with the objective whose alert comes just before the part is killed.
 VICTIMS = {
@@ -86,6 +86,32 @@ def test_wrong_settings_are_named_without_their_values(rules: Path, tmp_path: Pa
 def test_slack_without_its_signing_secret_is_refused(rules: Path, tmp_path: Path) -> None:
     ended = command("up", cwd=tmp_path, INCIDENTD_RULES=str(rules), INCIDENTD_SLACK_BOT_TOKEN="xoxb-of-the-test-4711")
     assert (ended.returncode, "INCIDENTD_SLACK_SIGNING_SECRET is not set" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("stood_in", "real"),
+    [
+        ("Slack", {"INCIDENTD_PAGERDUTY_ROUTING_KEY": "a" * 32}),
+        (
+            "PagerDuty",
+            {"INCIDENTD_SLACK_BOT_TOKEN": "xoxb-of-the-test-4711", "INCIDENTD_SLACK_SIGNING_SECRET": "b" * 32},
+        ),
+    ],
+)
+def test_the_sandbox_beside_a_real_one_is_for_this_machine_alone(
+    rules: Path, tmp_path: Path, stood_in: str, real: dict[str, str]
+) -> None:
+    settings = {"INCIDENTD_RULES": str(rules), "INCIDENTD_LISTEN": f"0.0.0.0:{free_port()}", **real}
+    ended = command("up", cwd=tmp_path, **settings)
+    assert (ended.returncode, f"which stands in for {stood_in} beside a real one" in ended.stderr) == (2, True)
+
+
+def test_what_is_set_in_vain_is_said(rules: Path, tmp_path: Path) -> None:
+    ended = command(
+        "serve", cwd=tmp_path, INCIDENTD_RULES=str(rules), INCIDENTD_SLACK_APP_TOKEN="xapp-canary-of-the-test"
+    )
+    assert "INCIDENTD_SLACK_APP_TOKEN is set, but reserved" in ended.stderr
+    assert "canary" not in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["INCIDENTD_WEBHOOK_TOKEN", "INCIDENTD_API_TOKEN"])
