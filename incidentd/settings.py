@@ -6,13 +6,23 @@ a misspelt variable has to be found too, and rules may name further ones that ho
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from incidentd.errors import SettingsError
@@ -21,6 +31,8 @@ PREFIX = "INCIDENTD_"
 _FILE = "_FILE"
 _SHORTEST_SECRET = 16
 _PLACEHOLDER = re.compile(r"change[-_ ]?me|^(secret|password|token|example|placeholder|xxx+|\*+|<.*>)$", re.IGNORECASE)
+_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
+_RESERVED = "reserved: "
 _LARGEST_PORT = 65_535
 
 
@@ -94,13 +106,15 @@ class Settings(BaseModel):
     api_token: Secret | None = Field(None, description="what API clients authenticate with")
     slack_bot_token: Secret | None = Field(None, description="Slack bot token")
     slack_signing_secret: Secret | None = Field(None, description="proves that an interaction comes from Slack")
-    slack_app_token: Secret | None = Field(None, description="Slack app token; set: Socket Mode")
+    slack_app_token: Secret | None = Field(None, description="reserved: Slack app token, for Socket Mode")
     slack_api_url: WebAddress | None = Field(None, description="Slack's Web API, when it isn't Slack's own")
     pagerduty_routing_key: Secret | None = Field(None, description="routing key of the default PagerDuty service")
     pagerduty_events_url: WebAddress | None = Field(None, description="PagerDuty's Events API, e.g. the EU's")
-    pagerduty_webhook_secret: Secret | None = Field(None, description="proves that a webhook comes from PagerDuty")
-    pagerduty_api_token: Secret | None = Field(None, description="PagerDuty REST token, to acknowledge all alerts")
-    pagerduty_api_url: WebAddress | None = Field(None, description="PagerDuty's REST API, when it isn't the default")
+    pagerduty_webhook_secret: Secret | None = Field(
+        None, description="reserved: proves that a webhook comes from PagerDuty"
+    )
+    pagerduty_api_token: Secret | None = Field(None, description="reserved: PagerDuty REST token")
+    pagerduty_api_url: WebAddress | None = Field(None, description="reserved: PagerDuty's REST API")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least urgent log line kept")
     log_format: Literal["json", "console"] = Field("json", description="console: for people's eyes")
@@ -110,10 +124,21 @@ class Settings(BaseModel):
     workers_tell: int = Field(1, ge=0, le=64, description="worker processes for everything else")
     tick_seconds: float = Field(0.1, gt=0, le=0.5, description="pause between two looks at what is due")
     lease_seconds: float = Field(30, gt=0, le=300, description="how long a sender holds a delivery")
-    http_seconds: float = Field(10, gt=0, le=60, description="total deadline of one request to a receiver")
+    http_seconds: float = Field(
+        10, gt=0, le=60, validate_default=True, description="total deadline of a request; at most half of the lease"
+    )
     mark_escalate_seconds: float = Field(1, gt=0, le=10, description="how long an enqueued escalation is left alone")
     mark_deliver_seconds: float = Field(3, gt=0, le=10, description="how long an enqueued delivery is left alone")
     failpoint: str | None = Field(None, description="tests only: where the process ends itself")
+
+    @field_validator("http_seconds")
+    @classmethod
+    def _within_lease(cls, seconds: float, others: ValidationInfo) -> float:
+        """A request that outlasts its lease is sent once more by whoever takes the lease next."""
+        lease = others.data.get("lease_seconds")
+        if lease is not None and lease < 2 * seconds:
+            raise ValueError("is more than half of INCIDENTD_LEASE_SECONDS")
+        return seconds
 
     @property
     def listen_host(self) -> str:
@@ -166,6 +191,22 @@ class Setting:
 def describe() -> list[Setting]:
     """All settings, in the order in which people read them."""
     return [_setting(name, field) for name, field in Settings.model_fields.items()]
+
+
+def reserved(environ: Mapping[str, str]) -> list[str]:
+    """The variables of this environment that are settings and do nothing yet."""
+    names = [_variable(name) for name, field in Settings.model_fields.items() if _is_reserved(field)]
+    return [name for name in names if name in environ or name + _FILE in environ]
+
+
+def hidden_values(settings: Settings, environ: Mapping[str, str], names: Collection[str]) -> list[str]:
+    """Every value that no log line may show: the settings' own, and those of the secrets that rules name.
+
+    ``names`` are the variables that the rules name now. Of ours each counts whose name sounds like a secret: a reload
+    may name it.
+    """
+    given = {name.removesuffix(_FILE) for name in environ if name.startswith(PREFIX) and _SECRET.search(name)}
+    return [*settings.secret_values(), *_found(environ, {*given, *names})]
 
 
 def rules_folder(environ: Mapping[str, str]) -> Path:
@@ -224,6 +265,15 @@ def _read(environ: Mapping[str, str], name: str) -> str | None:
         raise SettingsError(f"{name}{_FILE} can't be read: {type(error).__name__}") from None
 
 
+def _found(environ: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
+    """The values of those that can be read."""
+    for name in names:
+        with suppress(SettingsError):
+            value = _read(environ, name)
+            if value:
+                yield value
+
+
 def _unknown(environ: Mapping[str, str], extra_names: Collection[str]) -> Iterator[str]:
     known = {_variable(name) for name in Settings.model_fields} | set(extra_names)
     known |= {name + _FILE for name in known}
@@ -241,6 +291,10 @@ def _setting(name: str, field: FieldInfo) -> Setting:
     secret = "Secret" in str(field.annotation)
     default = "" if field.default is None else str(field.default)
     return Setting(_variable(name), default, secret, field.description or "")
+
+
+def _is_reserved(field: FieldInfo) -> bool:
+    return (field.description or "").startswith(_RESERVED)
 
 
 def _passwords(url: str | None) -> list[str]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from incidentd.errors import SettingsError
-from incidentd.settings import Settings, describe, load_settings, rules_folder
+from incidentd.settings import Settings, describe, hidden_values, load_settings, reserved, rules_folder
 
 STRONG = "0123456789abcdef-canary"
 
@@ -66,6 +66,47 @@ def test_a_misspelt_name_is_named_with_the_closest_known_one(name: str, closest:
     assert refusal({name: STRONG}, ("INCIDENTD_ROUTING_KEY_DATABASE",)) == (
         f"{name} is no setting; did you mean {closest}?"
     )
+
+
+@pytest.mark.parametrize(("lease", "http"), [("19", None), ("3", "1.6"), (None, "15.1")])
+def test_a_lease_that_two_requests_could_outlast_is_refused(lease: str | None, http: str | None) -> None:
+    given = {"INCIDENTD_LEASE_SECONDS": lease, "INCIDENTD_HTTP_SECONDS": http}
+    refused = refusal({name: value for name, value in given.items() if value})
+    assert refused == "INCIDENTD_HTTP_SECONDS is more than half of INCIDENTD_LEASE_SECONDS"
+
+
+@pytest.mark.parametrize(("lease", "http"), [("20", "10"), ("3", "1"), ("2", "1")])
+def test_a_lease_of_two_requests_is_fine(lease: str, http: str) -> None:
+    settings = load_settings({"INCIDENTD_LEASE_SECONDS": lease, "INCIDENTD_HTTP_SECONDS": http})
+    assert settings.lease_seconds >= 2 * settings.http_seconds
+
+
+def test_what_is_reserved_is_said_to_be_and_found_when_set() -> None:
+    names = [row.name for row in describe() if row.text.startswith("reserved: ")]
+    assert "INCIDENTD_SLACK_APP_TOKEN" in names
+    assert reserved(dict.fromkeys(names, "x")) == names
+    assert reserved({"INCIDENTD_SLACK_APP_TOKEN_FILE": "x", "INCIDENTD_SLACK_BOT_TOKEN": "x"}) == names[:1]
+
+
+def test_what_rules_name_is_hidden_wherever_it_stands(tmp_path: Path) -> None:
+    for name in ("named", "ours", "token"):
+        (tmp_path / name).write_text(f"{name}-in-a-file-canary\n")
+    environ = {
+        "INCIDENTD_ROUTING_KEY_MANAGER": "manager-canary-0123",
+        "INCIDENTD_ROUTING_KEY_CTO_FILE": str(tmp_path / "ours"),
+        "INCIDENTD_API_TOKEN_FILE": str(tmp_path / "token"),
+        "TEAM_A": "team-a-canary-01234",
+        "TEAM_B_FILE": str(tmp_path / "named"),
+        "TEAM_C_FILE": str(tmp_path / "nowhere"),
+    }
+    hidden = hidden_values(load_settings(environ, None), environ, ["TEAM_A", "TEAM_B", "TEAM_C", "TEAM_D"])
+    assert set(hidden) >= {
+        "manager-canary-0123",
+        "ours-in-a-file-canary",
+        "token-in-a-file-canary",
+        "team-a-canary-01234",
+        "named-in-a-file-canary",
+    }
 
 
 def test_names_that_the_rules_name_are_settings_and_so_are_their_files() -> None:

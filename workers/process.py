@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
 from incidentd import log
 from incidentd.errors import ConfigurationError, StoreUnavailableError
 from incidentd.runtime import Runtime
-from incidentd.settings import load_settings
+from incidentd.settings import Settings, hidden_values, load_settings
 from workers.role import ROLES, serve
 
 # EX_USAGE, EX_TEMPFAIL and EX_CONFIG of sysexits(3).
@@ -26,8 +26,9 @@ def main(arguments: Sequence[str]) -> int:
         return USAGE
     try:
         settings = load_settings(os.environ, extra_names=None)
-        log.configure(settings.log_level, settings.secret_values(), console=settings.log_format == "console")
+        _configure_logs(settings, ())
         runtime = Runtime(settings, os.environ)
+        _configure_logs(settings, runtime.rulebook.in_force.secret_names)
     except ConfigurationError as error:
         _log.critical("misconfigured", cause=str(error))
         return MISCONFIGURED
@@ -35,6 +36,12 @@ def main(arguments: Sequence[str]) -> int:
         _log.error("store_unavailable", cause=str(error))
         return UNAVAILABLE
     return serve(arguments[0], runtime, settings)
+
+
+def _configure_logs(settings: Settings, secret_names: Collection[str]) -> None:
+    """``secret_names`` are those of the table in force, which takes a runtime to know."""
+    hidden = hidden_values(settings, os.environ, secret_names)
+    log.configure(settings.log_level, hidden, console=settings.log_format == "console")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """``incidentd …``: commands, their options, and how faults are told."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from incidentd import __version__
 from incidentd.cli import link, part, rules, sandbox, up
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.errors import ConfigurationError, IncidentdError, StoreError
+from incidentd.settings import reserved
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate as migrate_database
 
@@ -52,11 +53,18 @@ def callback(
         raise typer.Exit
 
 
+def warn(environ: Mapping[str, str]) -> None:
+    """Say what is set in vain."""
+    for name in reserved(environ):
+        typer.echo(f"{name} is set, but reserved: nothing reads it yet", err=True)
+
+
 @app.command("up")
 def up_command(
     state: Annotated[Path, typer.Option(help="Folder for the database, tokens and the private Redis.")] = Path("var"),
 ) -> None:
     """Run everything on this machine: web, workers, timekeeper, private Redis, SQLite, and the sandbox."""
+    warn(os.environ)
     with told():
         raise typer.Exit(up.run(dict(os.environ), state))
 
@@ -64,6 +72,7 @@ def up_command(
 @app.command()
 def serve() -> None:
     """Run the web part: webhook, API, Slack and pages. For many machines, with PostgreSQL and Redis."""
+    warn(os.environ)
     with told():
         raise typer.Exit(part.serve(dict(os.environ)))
 
@@ -71,6 +80,7 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker group: workers for each queue and a timekeeper."""
+    warn(os.environ)
     with told():
         raise typer.Exit(part.worker_group(dict(os.environ)))
 

@@ -1,10 +1,11 @@
 """From an environment to settings and logs, the same way for every command."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from incidentd.classify import load
+from incidentd.errors import RulesError
 from incidentd.log import configure
-from incidentd.settings import Settings, load_settings, rules_folder
+from incidentd.settings import Settings, hidden_values, load_settings, rules_folder
 
 
 def strict_settings(environ: Mapping[str, str]) -> Settings:
@@ -30,9 +31,13 @@ def inherited_settings(environ: Mapping[str, str]) -> Settings:
 
 def configure_logs(settings: Settings, environ: Mapping[str, str]) -> None:
     """Logs as the settings ask; no secret of the environment is ever shown."""
-    hidden = [value for name, value in environ.items() if name.startswith("INCIDENTD_") and _may_be_secret(name)]
-    configure(settings.log_level, [*settings.secret_values(), *hidden], console=settings.log_format == "console")
+    hidden = hidden_values(settings, environ, _named(settings))
+    configure(settings.log_level, hidden, console=settings.log_format == "console")
 
 
-def _may_be_secret(name: str) -> bool:
-    return any(word in name for word in ("KEY", "TOKEN", "SECRET", "PASSWORD"))
+def _named(settings: Settings) -> Collection[str]:
+    """The variables that the rules directory names; none while it is unsound."""
+    try:
+        return load(settings.rules).secret_names
+    except RulesError:
+        return ()
