@@ -73,9 +73,14 @@ def _wait(member: Member, until: datetime) -> Member:
 
 def _known(incident: Incident, alert: Member) -> bool:
     member = incident.members.get(alert.fingerprint)
-    return incident.resolved_by is not None and member is not None and member.starts_at == alert.starts_at
+    return incident.resolved_by is not None and member is not None and _is_of(member, alert)
 
 
 def _fires_already(members: Mapping[str, Member], alert: Member) -> bool:
     member = members.get(alert.fingerprint)
-    return alert.firing and member is not None and member.firing and member.starts_at == alert.starts_at
+    return alert.firing and member is not None and member.firing and _is_of(member, alert)
+
+
+def _is_of(member: Member, alert: Member) -> bool:
+    """Whether a firing alert is the episode that the incident has; its start may have moved back (model 4)."""
+    return member.starts_at == alert.starts_at or (member.firing and alert.starts_at < member.starts_at)

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from incidentd.incident.draft import Draft
 from incidentd.timeline import Member
 
-EXPIRY_STEP = timedelta(minutes=1)
-"""A repeat moves an expiring alert's end only when it gains this much: repeats are to write next to nothing."""
+EXPIRY_STEP = timedelta(minutes=10)
+"""A repeat moves an expiring alert's end only when it gains this much: repeats are to write next to nothing.
+
+So an alert that is to end after 30 quiet minutes ends after 20 to 30 of them.
+"""
 
 
 def merged(
@@ -35,10 +38,24 @@ def _merge(known: Member | None, heard: Member, draft: Draft, hold_until: dateti
     if known is None or heard.starts_at > known.starts_at:
         return heard if heard.firing else replace(heard, announced=False, closed_at=draft.now)
     if heard.starts_at < known.starts_at:
-        return None
+        return _merge_earlier(known, heard, draft, hold_until)
     if not heard.firing:
         return _closed(known, draft.now)
     return _reclassified(known, heard) if known.firing else _fired_again(known, heard, draft, hold_until)
+
+
+def _merge_earlier(known: Member, heard: Member, draft: Draft, hold_until: datetime | None) -> Member | None:
+    """A start that moved back: an old end is no news, and what fires is the known episode unless that is over.
+
+    An end that speaks of the known episode bears its start already: only the receiver knows when it ended.
+    """
+    if not heard.firing:
+        return None
+    if known.firing:
+        return _reclassified(known, replace(heard, starts_at=known.starts_at))
+    late = draft.now < (known.closed_at or draft.now) + draft.policy.late_copy
+    same = replace(heard, starts_at=known.starts_at) if late or known.counts_at else heard
+    return _fired_again(known, same, draft, hold_until)
 
 
 def _closed(known: Member, now: datetime) -> Member | None:
@@ -49,8 +66,15 @@ def _closed(known: Member, now: datetime) -> Member | None:
 
 def _reclassified(known: Member, heard: Member) -> Member | None:
     """Only a changed verdict is news; an expiring alert lives on with each repeat."""
-    lives_on = heard.expires_at and known.expires_at and heard.expires_at - known.expires_at >= EXPIRY_STEP
-    return heard if lives_on or _verdict(heard) != _verdict(known) else None
+    later = heard.expires_at and known.expires_at and heard.expires_at - known.expires_at >= EXPIRY_STEP
+    return heard if later or _verdict(heard) != _verdict(known) else None
+
+
+def lives_on(before: Member | None, after: Member) -> bool:
+    """Whether an alert that changed only ends later than it would have."""
+    if before is None or not before.firing or not after.firing:
+        return False
+    return before.starts_at == after.starts_at and _verdict(before) == _verdict(after)
 
 
 def _verdict(member: Member) -> tuple[object, ...]:

@@ -34,15 +34,40 @@ class Heard:
         """Whether the alert's start is only when it was received: its own was missing or impossible, or it is ours."""
         return self.quiet is not None or START_AS_SENT in self.alert.annotations
 
+    def continues(self, known: Known) -> bool:
+        """Whether this speaks of the known episode, whatever start it gives.
+
+        A start may move back while an alert fires: replicas that stamp it themselves disagree by milliseconds, and
+        Alertmanager keeps the earlier start when it merges two copies
+        (https://github.com/prometheus/alertmanager/blob/v0.28.0/types/types.go, ``Merge``).
+        """
+        alert = self.alert
+        if self.is_undated and (known.open or not alert.firing):
+            return known.firing or not alert.firing
+        if alert.starts_at >= known.starts_at:
+            return alert.starts_at == known.starts_at
+        return known.firing if alert.firing else not self._ended_before(known)
+
+    def is_earlier_firing(self, known: Known) -> bool:
+        """Whether this fires since before the known episode began."""
+        return self.alert.firing and self.alert.starts_at < known.starts_at
+
+    def is_bygone(self, known: Known) -> bool:
+        """Whether this is the end of an episode that was over before the known one began."""
+        return not self.alert.firing and self.alert.starts_at < known.starts_at and self._ended_before(known)
+
     def is_repeat_of(self, known: Known | None) -> bool:
         """Whether this says nothing that is not stored already, and its incident still stands."""
         return (
             known is not None
             and self.quiet is None
             and known.digest == self.digest
-            and known.starts_at == self.alert.starts_at
+            and self.continues(known)
             and (known.open or not self.alert.firing)
         )
+
+    def _ended_before(self, known: Known) -> bool:
+        return self.alert.ends_at is not None and self.alert.ends_at < known.begun_at
 
     def member(self, now: datetime) -> Member:
         """The alert as its incident sees it."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from incidentd.incident.command import AlertsHeard, Identity
 from incidentd.incident.hear import is_late_copy, takes
-from incidentd.incident.state import urgency
+from incidentd.incident.state import Incident, urgency
 from incidentd.lifecycle.heard import Heard
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.rulebook import DEFAULT_POLICY
@@ -30,12 +30,14 @@ class Reception:
     def __init__(self, ledger: Ledger, new_id: NewId) -> None:
         self._ledger = ledger
         self._new_id = new_id
+        self._stored: dict[str, Known] = {}
         self._known: dict[str, Known] = {}
         self._written: dict[tuple[str, object], Episode] = {}
 
     def prepare(self, all_heard: Sequence[Heard]) -> None:
         """Read what all notifications need, in two statements."""
-        self._known = alerts.latest(self._ledger.tx, {heard.alert.fingerprint for heard in all_heard})
+        self._stored = alerts.latest(self._ledger.tx, {heard.alert.fingerprint for heard in all_heard})
+        self._known = dict(self._stored)
         self._ledger.load(
             ids={known.incident_id for known in self._known.values() if known.open and known.incident_id},
             keys={heard.verdict.key for heard in all_heard},
@@ -56,15 +58,19 @@ class Reception:
         alerts.write(self._ledger.tx, list(self._written.values()), self._ledger.now)
 
     def _continued(self, heard: Heard) -> Heard:
-        """An alert that brings no start of its own goes on as the episode that fires already."""
+        """An alert of the known episode bears that one's start, so that all that follows knows it for the same.
+
+        So does a firing copy with an earlier start that comes so soon after the end that it may just be late: else
+        each copy of a replica would be an episode that nobody closes.
+        """
         known = self._known.get(heard.alert.fingerprint)
-        if heard.is_undated and known and known.open and known.firing:
+        if known and (heard.continues(known) or (heard.is_earlier_firing(known) and self._is_soon(known))):
             return replace(heard, alert=replace(heard.alert, starts_at=known.starts_at))
         return heard
 
     def _is_no_news(self, heard: Heard) -> bool:
         known = self._known.get(heard.alert.fingerprint)
-        return known is not None and (heard.alert.starts_at < known.starts_at or heard.is_repeat_of(known))
+        return known is not None and (heard.is_bygone(known) or heard.is_repeat_of(known))
 
     def _key(self, heard: Heard) -> str:
         """The key of the open incident that has the fingerprint, else the verdict's (model 3)."""
@@ -87,8 +93,11 @@ class Reception:
 
     def _open(self, group: list[Heard]) -> None:
         on_time = [heard for heard in group if not self._is_late(heard)]
-        firing = sorted((h for h in on_time if h.alert.firing), key=lambda h: urgency(h.member(self._ledger.now)))
-        self._keep([heard for heard in on_time if not heard.alert.firing], None)
+        over = [heard for heard in on_time if not heard.alert.firing]
+        ended = {(heard.alert.fingerprint, heard.alert.starts_at) for heard in over}
+        fires = [h for h in on_time if h.alert.firing and (h.alert.fingerprint, h.alert.starts_at) not in ended]
+        firing = sorted(fires, key=lambda heard: urgency(heard.member(self._ledger.now)))
+        self._keep(over, None)
         if firing:
             lead = firing[0].verdict
             identity = Identity(self._new_id(), lead.key, lead.system, lead.slo)
@@ -101,28 +110,43 @@ class Reception:
     def _is_late(self, heard: Heard) -> bool:
         """A firing copy of an episode whose resolved came first and that no incident ever had (model 5)."""
         known = self._known.get(heard.alert.fingerprint)
-        if known is None or known.starts_at != heard.alert.starts_at or known.incident_id or not known.closed_at:
+        if known is None or known.starts_at != heard.alert.starts_at or known.incident_id:
             return False
+        return heard.alert.firing and self._is_soon(known)
+
+    def _is_soon(self, known: Known) -> bool:
         policy = self._ledger.rulebook.in_force.policies[DEFAULT_POLICY]
-        return heard.alert.firing and is_late_copy(known.closed_at, self._ledger.now, policy)
+        return known.closed_at is not None and is_late_copy(known.closed_at, self._ledger.now, policy)
 
     def _keep(self, group: list[Heard], incident_id: str | None) -> None:
         incident = self._ledger.get(incident_id) if incident_id else None
-        for heard in group:
-            alert = heard.alert
-            member = incident.members.get(alert.fingerprint) if incident else None
-            # A waiting alert is to be looked at each time it is heard, so nothing counts as its repeat.
-            digest = 0 if member and member.counts_at else heard.digest
-            known = self._known.get(alert.fingerprint)
-            episode = Episode(alert, heard.verdict, digest, incident_id, known)
-            self._written[(alert.fingerprint, alert.starts_at)] = episode
-            self._known[alert.fingerprint] = Known(
-                fingerprint=alert.fingerprint,
-                starts_at=alert.starts_at,
-                incident_id=incident_id,
-                firing=alert.firing,
-                closed_at=None if alert.firing else self._ledger.now,
-                digest=digest,
-                open=incident is not None and incident.resolved_at is None,
-                readings=alerts.readings(episode, self._ledger.now),
-            )
+        for heard in sorted(group, key=_order):
+            member = incident.members.get(heard.alert.fingerprint) if incident else None
+            # A late copy that counts for nothing leaves its episode closed, as if it had never come.
+            if member is None or member.firing or member.counts_at or not heard.alert.firing:
+                # A waiting alert is to be looked at each time it is heard, so nothing counts as its repeat.
+                self._note(heard, incident, 0 if member and member.counts_at else heard.digest)
+
+    def _note(self, heard: Heard, incident: Incident | None, digest: int) -> None:
+        alert, now = heard.alert, self._ledger.now
+        known, stored = self._known.get(alert.fingerprint), self._stored.get(alert.fingerprint)
+        replaces = stored is not None and stored.starts_at != alert.starts_at
+        episode = Episode(alert, heard.verdict, digest, incident.id if incident else None, known, replaces)
+        self._written.pop((alert.fingerprint, alert.starts_at), None)
+        self._written[(alert.fingerprint, alert.starts_at)] = episode
+        self._known[alert.fingerprint] = Known(
+            fingerprint=alert.fingerprint,
+            starts_at=alert.starts_at,
+            begun_at=known.begun_at if known and known.starts_at == alert.starts_at else min(alert.starts_at, now),
+            incident_id=episode.incident_id,
+            firing=alert.firing,
+            closed_at=None if alert.firing else now,
+            digest=digest,
+            open=incident is not None and incident.resolved_at is None,
+            readings=alerts.readings(episode, now),
+        )
+
+
+def _order(heard: Heard) -> tuple[object, ...]:
+    """As the incident takes doubled alerts of one notification: by episode, firing before resolved."""
+    return (heard.alert.fingerprint, heard.alert.starts_at, not heard.alert.firing)

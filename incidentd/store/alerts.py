@@ -19,10 +19,14 @@ READINGS_KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The latest episode of a fingerprint. ``open``: the incident it belongs to is not resolved."""
+    """The episode of a fingerprint that was heard of last. ``open``: the incident it belongs to is not resolved.
+
+    ``begun_at`` is its start, or when it was first heard of where a clock that is ahead says that it starts later.
+    """
 
     fingerprint: str
     starts_at: datetime
+    begun_at: datetime
     incident_id: str | None
     firing: bool
     closed_at: datetime | None
@@ -46,13 +50,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What is written of an alert as it was just heard."""
+    """What is written of an alert as it was just heard. ``replaces``: another episode is stored as the latest one."""
 
     alert: Alert
     verdict: Verdict
     digest: int
     incident_id: str | None
     known: Known | None
+    replaces: bool = False
 
 
 def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
@@ -63,6 +68,7 @@ def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
         sa.select(
             ALERTS.c.fingerprint,
             ALERTS.c.starts_at,
+            ALERTS.c.received_at,
             ALERTS.c.incident_id,
             ALERTS.c.firing,
             ALERTS.c.closed_at,
@@ -74,8 +80,8 @@ def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
         .where(ALERTS.c.latest.in_(sorted(fingerprints)))
     )
     return {
-        fingerprint: Known(fingerprint, starts_at, incident_id, firing, closed_at, digest, bool(is_open), readings)
-        for fingerprint, starts_at, incident_id, firing, closed_at, digest, is_open, readings in rows
+        row[0]: Known(row[0], row[1], min(row[1], row[2]), row[3], row[4], row[5], row[6], bool(row[7]), row[8])
+        for row in rows
     }
 
 
@@ -104,20 +110,27 @@ def of_incidents(tx: Connection, incident_ids: Collection[str], limit: int) -> d
 
 
 def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
-    """Insert or bring up to date; a newer episode takes the fingerprint from the older one."""
+    """Insert or bring up to date, in the order in which they were heard: the last of a fingerprint is its latest.
+
+    Rows are written in one order for all writers, so that two of them never wait for each other.
+    """
     if not episodes:
         return
-    newest = {e.alert.fingerprint: e.alert.starts_at for e in sorted(episodes, key=lambda e: e.alert.starts_at)}
-    older = [e.alert.fingerprint for e in episodes if e.known and e.known.starts_at < newest[e.alert.fingerprint]]
-    if older:
-        tx.execute(sa.update(ALERTS).where(ALERTS.c.latest.in_(sorted(older))).values(latest=None))
+    last = {e.alert.fingerprint: e.alert.starts_at for e in episodes}
+    replaced = {e.alert.fingerprint for e in episodes if e.replaces}
+    if replaced:
+        tx.execute(sa.update(ALERTS).where(ALERTS.c.latest.in_(sorted(replaced))).values(latest=None))
     insert: Any = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(ALERTS)
     kept = ("fingerprint", "starts_at", "received_at", "labels")
     changed = {column.name: insert.excluded[column.name] for column in ALERTS.c if column.name not in kept}
     tx.execute(
         insert.on_conflict_do_update(index_elements=["fingerprint", "starts_at"], set_=changed),
-        [_row(e, newest[e.alert.fingerprint] == e.alert.starts_at, now) for e in episodes],
+        [_row(e, last[e.alert.fingerprint] == e.alert.starts_at, now) for e in sorted(episodes, key=_place)],
     )
+
+
+def _place(episode: Episode) -> tuple[str, datetime]:
+    return (episode.alert.fingerprint, episode.alert.starts_at)
 
 
 def _row(episode: Episode, latest: bool, now: datetime) -> dict[str, object]:

@@ -118,6 +118,11 @@ class Life(RuleBasedStateMachine):
     def repeat_an_older_episode(self, name: str) -> None:
         self.do_hear([member(name, started=self.story.now - 5 * HOUR)])
 
+    @rule(name=ALERTS, back=st.sampled_from([SECOND / 1000, MINUTE]))
+    def repeat_with_an_earlier_start(self, name: str, back: timedelta) -> None:
+        if name in self.latest:
+            self.do_hear([self._again(self.latest[name], back)])
+
     # What people do
 
     @rule(by=PEOPLE, snooze=st.sampled_from([None, None, MINUTE, 3 * HOUR]))
@@ -192,10 +197,15 @@ class Life(RuleBasedStateMachine):
 
     def _hear(self, alerts: list[Member]) -> None:
         """An alert that expires is heard with a new end each time, as incidentd's own are."""
-        quiet = 10 * MINUTE
+        quiet = 30 * MINUTE
         alerts = [replace(each, expires_at=self.story.now + quiet) if each.expires_at else each for each in alerts]
         self.latest.update({alert.fingerprint: alert for alert in alerts})
         self.do_hear(alerts)
+
+    def _again(self, alert: Member, back: timedelta) -> Member:
+        """The alert fires on with a start that moved back, and ends as late as if it were heard for the first time."""
+        end = self.story.now + 30 * MINUTE if alert.expires_at else None
+        return replace(alert, firing=True, starts_at=alert.starts_at - back, expires_at=end)
 
     def do_hear(self, alerts: list[Member]) -> None:
         story = self.story

@@ -1,6 +1,7 @@
 """The order in which notifications arrive: what it may change, and what it never does (model 4 to 7, 23)."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from tests.incident.profile import effort
 
 WIDE = Scope(minimum=Tier.P2, regions=3, tier=Tier.P1)
 NAMES = "abcdef"
+MOMENT = timedelta(milliseconds=1)
 
 
 @st.composite
@@ -104,6 +106,20 @@ def test_with_resolved_ones_mixed_in_the_same_alerts_fire_at_least_as_urgently(d
     assert {each.fingerprint for each in story.incident.firing} == {"z", *(each.fingerprint for each in firing)}
     assert set(story.incident.scope) == {each.region for each in firing if each.region}
     assert story.incident.tier <= natural_tier((*firing, member("z", tier=Tier.P3)))
+
+
+@given(st.data())
+@effort(300)
+def test_starts_that_move_while_alerts_fire_come_to_the_same(data: st.DataObject) -> None:
+    """Replicas that stamp the start themselves disagree by milliseconds (model 4)."""
+    alerts = data.draw(episodes())
+    moved = [replace(each, starts_at=each.starts_at + data.draw(st.integers(-3, 3)) * MOMENT) for each in alerts]
+    one, other = Story(), Story()
+    one.hear(*alerts)
+    for notification in data.draw(webhooks(alerts + moved)):
+        other.hear(*notification)
+    assert end(one) == end(other)
+    assert other.incident.episode == 1
 
 
 @given(st.data())

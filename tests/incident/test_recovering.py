@@ -271,6 +271,42 @@ class TestOutOfOrder:
         assert story.hear(replace(old, firing=False)) == []
         assert story.state is State.TRIGGERED
 
+    def test_4_a_start_that_moves_back_while_the_alert_fires_is_a_repeat(self) -> None:
+        story = Story()
+        story.fire("a", region="eu")
+        moved = replace(story.incident.members["a"], starts_at=MONDAY_NOON - MINUTE)
+        assert story.hear(moved) == []
+        story.hear(replace(moved, tier=Tier.P0))
+        assert (story.incident.tier, story.incident.members["a"].starts_at) == (Tier.P0, MONDAY_NOON)
+
+    def test_4_what_fires_with_an_earlier_start_after_the_end_is_a_new_episode(self) -> None:
+        story = Story()
+        story.fire("a", started=MONDAY_NOON + 10 * MINUTE)
+        story.resolve_alert("a")
+        story.forward(minutes=6)
+        story.fire("a")
+        assert (story.state, story.incident.episode) == (State.TRIGGERED, 2)
+        assert story.incident.members["a"].starts_at == story.now
+
+    def test_23_a_late_copy_with_an_earlier_start_waits_as_one_with_the_same_start(self) -> None:
+        story = Story()
+        story.fire("a")
+        story.resolve_alert("a")
+        story.off(seconds=30)
+        story.fire("a", started=MONDAY_NOON - MINUTE)
+        waiting = story.incident.members["a"]
+        assert (waiting.starts_at, waiting.counts_at) == (MONDAY_NOON, MONDAY_NOON + 5 * MINUTE)
+
+    def test_24_what_a_person_resolved_and_fires_on_with_an_earlier_start_reopens_at_any_time(self) -> None:
+        story = Story()
+        story.fire("a")
+        story.resolve()
+        story.off(hours=5)
+        moved = member("a", started=MONDAY_NOON - SECOND)
+        assert takes(story.incident, [moved], story.policy, story.now)
+        story.hear(moved)
+        assert story.incident.episode == 2
+
     def test_4_a_resolved_of_a_later_episode_ends_the_earlier_one(self) -> None:
         story = Story()
         story.fire("a", started=MONDAY_NOON)

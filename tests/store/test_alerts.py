@@ -1,10 +1,13 @@
 """Alert episodes: the latest of each fingerprint is found at once, older ones stay for history (model 4)."""
 
+import re
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import from_json
+from sqlalchemy import event
 
 from incidentd.incident.state import Incident
 from incidentd.store import alerts, incidents
@@ -31,15 +34,38 @@ def test_an_alert_of_no_incident_belongs_to_none(store: Store) -> None:
 
 def test_a_newer_episode_takes_the_fingerprint_and_the_older_stays(store: Store) -> None:
     _write(store, episode(alert()))
-    _write(store, episode(alert(starts_at=minutes(3)), known=_latest(store)))
+    _write(store, episode(alert(starts_at=minutes(3)), known=_latest(store), replaces=True))
     assert _latest(store).starts_at == minutes(3)
     assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(ALERTS))) == 2
 
 
-def test_two_episodes_of_one_fingerprint_in_one_batch_leave_the_newer_as_latest(store: Store) -> None:
-    newer, older = episode(alert(starts_at=minutes(3))), episode(alert(firing=False))
-    _write(store, newer, older)
+def test_of_two_episodes_in_one_batch_the_one_heard_last_is_the_latest(store: Store) -> None:
+    _write(store, episode(alert(firing=False)), episode(alert(starts_at=minutes(3))))
     assert _latest(store).starts_at == minutes(3)
+
+
+def test_an_episode_whose_start_is_earlier_can_take_the_place_of_a_later_one(store: Store) -> None:
+    _write(store, episode(alert(starts_at=minutes(10))))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=True))
+    assert _latest(store).starts_at == minutes(3)
+
+
+def test_an_episode_that_a_fast_clock_dates_ahead_began_when_it_was_first_heard_of(store: Store) -> None:
+    _write(store, episode(alert(starts_at=minutes(10))))
+    assert (_latest(store).starts_at, _latest(store).begun_at) == (minutes(10), NOW)
+
+
+def test_episodes_are_written_in_one_order_whatever_order_they_came_in(store: Store) -> None:
+    names = [f"{number:016x}" for number in (3, 1, 2)]
+    written: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        if statement.startswith("INSERT INTO alerts"):
+            written.extend(re.findall("0{15}[123]", repr(parameters)))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    _write(store, *(episode(alert(name)) for name in names))
+    assert list(dict.fromkeys(written)) == sorted(names)
 
 
 def test_labels_and_first_receipt_stay_while_the_rest_follows(store: Store) -> None:
@@ -74,7 +100,7 @@ def test_each_change_of_the_value_is_kept_and_nothing_else(store: Store) -> None
 def test_only_the_newest_readings_are_kept() -> None:
     text, known = "[]", None
     for number in range(READINGS_KEPT + 20):
-        known = alerts.Known(FINGERPRINT, NOW, "core", True, None, 7, True, text)
+        known = alerts.Known(FINGERPRINT, NOW, NOW, "core", True, None, 7, True, text)
         text = alerts.readings(episode(alert(annotations={"value": str(number)}), known=known), NOW)
     kept = from_json(text)
     assert (len(kept), kept[-1][1]) == (READINGS_KEPT, str(READINGS_KEPT + 19))
