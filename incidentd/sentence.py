@@ -18,6 +18,7 @@ from incidentd.timeline import (
     LevelReached,
     Noted,
     Opened,
+    Prolonged,
     Recovering,
     Reminded,
     Resolved,
@@ -41,7 +42,7 @@ _WHY = {
 def sentence(entry: Entry, people: Mapping[int, str]) -> str:
     """One or two plain English sentences. ``people`` names who stands at each level. Instants are in UTC."""
     match entry.data:
-        case Opened() | AlertsChanged() | Recovering() | FiringAgain() | Resolved():
+        case Opened() | AlertsChanged() | Prolonged() | Recovering() | FiringAgain() | Resolved():
             return _of_alerts(entry, entry.data, people)
         case RoundBegan() | LevelReached() | Unanswered() | Reminded() | ResponseMissed():
             return _of_levels(entry, entry.data, people)
@@ -55,7 +56,7 @@ def sentence(entry: Entry, people: Mapping[int, str]) -> str:
 
 def _of_alerts(
     entry: Entry,
-    data: Opened | AlertsChanged | Recovering | FiringAgain | Resolved,
+    data: Opened | AlertsChanged | Prolonged | Recovering | FiringAgain | Resolved,
     people: Mapping[int, str],
 ) -> str:
     match data:
@@ -63,6 +64,8 @@ def _of_alerts(
             return _opened(data, people)
         case AlertsChanged():
             return _alerts_changed(data)
+        case Prolonged():
+            return f"Still reported: {_count(len(data.alerts), 'alert')}."
         case Recovering():
             return f"No alert fires any more; resolved at {_time(data.hold_until, entry.at)} unless one fires again."
         case FiringAgain():

@@ -105,6 +105,15 @@ class AlertsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Prolonged:
+    """Alerts that end by themselves were heard again: they live on, and nothing else changed."""
+
+    kind: ClassVar[str] = "prolonged"
+    told: ClassVar[Told] = Told.NO
+    alerts: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TierRose:
     """The tier rose by itself. Levels stay; clocks only come closer. ``held``: pages wait for the opening."""
 
@@ -317,6 +326,7 @@ class FellBack:
 Data = (
     Opened
     | AlertsChanged
+    | Prolonged
     | TierRose
     | TierSet
     | Acknowledged
@@ -339,8 +349,9 @@ Data = (
 KINDS: dict[str, type[Data]] = {
     kind.kind: kind
     for kind in (
-        Opened, AlertsChanged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached, Unanswered,
-        Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, Accepted, DeliveryFailed, GaveUp, FellBack,
+        Opened, AlertsChanged, Prolonged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached,
+        Unanswered, Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, Accepted, DeliveryFailed,
+        GaveUp, FellBack,
     )
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from incidentd.timeline import (
     Member,
     Noted,
     Opened,
+    Prolonged,
     Recovering,
     Reminded,
     Resolved,
@@ -131,6 +132,7 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (Reminded(2, LATER), "incidentd", "Reminder 2: still nobody has answered."),
     (ResponseMissed(), "incidentd", "Nobody answered within the response time, due 14:29:00 UTC."),
     (Recovering(LATER), "incidentd", "No alert fires any more; resolved at 14:35:00 UTC unless one fires again."),
+    (Prolonged((alert(), alert("2"))), "alertmanager", "Still reported: 2 alerts."),
     (FiringAgain(None), "incidentd", "An alert fires again; all goes on as before."),
     (Resolved(by_person=False), "incidentd", "Resolved: no alert has fired again."),
     (

@@ -21,6 +21,7 @@ from incidentd.timeline import (
     Member,
     Noted,
     Opened,
+    Prolonged,
     Recovering,
     Reminded,
     Resolved,
@@ -68,7 +69,7 @@ def _step(incident: Incident, entry: Entry) -> Incident:
     match entry.data:
         case Opened() as data:
             return _opened(incident, entry, data)
-        case AlertsChanged(alerts=alerts):
+        case AlertsChanged(alerts=alerts) | Prolonged(alerts=alerts):
             return _with_alerts(incident, alerts)
         case TierRose() as data:
             return _tiered(incident, data)

@@ -4,11 +4,12 @@ from datetime import datetime
 
 from incidentd.incident.draft import Draft
 from incidentd.incident.levels import begin_round, lapse
+from incidentd.incident.merge import lives_on
 from incidentd.incident.shift import rise
 from incidentd.incident.state import Incident, State
 from incidentd.incident.tiering import because, due_tier
 from incidentd.tier import Tier
-from incidentd.timeline import AlertsChanged, Ended, FiringAgain, Member, Recovering, Resolved
+from incidentd.timeline import AlertsChanged, Ended, FiringAgain, Member, Prolonged, Recovering, Resolved
 
 ALERTMANAGER = "alertmanager"
 
@@ -17,9 +18,10 @@ def join(draft: Draft, changed: tuple[Member, ...], actor: str = ALERTMANAGER, d
     """Alerts of an open incident changed: recovery, tier, scope and acknowledgement follow."""
     if not changed:
         return
-    seen = draft.incident.seen_regions
+    known, seen = draft.incident.members, draft.incident.seen_regions
     joined = tuple(sorted({m.region for m in changed if m.firing and m.region and m.region not in seen}))
-    draft.add(AlertsChanged(changed, joined), actor, due_at)
+    only_live_on = all(lives_on(known.get(member.fingerprint), member) for member in changed)
+    draft.add(Prolonged(changed) if only_live_on else AlertsChanged(changed, joined), actor, due_at)
     incident = draft.incident
     if incident.state is State.RECOVERING and incident.firing:
         draft.add(FiringAgain(_paused_until(draft)))

@@ -135,14 +135,39 @@ class TestExpiry:
         story.forward(minutes=5)
         assert (before, story.state) == (State.RECOVERING, State.RESOLVED)
 
-    def test_a_repeat_puts_it_off_and_repeats_by_seconds_write_nothing(self) -> None:
+    def test_a_repeat_puts_it_off_and_repeats_by_minutes_write_nothing(self) -> None:
         story = Story()
         story.fire(expires_at=story.now + 30 * MINUTE)
         first = story.incident.members["a"]
-        story.off(seconds=59)
+        story.off(minutes=9)
         assert story.hear(replace(first, expires_at=story.now + 30 * MINUTE)) == []
-        story.off(seconds=1)
+        story.off(minutes=1)
         assert len(story.hear(replace(first, expires_at=story.now + 30 * MINUTE))) == 1
+
+    def test_that_it_lives_on_is_told_to_nobody(self) -> None:
+        story = Story()
+        story.fire(expires_at=story.now + 30 * MINUTE)
+        news, first = story.incident.news, story.incident.members["a"]
+        story.off(minutes=10)
+        story.hear(replace(first, expires_at=story.now + 30 * MINUTE))
+        assert (story.kinds[-1], story.incident.news) == ("prolonged", news)
+        assert story.incident.members["a"].expires_at == story.now + 30 * MINUTE
+
+    def test_that_it_lives_on_while_another_joins_is_told_with_that(self) -> None:
+        story = Story()
+        story.fire(expires_at=story.now + 30 * MINUTE)
+        first = story.incident.members["a"]
+        story.off(minutes=10)
+        story.hear(replace(first, expires_at=story.now + 30 * MINUTE), member("b"))
+        assert story.kinds[-1] == "alerts"
+
+    def test_a_changed_verdict_of_one_that_lives_on_is_told(self) -> None:
+        story = Story()
+        story.fire(expires_at=story.now + 30 * MINUTE)
+        first = story.incident.members["a"]
+        story.off(minutes=10)
+        story.hear(replace(first, region="eu", expires_at=story.now + 30 * MINUTE))
+        assert story.kinds[-1] == "alerts"
 
     def test_what_expired_while_a_person_had_it_resolved_does_not_come_back(self) -> None:
         story = Story()

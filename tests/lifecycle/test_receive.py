@@ -20,6 +20,8 @@ from incidentd.tier import Tier
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
 from tests.store.database import SQLITE
 
+MILLISECOND = timedelta(milliseconds=1)
+
 
 def test_an_alert_becomes_an_incident_with_its_row_and_reason(bench: Bench) -> None:
     bench.hear(alert())
@@ -115,10 +117,115 @@ def test_what_still_fires_a_minute_after_its_resolved_came_first_is_an_incident(
 
 
 def test_an_older_episode_changes_nothing(bench: Bench) -> None:
-    bench.hear(alert(starts_at=BEGIN + MINUTE))
+    bench.clock.advance(5 * MINUTE)
+    bench.hear(alert(starts_at=BEGIN + 2 * MINUTE))
     with _unchanged(bench):
         bench.hear(alert(starts_at=BEGIN, firing=False))
     assert bench.incident().state is State.TRIGGERED
+
+
+def test_an_alert_whose_start_moves_back_while_it_fires_is_a_repeat(bench: Bench) -> None:
+    bench.hear(alert(starts_at=BEGIN + 3 * MILLISECOND))
+    with _unchanged(bench), _written(bench) as statements:
+        bench.hear(alert(starts_at=BEGIN))
+    assert len(statements) == 1
+
+
+@pytest.mark.parametrize("first", [3, 0], ids=["later-start-first", "earlier-start-first"])
+def test_an_alert_ends_whichever_start_of_the_replicas_its_end_bears(bench: Bench, first: int) -> None:
+    bench.hear(alert(starts_at=BEGIN + first * MILLISECOND))
+    bench.hear(alert(starts_at=BEGIN + (3 - first) * MILLISECOND))
+    bench.clock.advance(MINUTE)
+    bench.hear(alert(starts_at=BEGIN, firing=False))
+    assert bench.incident().state is State.RECOVERING
+    with _unchanged(bench):
+        bench.hear(alert(starts_at=BEGIN, firing=False))
+    bench.forward(5 * MINUTE)
+    assert bench.incident().state is State.RESOLVED
+
+
+def test_what_fires_with_an_earlier_start_after_the_end_of_an_episode_dated_ahead_opens_again(bench: Bench) -> None:
+    bench.hear(alert(starts_at=BEGIN + 10 * MINUTE))
+    bench.settle()
+    bench.hear(alert(starts_at=BEGIN + 10 * MINUTE, firing=False))
+    bench.forward(6 * MINUTE)
+    bench.hear(alert(starts_at=bench.now))
+    assert (bench.incident().state, bench.incident().episode) == (State.TRIGGERED, 2)
+    bench.settle()
+    assert len(bench.events("trigger")) == 2
+    bench.hear(alert(starts_at=BEGIN + 6 * MINUTE, firing=False))
+    assert bench.incident().state is State.RECOVERING
+
+
+def test_what_fires_with_an_earlier_start_long_after_is_a_new_incident(bench: Bench) -> None:
+    bench.hear(alert(starts_at=BEGIN + 50 * MINUTE))
+    bench.hear(alert(starts_at=BEGIN + 50 * MINUTE, firing=False))
+    bench.forward(40 * MINUTE)
+    bench.hear(alert(starts_at=bench.now))
+    assert [bench.incident(each).state for each in bench.incident_ids()] == [State.RESOLVED, State.TRIGGERED]
+
+
+def test_the_end_of_an_alert_dated_ahead_ends_it_though_the_clock_was_put_right(bench: Bench) -> None:
+    bench.hear(alert(starts_at=BEGIN + 10 * MINUTE))
+    bench.clock.advance(2 * MINUTE)
+    bench.hear(alert(starts_at=BEGIN + MINUTE))
+    bench.clock.advance(MINUTE)
+    bench.hear(alert(starts_at=BEGIN + MINUTE, firing=False))
+    assert bench.incident().state is State.RECOVERING
+
+
+def test_a_late_copy_with_an_earlier_start_is_no_new_episode(bench: Bench) -> None:
+    bench.hear(alert(starts_at=BEGIN + 3 * MILLISECOND))
+    bench.clock.advance(MINUTE)
+    bench.hear(alert(starts_at=BEGIN, firing=False))
+    bench.clock.advance(SECOND)
+    bench.hear(alert(starts_at=BEGIN))
+    assert bench.incident().state is State.RECOVERING
+    bench.hear(alert(starts_at=BEGIN, firing=False))
+    bench.forward(5 * MINUTE)
+    assert bench.incident().state is State.RESOLVED
+
+
+def test_an_episode_that_begins_and_ends_in_one_batch_takes_the_place_of_the_one_before(bench: Bench) -> None:
+    _resolve(bench)
+    bench.clock.advance(10 * MINUTE)
+    both = [alert(starts_at=bench.now - MINUTE, firing=firing) for firing in (True, False)]
+    for each in [bench.runtime.submit_webhook(Webhook((one,), "am")) for one in both]:
+        each.result(20)
+    assert len(_latest_alerts(bench)) == 1
+    assert _latest_alerts(bench)[0].starts_at == bench.now - MINUTE
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_an_alert_and_its_end_in_one_notification_are_over_in_either_order(
+    bench: Bench, order: tuple[bool, bool]
+) -> None:
+    bench.hear(*(alert(firing=firing) for firing in order))
+    assert bench.incident_ids() == []
+    bench.hear(alert(region="us"))
+    bench.clock.advance(2 * MINUTE)
+    bench.hear(*(alert(region="ap", starts_at=BEGIN + MINUTE, firing=firing) for firing in order))
+    assert bench.incident().scope == ("us",)
+    assert sorted(row.firing for row in _latest_alerts(bench)) == [False, False, True]
+
+
+def test_a_late_copy_that_counted_for_nothing_joins_when_it_still_fires_a_minute_later(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.hear(alert(region="us", firing=False))
+    bench.clock.advance(30 * SECOND)
+    bench.hear(alert(region="us"))
+    assert bench.incident().scope == ("eu",)
+    bench.clock.advance(31 * SECOND)
+    bench.hear(alert(region="us"))
+    assert bench.incident().scope == ("eu", "us")
+
+
+def test_a_late_copy_that_counted_for_nothing_leaves_its_episode_closed(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.hear(alert(region="us", firing=False))
+    bench.clock.advance(30 * SECOND)
+    with _unchanged(bench):
+        bench.hear(alert(region="us"))
 
 
 def test_a_fingerprint_stays_with_its_open_incident_whatever_key_a_newer_table_gives_it(bench: Bench) -> None:
@@ -186,6 +293,17 @@ def test_many_complaints_a_minute_write_next_to_nothing(bench: Bench) -> None:
     assert len(bench.kinds()) <= 2
 
 
+def test_complaints_that_go_on_are_told_once(bench: Bench) -> None:
+    complaint = Complaint("truncated", "alerts were cut off")
+    bench.hear(complaints=(complaint,))
+    bench.settle()
+    for _ in range(30):
+        bench.clock.advance(MINUTE)
+        bench.hear(complaints=(complaint,))
+    assert [kind for kind in bench.kinds() if kind in ("alerts", "prolonged")] == ["prolonged"] * 3
+    assert bench.store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(SET_ASIDE))) == 1
+
+
 def test_a_nul_that_reaches_a_command_harms_nobody_else_on_postgresql(bench: Bench) -> None:
     bench.hear(alert())
     bad = bench.runtime.submit_action(Action(bench.incident().id, Acknowledge("an\0na")))
@@ -201,6 +319,10 @@ def _resolve(bench: Bench) -> None:
     bench.hear(alert(firing=False))
     bench.forward(timedelta(minutes=5))
     assert bench.incident().state is State.RESOLVED
+
+
+def _latest_alerts(bench: Bench) -> list[Any]:
+    return bench.store.read(lambda tx: list(tx.execute(sa.select(ALERTS).where(ALERTS.c.latest.is_not(None)))))
 
 
 def _put_in_force(bench: Bench, files: dict[str, str]) -> None:
