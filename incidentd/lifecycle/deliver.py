@@ -83,32 +83,40 @@ class Sender:
         Raises:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
         """
-        try:
-            self._deliver(queue, ids)
-        except (StoreError, SchemaError):
-            raise
-        except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are to be told; that one is logged
-            if len(ids) == 1:
-                self._put_off(queue, ids[0])
-            else:
-                half = len(ids) // 2
-                self.deliver(queue, ids[:half])
-                self.deliver(queue, ids[half:])
-
-    def _deliver(self, queue: str, ids: Sequence[str]) -> None:
         more = True
         while more:
             room = self._wait_for_room()
+            claimed: Claim | None = None
             try:
-                claimed = self._claim(queue, ids, room)
-            except BaseException:
-                self._free.release(room)
-                raise
-            if room > len(claimed.parcels):
-                self._free.release(room - len(claimed.parcels))
+                claimed = self._claim_sound(queue, ids, room)
+            finally:
+                if unused := room - (len(claimed.parcels) if claimed else 0):
+                    self._free.release(unused)
+            if claimed is None:
+                self._part(queue, ids)
+                return
             for parcel in claimed.parcels:
                 self._pool.submit(self._send, parcel)
             more = claimed.more
+
+    def _claim_sound(self, queue: str, ids: Sequence[str], room: int) -> Claim | None:
+        """None: there is one among them of which nothing can be made."""
+        try:
+            return self._claim(queue, ids, room)
+        except (StoreError, SchemaError):
+            raise
+        except Exception:  # whatever is wrong with one, the others are to be told
+            log.exception("can't be told", incidents=len(ids), first=ids[0], queue=queue)
+            return None
+
+    def _part(self, queue: str, ids: Sequence[str]) -> None:
+        """Halve until the one is found."""
+        half = len(ids) // 2
+        if half:
+            self.deliver(queue, ids[:half])
+            self.deliver(queue, ids[half:])
+        else:
+            self._put_off(queue, ids[0])
 
     def close(self) -> None:
         """Finish what is on its way, and record it."""
@@ -116,8 +124,7 @@ class Sender:
         self._results.close()
 
     def _put_off(self, queue: str, incident_id: str) -> None:
-        """Nothing can be made of this incident: say so, and try again later and later."""
-        log.exception("can't be told", incident=incident_id, queue=queue)
+        """Nothing can be made of this incident: try again later and later, and say so once."""
         found = self._store.write(lambda tx: put_off(tx, incident_id, queue, self._now(), random))
         if any(cursor.attempts == 0 for cursor in found):
             self._complain(f"incident {incident_id} can't be told to {found[0].destination}")
