@@ -18,7 +18,7 @@ from incidentd.sandbox.pagerduty import Event
 from incidentd.store import entries, incidents
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.timeline import Acknowledged, Entry, GaveUp
-from tests.fault.plant import HTTP_SECONDS, Plant, Told
+from tests.fault.plant import LEASE_SECONDS, Plant, Told
 from tests.lifecycle.bench import KEYS
 
 LEVELS = (1, 2, 3)
@@ -138,8 +138,8 @@ def _after_the_answer(found: Found) -> Iterator[str]:
 
 
 def _in_flight_until(at: datetime) -> datetime:
-    """Until when a request that had begun before may arrive."""
-    return at + timedelta(seconds=HTTP_SECONDS)
+    """Until when a request that was claimed before may arrive."""
+    return at + timedelta(seconds=LEASE_SECONDS)
 
 
 def _repeated(found: Found) -> Iterator[int]:
