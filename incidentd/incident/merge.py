@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from incidentd.incident.draft import Draft
 from incidentd.timeline import Member
 
-EXPIRY_STEP = timedelta(minutes=10)
+EXPIRY_STEP = timedelta(minutes=1)
 """A repeat moves an expiring alert's end only when it gains this much: repeats are to write next to nothing.
 
 So an alert that is to end after 30 quiet minutes ends after 20 to 30 of them.

@@ -20,9 +20,11 @@ def act(ledger: Ledger, action: Action) -> ActionResult:
     incident = ledger.get(action.incident_id)
     if incident is None:
         raise NotFoundError("there is no such incident")
-    if action.signature and not intake.first_time(ledger.tx, action.signature, ledger.now):
+    if action.signature and intake.is_seen(ledger.tx, action.signature):
         return ActionResult(incident, changed=False)
     changed = bool(ledger.decide(action.incident_id, action.command))
+    if action.signature:
+        intake.remember(ledger.tx, action.signature, ledger.now)
     return ActionResult(ledger.get(action.incident_id) or incident, changed)
 
 

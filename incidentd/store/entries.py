@@ -1,6 +1,6 @@
 """Timeline entries: written once, never changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -63,8 +63,3 @@ def _by_number(after: Mapping[str, int]) -> dict[int, list[str]]:
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
     return Entry(row.number, row.at, row.actor, load_data(row.kind, row.data), row.due_at)
-
-
-def numbers(entries: Sequence[Entry]) -> list[int]:
-    """The numbers of entries, for holding them against 1, 2, 3, …"""
-    return [entry.number for entry in entries]

@@ -33,10 +33,12 @@ def set_aside(tx: Connection, rows: Sequence[tuple[str, str, bytes]], now: datet
         )
 
 
-def first_time(tx: Connection, signature: str, now: datetime) -> bool:
-    """Whether a signed request comes for the first time; it is remembered in this transaction."""
+def is_seen(tx: Connection, signature: str) -> bool:
+    """Whether a signed request has had its effect already."""
+    return tx.scalar(sa.select(SEEN.c.at).where(SEEN.c.signature == signature)) is not None
+
+
+def remember(tx: Connection, signature: str, now: datetime) -> None:
+    """A signed request has its effect in this transaction; those that are not valid any more are forgotten."""
     tx.execute(sa.delete(SEEN).where(SEEN.c.at < now - SIGNATURES_KEPT))
-    if tx.scalar(sa.select(SEEN.c.at).where(SEEN.c.signature == signature)) is not None:
-        return False
     tx.execute(sa.insert(SEEN).values(signature=signature, at=now))
-    return True

@@ -139,9 +139,9 @@ class TestExpiry:
         story = Story()
         story.fire(expires_at=story.now + 30 * MINUTE)
         first = story.incident.members["a"]
-        story.off(minutes=9)
+        story.off(seconds=59)
         assert story.hear(replace(first, expires_at=story.now + 30 * MINUTE)) == []
-        story.off(minutes=1)
+        story.off(seconds=1)
         assert len(story.hear(replace(first, expires_at=story.now + 30 * MINUTE))) == 1
 
     def test_that_it_lives_on_is_told_to_nobody(self) -> None:

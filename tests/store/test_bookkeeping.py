@@ -108,13 +108,15 @@ def test_a_table_is_kept_once_and_each_change_of_the_one_in_force_is_known(store
     assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(RULES))) == 2
 
 
-def test_a_signed_request_comes_for_the_first_time_once(store: Store) -> None:
-    assert [_first(store, "v0=abc", at) for at in (0, 1, 10)] == [True, False, False]
+def test_a_signed_request_is_known_again(store: Store) -> None:
+    assert not store.read(lambda tx: intake.is_seen(tx, "v0=abc"))
+    _remember(store, "v0=abc", 0)
+    assert store.read(lambda tx: intake.is_seen(tx, "v0=abc"))
 
 
 def test_signatures_are_forgotten_when_they_are_not_valid_any_more(store: Store) -> None:
-    _first(store, "v0=abc", 0)
-    _first(store, "v0=def", 16)
+    _remember(store, "v0=abc", 0)
+    _remember(store, "v0=def", 16)
     assert store.read(lambda tx: list(tx.scalars(sa.select(SEEN.c.signature)))) == ["v0=def"]
     assert timedelta(minutes=5) < intake.SIGNATURES_KEPT
 
@@ -156,5 +158,5 @@ def _last_cycle(store: Store) -> datetime | None:
     return store.read(lambda tx: cycles.last(tx, minutes(5)))
 
 
-def _first(store: Store, signature: str, minute: float) -> bool:
-    return store.write(lambda tx: intake.first_time(tx, signature, minutes(minute)))
+def _remember(store: Store, signature: str, minute: float) -> None:
+    store.write(lambda tx: intake.remember(tx, signature, minutes(minute)))
