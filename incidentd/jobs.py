@@ -15,9 +15,9 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from incidentd.clock import Clock, SystemClock
-from incidentd.courier import Courier
-from incidentd.gather import GatherThread
 from incidentd.incident.slot import PAGE, TELL
+from incidentd.process.courier import Courier
+from incidentd.process.gather import GatherThread
 
 ESCALATE = "escalate"
 QUEUES = (PAGE, ESCALATE, TELL)

@@ -15,9 +15,7 @@ from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.classify import Rules, load, parse
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import NotFoundError, RulesError, StoreError
-from incidentd.failpoint import arm
-from incidentd.group_commit import GroupCommit
+from incidentd.errors import NotFoundError, RulesError, SchemaError, StoreError
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
 from incidentd.jobs import Enqueuer, EnqueueThread, Work
@@ -29,6 +27,8 @@ from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
 from incidentd.lifecycle.write import Answer, Item, Writer
+from incidentd.process.failpoint import arm
+from incidentd.process.group_commit import GroupCommit
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
 from incidentd.settings import Settings
@@ -134,7 +134,7 @@ class Runtime:
         """Whether a webhook could be stored now."""
         try:
             self.store.write(lambda tx: cycles.touch(tx, self.clock.now()))
-        except StoreError:
+        except (StoreError, SchemaError):
             return False
         return True
 

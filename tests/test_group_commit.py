@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from incidentd.errors import StoreUnavailableError
-from incidentd.group_commit import GroupCommit
+from incidentd.process.group_commit import GroupCommit
 
 
 class Store:

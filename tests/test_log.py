@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from incidentd import log
+from incidentd.process import log
 
 CANARY = "canary/+secret=value"
 LOGGER: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import structlog
 
-from incidentd import log
 from incidentd.errors import ConfigurationError, StoreUnavailableError
+from incidentd.process import log
 from incidentd.runtime import Runtime
 from incidentd.settings import Settings, hidden_values, load_settings
 from workers.role import ROLES, serve

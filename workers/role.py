@@ -9,7 +9,7 @@ import structlog
 from rq.exceptions import StopRequested
 
 from incidentd.jobs import QUEUES
-from incidentd.orphan import watch_parent
+from incidentd.process.orphan import watch_parent
 from incidentd.settings import Settings
 from workers.contract import Runtime
 from workers.job import bind

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import structlog
 
 from incidentd.clock import Clock, SystemClock
-from incidentd.gather import GatherThread
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.jobs import ESCALATE, IDS_IN_A_JOB, Receipt, Work
+from incidentd.process.gather import GatherThread
 from workers.contract import Runtime
 from workers.watchdog import Watchdog
 

@@ -13,11 +13,11 @@ from incidentd.cli.stand_in import add_sandbox
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.errors import RulesError, SettingsError, StoreError
 from incidentd.lifecycle.work import Complaint
+from incidentd.process.supervisor import Child, Supervisor
 from incidentd.runtime import Runtime
 from incidentd.settings import Settings
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import refuse_damaged
-from incidentd.supervisor import Child, Supervisor
 from incidentd.web import server
 from incidentd.web.app import create_app
 from workers.role import TIMEKEEPER

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from incidentd.classify import load
 from incidentd.errors import RulesError
-from incidentd.log import configure
+from incidentd.process.log import configure
 from incidentd.settings import Settings, hidden_values, load_settings, rules_folder
 
 

@@ -14,11 +14,11 @@ from incidentd.cli.welcome import say_when_listening, welcome
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
 from incidentd.lifecycle.rulebook import put_in_force
-from incidentd.private_redis import private_redis
+from incidentd.process.private_redis import private_redis
+from incidentd.process.supervisor import Child, Supervisor
 from incidentd.settings import Settings, rules_folder
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import migrate
-from incidentd.supervisor import Child, Supervisor
 
 
 def run(environ: Mapping[str, str], state: Path) -> int:

@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 from incidentd.channels.backoff import next_try
 from incidentd.channels.bucket import take
 from incidentd.channels.channel import Channel, Destination
-from incidentd.failpoint import failpoint
 from incidentd.lifecycle.parcel import Packer, Parcel
+from incidentd.process.failpoint import failpoint
 from incidentd.store import buckets, cursors
 from incidentd.store.buckets import Level
 from incidentd.store.cursors import Cursor

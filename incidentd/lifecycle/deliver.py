@@ -21,8 +21,6 @@ from incidentd.errors import (
     StoreUnavailableError,
     UncertainError,
 )
-from incidentd.failpoint import failpoint
-from incidentd.group_commit import GroupCommit
 from incidentd.jobs import Work
 from incidentd.lifecycle.claim import Claim, claim, put_off
 from incidentd.lifecycle.heard import internal
@@ -32,6 +30,8 @@ from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.record import Recorder, Result, unrecorded
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Complaint
+from incidentd.process.failpoint import failpoint
+from incidentd.process.group_commit import GroupCommit
 from incidentd.store import cursors
 from incidentd.store.engine import Store
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from incidentd.failpoint import failpoint
 from incidentd.jobs import ESCALATE, Work
+from incidentd.process.failpoint import failpoint
 from incidentd.store import cursors, incidents
 from incidentd.store.engine import Store
 

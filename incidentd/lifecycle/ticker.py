@@ -9,12 +9,12 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from incidentd.errors import StoreError
-from incidentd.failpoint import failpoint
 from incidentd.jobs import Work
 from incidentd.lifecycle.act import tick
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Complaint
+from incidentd.process.failpoint import failpoint
 from incidentd.store import incidents
 from incidentd.store.engine import Store
 

@@ -7,7 +7,6 @@ from sqlalchemy.engine import Connection
 
 from incidentd.classify import classify
 from incidentd.errors import NotFoundError, RefusedError
-from incidentd.failpoint import failpoint
 from incidentd.jobs import Work
 from incidentd.lifecycle.act import act
 from incidentd.lifecycle.heard import Heard, heard
@@ -15,6 +14,7 @@ from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.process.failpoint import failpoint
 from incidentd.store import alerts, intake
 from incidentd.store.engine import Store
 

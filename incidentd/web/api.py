@@ -30,7 +30,7 @@ from incidentd.web.schema import (
 )
 from incidentd.web.wait import stored
 
-STORE_SECONDS = 5.0
+STORE_SECONDS = 2.8
 MOST_ALERTS = 500
 MOST_ALERTS_LISTED = 50
 LONGEST_KEY = 200

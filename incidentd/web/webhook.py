@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from incidentd.alert import Alert
 from incidentd.errors import IntakeError, StoreUnavailableError
-from incidentd.failpoint import failpoint
 from incidentd.intake import SetAside, parse
 from incidentd.lifecycle.work import Complaint, Webhook
+from incidentd.process.failpoint import failpoint
 from incidentd.web.body import Body, TooLargeError
 from incidentd.web.contract import Runtime
 from incidentd.web.credential import authorized, unauthorized
@@ -28,7 +28,7 @@ from incidentd.web.wait import stored
 PATH = "/api/v1/alertmanager"
 LARGEST_BODY = 16 * 1024 * 1024
 BODY_KEPT = 64 * 1024
-STORE_SECONDS = 5.0
+STORE_SECONDS = 2.8
 
 _PARSED_ON_THE_LOOP = 64 * 1024
 _UTF8 = ("", "utf-8", "utf8")

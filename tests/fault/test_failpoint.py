@@ -2,7 +2,7 @@
 
 import pytest
 
-from incidentd.failpoint import NAMES
+from incidentd.process.failpoint import NAMES
 from tests.fault.oracle import lacks, wrongs
 from tests.fault.plant import TIMEKEEPER, WEB, Plant
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from incidentd import log
 from incidentd.jobs import Enqueuer, Work
+from incidentd.process import log
 from incidentd.settings import load_settings
 from workers.role import serve
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from incidentd import private_redis as module
-from incidentd.private_redis import PrivateRedis, find_redis_server, private_redis
+from incidentd.process import private_redis as module
+from incidentd.process.private_redis import PrivateRedis, find_redis_server, private_redis
 from tests.servers import children_of, leashed, lives, program, wait_until
 
 _RUN = """
 import sys
 from pathlib import Path
-from incidentd.private_redis import private_redis
-from incidentd.supervisor import Supervisor
+from incidentd.process.private_redis import private_redis
+from incidentd.process.supervisor import Supervisor
 found = private_redis(Path(sys.argv[1]))
 print(found.url, flush=True)
 sys.exit(Supervisor([found.child]).run())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from incidentd.supervisor import FIRST_DELAY_SECONDS, HEALTHY_SECONDS, LONGEST_DELAY_SECONDS, next_delay
+from incidentd.process.supervisor import FIRST_DELAY_SECONDS, HEALTHY_SECONDS, LONGEST_DELAY_SECONDS, next_delay
 from tests.servers import children_of, leashed, lives, wait_until
 
 _CHILD = """
@@ -33,8 +33,8 @@ while True: time.sleep(1)
 
 _SUPERVISOR = """
 import sys
-from incidentd import log
-from incidentd.supervisor import Child, Supervisor
+from incidentd.process import log
+from incidentd.process.supervisor import Child, Supervisor
 log.configure()
 child, journal, stop_seconds, *behaviours = sys.argv[1:]
 children = [

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from incidentd.courier import Courier
-from incidentd.gather import GatherThread
+from incidentd.process.courier import Courier
+from incidentd.process.gather import GatherThread
 
 
 class Doer:

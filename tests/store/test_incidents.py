@@ -156,7 +156,7 @@ def test_entries_are_read_from_the_one_after_a_number_for_each_incident(store: S
             state, entry = note(state)
             store.write(partial(entries.insert, entries=[(name, entry)]))
     found = store.read(lambda tx: entries.load_after(tx, {"one": 1, "two": 3, "nobody": 0}))
-    assert {name: entries.numbers(some) for name, some in found.items()} == {"one": [2, 3, 4], "two": [4]}
+    assert {name: [entry.number for entry in some] for name, some in found.items()} == {"one": [2, 3, 4], "two": [4]}
 
 
 def _save(tx: Connection, read: int, after: Incident, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from incidentd.redaction import Redactor
+from incidentd.process.redaction import Redactor
 
 # Their INFO lines carry addresses, parameters or a line for each step of each job.
 _TALKATIVE = ("httpx", "httpcore", "urllib3", "rq", "rq.worker", "rq.job", "rq.queue", "slack_sdk", "alembic")

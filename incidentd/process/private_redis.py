@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from incidentd.supervisor import Child
+from incidentd.process.supervisor import Child
 
 # sun_path of unix(7) holds 108 bytes with the closing NUL; other systems have 104.
 _LONGEST_SOCKET_PATH = 103

@@ -15,7 +15,7 @@ from types import FrameType
 
 import structlog
 
-from incidentd.orphan import leashed
+from incidentd.process.orphan import leashed
 
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 10.0
