@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt .ci/setup
 # How many tests run side by side.
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: help run test check lint format setup servers constraints clean
 

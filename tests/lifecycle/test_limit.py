@@ -72,6 +72,7 @@ def test_two_processes_keep_one_limit_together(narrow: Bench) -> None:
     with twin(narrow) as other:
         for runtime in (narrow.runtime, other):
             runtime.deliver_pages(narrow.incident_ids())
+    wait_until(lambda: len(narrow.events("trigger")) >= BURST, "the pages of the burst", 10)
     _paged(narrow)
     assert len(narrow.events("trigger")) == BURST
 

@@ -30,8 +30,13 @@ def enqueuer(server: RedisServer) -> Iterator[Enqueuer]:
 
 
 def send(server: RedisServer, *ids: str) -> None:
-    with enqueuer(server) as sender:
-        assert sender.enqueue({"page": ids})
+    """Put a job into the queue, however long a busy machine takes for it: the enqueuer itself gives up early."""
+
+    def sent() -> bool:
+        with enqueuer(server) as sender:
+            return sender.enqueue({"page": ids})
+
+    wait_until(sent, "the job to be enqueued", 20)
 
 
 def no_jobs_left(server: RedisServer) -> bool:
