@@ -9,9 +9,11 @@ from incidentd.classify.explanation import Explanation, explain
 from incidentd.classify.kind import KINDS, Kind
 from incidentd.classify.load import load, parse
 from incidentd.classify.rules import Rules
+from incidentd.classify.table import DEFAULT_POLICY
 from incidentd.classify.verdict import Verdict
 
 __all__ = [
+    "DEFAULT_POLICY",
     "KINDS",
     "Check",
     "DestinationSpec",

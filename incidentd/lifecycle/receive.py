@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from incidentd.classify import DEFAULT_POLICY
 from incidentd.incident.command import AlertsHeard, Identity
 from incidentd.incident.hear import is_late_copy, takes
 from incidentd.incident.state import Incident, urgency
 from incidentd.lifecycle.heard import Heard
 from incidentd.lifecycle.ledger import Ledger
-from incidentd.lifecycle.rulebook import DEFAULT_POLICY
 from incidentd.store import alerts
 from incidentd.store.alerts import Episode, Known
 

@@ -6,15 +6,13 @@ from datetime import datetime
 import structlog
 from sqlalchemy.engine import Connection
 
-from incidentd.classify import Rules, parse
+from incidentd.classify import DEFAULT_POLICY, Rules, parse
 from incidentd.errors import RulesError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
 from incidentd.store import cursors
 from incidentd.store import rules as stored
 from incidentd.store.engine import Store
-
-DEFAULT_POLICY = "default"
 
 log = structlog.get_logger("incidentd.rules")
 
