@@ -60,13 +60,20 @@ def connect(url: str, seconds: float = _STEP_SECONDS) -> redis.Redis:
 
 
 class Enqueuer:
-    """Puts work into the queues within 250 ms in all, or says that it could not. Safe for use by several threads.
+    """Puts work into the queues within ``seconds`` in all, or says that it could not. Safe for use by several threads.
 
     After a failure it doesn't try for a second, so that a Redis that hangs is not waited for by each webhook anew.
     ``redis_url`` None: there is no Redis, and nothing can ever be enqueued.
     """
 
-    def __init__(self, redis_url: str | None, clock: Clock | None = None, client: redis.Redis | None = None) -> None:
+    def __init__(
+        self,
+        redis_url: str | None,
+        clock: Clock | None = None,
+        client: redis.Redis | None = None,
+        seconds: float = _TOTAL_SECONDS,
+    ) -> None:
+        self._seconds = seconds
         self._clock = clock or SystemClock()
         self._client = client or (connect(redis_url) if redis_url else None)
         self._retry_at = 0.0
@@ -101,7 +108,7 @@ class Enqueuer:
 
     def _guarded(self, errand: Callable[[], list[Receipt]]) -> list[Receipt] | None:
         try:
-            receipts = self._courier.run(errand, _TOTAL_SECONDS)
+            receipts = self._courier.run(errand, self._seconds)
         except (redis.RedisError, OSError) as error:
             self._note(error)
             return None
