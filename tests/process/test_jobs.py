@@ -17,7 +17,6 @@ from incidentd.jobs import IDS_IN_A_JOB, JOB_SECONDS, Enqueuer, EnqueueThread, W
 from tests.servers import RedisServer, free_port, wait_until
 from workers.job_class import WakeUpJob
 
-
 # However busy the machine is: the 250 ms in force are tested on their own.
 PATIENCE = 30.0
 
