@@ -9,7 +9,7 @@ INPUTS := pyproject.toml constraints.txt .ci/setup
 # How many tests run side by side.
 JOBS ?= 3
 
-.PHONY: help run test check lint format setup servers constraints clean
+.PHONY: help run test check lint format setup servers secrets constraints clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ setup: $(VENV)/.dev ## the virtual environment with all that developing needs
 
 servers: ## the servers that tests use, as far as they can be installed here
 	@.ci/servers
+
+secrets: ## the secrets that docker-compose.yml mounts, as far as they are missing
+	@deploy/make-secrets
 
 constraints: $(VENV)/.dev ## pin the versions that are installed now
 	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt
