@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
-from incidentd.channels.bucket import take
-from incidentd.channels.channel import Channel, Destination
+from incidentd.channels.channel import Channel
+from incidentd.lifecycle.limit import within_limits
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
-from incidentd.store import buckets, cursors
-from incidentd.store.buckets import Level
+from incidentd.store import cursors
 from incidentd.store.cursors import Cursor
 
 _MOST = 1000
@@ -46,7 +45,7 @@ def claim(
     if not found:
         return Claim([], more=False)
     packed = [_heard_out(parcel, channels) for parcel in packer.pack(tx, found, new_id(), now)]
-    parcels = _within_limits(tx, packed, now)
+    parcels = within_limits(tx, packed, now)
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")
@@ -67,33 +66,3 @@ def put_off(
 def _heard_out(parcel: Parcel, channels: Mapping[str, Channel]) -> Parcel:
     channel = channels.get(parcel.destination.kind) if parcel.destination else None
     return replace(parcel, silent=channel.silent(parcel.news)) if channel else parcel
-
-
-def _within_limits(tx: Connection, parcels: list[Parcel], now: datetime) -> list[Parcel]:
-    by_bucket: dict[str, list[Parcel]] = {}
-    for parcel in parcels:
-        by_bucket.setdefault(_bucket(parcel), []).append(parcel)
-    held_back: set[int] = set()
-    for name in sorted(by_bucket):
-        waiting = by_bucket[name]
-        number, next_at = _take(tx, name, waiting[0].destination, len(waiting), now)
-        cursors.postpone(tx, [parcel.cursor for parcel in waiting[number:]], next_at)
-        held_back |= {id(parcel) for parcel in waiting[number:]}
-    return [parcel for parcel in parcels if id(parcel) not in held_back]
-
-
-def _bucket(parcel: Parcel) -> str:
-    destination = parcel.destination
-    return destination.bucket if destination and destination.per_minute and parcel.silent is None else ""
-
-
-def _take(
-    tx: Connection, name: str, destination: Destination | None, wanted: int, now: datetime
-) -> tuple[int, datetime]:
-    if not name or destination is None:
-        return wanted, now
-    stored = buckets.read(tx, name)
-    before = stored or Level(float(destination.burst), now)
-    taken = take(before.level, before.at, now, wanted, destination.per_minute, destination.burst)
-    buckets.write(tx, name, Level(taken.level, taken.at), first=stored is None)
-    return taken.granted, taken.next_at

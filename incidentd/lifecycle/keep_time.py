@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from incidentd.jobs import ESCALATE, Work
+from incidentd.lifecycle.limit import call_up
 from incidentd.process.failpoint import failpoint
-from incidentd.store import cursors, incidents
+from incidentd.store import buckets, cursors, incidents
 from incidentd.store.engine import Store
 
 MOST = 2000
@@ -20,13 +21,14 @@ def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: tim
     """
 
     def anything(tx: Connection) -> bool:
-        return incidents.any_due(tx, now, escalate_mark) or cursors.any_due(tx, now)
+        return incidents.any_due(tx, now, escalate_mark) or cursors.any_due(tx, now) or buckets.any_due(tx, now)
 
     def mark(tx: Connection) -> Work:
         by_queue: dict[str, list[str]] = {}
         if escalations := incidents.mark_due(tx, now, escalate_mark, MOST):
             by_queue[ESCALATE] = escalations
-        for incident_id, queue in cursors.mark_due(tx, now, deliver_mark, MOST):
+        called = call_up(tx, now, deliver_mark)
+        for incident_id, queue in called + cursors.mark_due(tx, now, deliver_mark, MOST):
             by_queue.setdefault(queue, []).append(incident_id)
         failpoint("mark.before_commit")
         return by_queue

@@ -1,7 +1,9 @@
-"""The level of each token bucket, shared by all senders."""
+"""The level of each token bucket, shared by all senders, and when it next lets somebody of its line through."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,27 +12,48 @@ from incidentd.store.tables import BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """How many tokens a bucket held at an instant."""
+class Bucket:
+    """How many tokens it held at an instant, and how it fills. ``next_at``: cursors wait, and one may go then."""
 
+    name: str
     level: float
     at: datetime
+    per_minute: int
+    burst: int
+    next_at: datetime | None = None
 
 
-def read(tx: Connection, name: str) -> Level | None:
-    """The bucket's level, kept from other senders until the transaction ends; None before its first use."""
-    row = tx.execute(sa.select(BUCKETS.c.level, BUCKETS.c.at).where(BUCKETS.c.name == name).with_for_update()).first()
-    return Level(row[0], row[1]) if row else None
+def read(tx: Connection, name: str) -> Bucket | None:
+    """The bucket, kept from others until the transaction ends; None before its first use."""
+    row = tx.execute(sa.select(BUCKETS).where(BUCKETS.c.name == name).with_for_update()).first()
+    return _bucket(row) if row else None
 
 
-def write(tx: Connection, name: str, level: Level, *, first: bool) -> None:
-    """Store the bucket's level.
+def write(tx: Connection, bucket: Bucket, *, first: bool = False) -> None:
+    """Store the bucket.
 
     Raises:
         sqlalchemy.exc.IntegrityError: ``first``, and another sender was first.
     """
-    values = {"level": level.level, "at": level.at}
+    values = {column.name: getattr(bucket, column.name) for column in BUCKETS.c}
     if first:
-        tx.execute(sa.insert(BUCKETS).values(name=name, **values))
+        tx.execute(sa.insert(BUCKETS).values(values))
     else:
-        tx.execute(sa.update(BUCKETS).where(BUCKETS.c.name == name).values(**values))
+        tx.execute(sa.update(BUCKETS).where(BUCKETS.c.name == bucket.name).values(values))
+
+
+def due(tx: Connection, now: datetime) -> Sequence[Bucket]:
+    """The buckets with a line, of which one may go now; those that another holds are left to it."""
+    rows = tx.execute(
+        sa.select(BUCKETS).where(BUCKETS.c.next_at <= now).order_by(BUCKETS.c.name).with_for_update(skip_locked=True)
+    )
+    return [_bucket(row) for row in rows]
+
+
+def any_due(tx: Connection, now: datetime) -> bool:
+    """Whether ``due`` would find any."""
+    return tx.scalar(sa.select(sa.exists().where(BUCKETS.c.next_at <= now))) or False
+
+
+def _bucket(row: Any) -> Bucket:
+    return Bucket(row.name, row.level, row.at, row.per_minute, row.burst, row.next_at)

@@ -1,7 +1,8 @@
 """How far each destination has been told, and who is telling it (model 32).
 
 ``due_at`` is at once the next try, the mark of who enqueued it and the sender's lease; null when level.
-``token`` says which: empty for a plain next try, ``enqueued`` for a mark, anything else is a sender's lease.
+``token`` says which: empty for a plain next try, ``enqueued`` for a mark, ``held`` in line before a receiver's limit
+(``held_by``), ``granted`` for the mark of one that was called out of the line; anything else is a sender's lease.
 ``behind_since`` stays however often that moves: the end of the first mark of the news that are still to be told; null
 when level or given up.
 """
@@ -23,7 +24,10 @@ Name = tuple[str, str, str]
 """(incident, destination, slot)"""
 
 ENQUEUED = "enqueued"
+HELD = "held"
+GRANTED = "granted"
 FREE = ""
+_UNLEASED = (FREE, ENQUEUED, HELD, GRANTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Cursor:
     failed: bool
     reference: Mapping[str, str]
     behind_since: datetime | None = None
+    granted: bool = False
+    """Whether it has waited in line, and its receiver's limit allows it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +109,20 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
     """Mark level cursors of incidents that have news; what was given up is tried again (model 35).
 
     Returns (incident, queue) of those marked. A cursor that is leased, or waits because its receiver failed, finds the
-    news by itself; one that only waits to tell its last once more does not wait with them.
+    news by itself; one that only waits to tell its last once more does not wait with them. One in line is looked at
+    again: it may have become more urgent, or have nothing to say any more.
     """
+    held = CURSORS.c.token == HELD
     echoing = sa.and_(CURSORS.c.echo, CURSORS.c.token == FREE, CURSORS.c.attempts == 0)
+    since = sa.case((held, CURSORS.c.behind_since), else_=sa.bindparam("since", due_at, CURSORS.c.behind_since.type))
     marked: set[tuple[str, str]] = set()
     for tier in sorted(set(news.values())):
         ids = sorted(incident_id for incident_id, its in news.items() if its is tier)
         rows = tx.execute(
             sa.update(CURSORS)
-            .where(CURSORS.c.incident_id.in_(ids), sa.or_(CURSORS.c.due_at.is_(None), echoing))
-            .values(due_at=due_at, behind_since=due_at, token=ENQUEUED, attempts=0, given_up=None, tier=tier.value)
+            .where(CURSORS.c.incident_id.in_(ids), sa.or_(CURSORS.c.due_at.is_(None), echoing, held))
+            .values(due_at=due_at, behind_since=since, token=ENQUEUED, held_by=None, attempts=0, given_up=None)
+            .values(tier=tier.value)
             .returning(CURSORS.c.incident_id, CURSORS.c.queue)
         )
         marked |= {(row[0], row[1]) for row in rows}
@@ -194,13 +204,15 @@ def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list
     rows = tx.execute(due).all()
     if not rows:
         return []
-    leased = sa.and_(CURSORS.c.token != FREE, CURSORS.c.token != ENQUEUED)
+    # No IN: it can't be executed for many rows at once.
+    leased = sa.and_(*(CURSORS.c.token != name for name in _UNLEASED))
     tx.execute(
         sa.update(CURSORS)
         .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
         .values(
             due_at=sa.bindparam("mark"),
             token=ENQUEUED,
+            held_by=None,
             uncertain=sa.case((leased, True), else_=CURSORS.c.uncertain),
             echo=sa.case((leased, True), else_=CURSORS.c.echo),
         ),
@@ -222,7 +234,7 @@ def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: da
     rows = tx.execute(
         sa.select(CURSORS)
         .where(CURSORS.c.incident_id.in_(sorted(incident_ids)), CURSORS.c.queue == queue)
-        .where(CURSORS.c.due_at.is_not(None), sa.or_(CURSORS.c.token == ENQUEUED, CURSORS.c.due_at <= now))
+        .where(CURSORS.c.due_at.is_not(None), sa.or_(CURSORS.c.token.in_((ENQUEUED, GRANTED)), CURSORS.c.due_at <= now))
         .order_by(CURSORS.c.tier, CURSORS.c.due_at, CURSORS.c.incident_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -236,7 +248,7 @@ def lease(tx: Connection, cursors: Sequence[Cursor], token: str, until: datetime
         tx.execute(
             sa.update(CURSORS)
             .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
-            .values(token=token, due_at=until),
+            .values(token=token, held_by=None, due_at=until),
             [{"i": c.incident_id, "d": c.destination, "s": c.slot} for c in cursors],
         )
 
@@ -249,7 +261,8 @@ def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None
             .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
             .values(
                 {name: sa.bindparam(f"new_{name}") for name in ("token", "due_at", "attempts", "uncertain", "echo")}
-            ),
+            )
+            .values(held_by=None),
             [_key(c) | _new(c, ("attempts", "uncertain", "echo"), token=FREE, due_at=until) for c in cursors],
         )
 
@@ -303,7 +316,7 @@ def _is(incident: object, destination: object, slot: object) -> sa.ColumnElement
 
 
 def _cursor(row: Any) -> Cursor:
-    ran_out = row.token not in (FREE, ENQUEUED)
+    ran_out = row.token not in _UNLEASED
     return Cursor(
         incident_id=row.incident_id,
         destination=row.destination,
@@ -317,4 +330,5 @@ def _cursor(row: Any) -> Cursor:
         failed=row.failed,
         reference=from_json(row.reference),
         behind_since=row.behind_since,
+        granted=row.token == GRANTED,
     )

@@ -103,6 +103,7 @@ CURSORS = sa.Table(
     sa.Column("failed", sa.Boolean, nullable=False),
     sa.Column("given_up", sa.Text),
     sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("held_by", sa.String(100)),
     sqlite_with_rowid=False,
 )
 # Partial: nearly all cursors are level, so telling one costs these indexes next to nothing.
@@ -110,6 +111,9 @@ _BEHIND = CURSORS.c.behind_since.is_not(None)
 sa.Index("ix_cursors_behind_since", CURSORS.c.behind_since, sqlite_where=_BEHIND, postgresql_where=_BEHIND)
 _GIVEN_UP = CURSORS.c.given_up.is_not(None)
 sa.Index("ix_cursors_given_up", CURSORS.c.incident_id, sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP)
+_HELD = CURSORS.c.held_by.is_not(None)
+_LINE = (CURSORS.c.held_by, CURSORS.c.tier, CURSORS.c.behind_since)
+sa.Index("ix_cursors_held_by", *_LINE, sqlite_where=_HELD, postgresql_where=_HELD)
 
 DELIVERIES = sa.Table(
     "deliveries",
@@ -166,6 +170,9 @@ BUCKETS = sa.Table(
     sa.Column("name", sa.String(100), primary_key=True),
     sa.Column("level", sa.Float, nullable=False),
     sa.Column("at", Instant, nullable=False),
+    sa.Column("per_minute", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("burst", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_at", Instant),
     sqlite_with_rowid=False,
 )
 

@@ -25,8 +25,8 @@ from incidentd.sandbox.pagerduty import Event
 from incidentd.sandbox.server import SandboxServer
 from incidentd.settings import load_settings
 from incidentd.store import entries, incidents
-from incidentd.store.cursors import ENQUEUED, FREE
-from incidentd.store.tables import CURSORS, INCIDENTS
+from incidentd.store.cursors import ENQUEUED, FREE, GRANTED, HELD
+from incidentd.store.tables import BUCKETS, CURSORS, INCIDENTS
 from incidentd.timeline import Entry
 from tests.servers import wait_until
 
@@ -181,16 +181,17 @@ class Bench:
     def _waiting(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for row in self.cursors():
-            if row.due_at is not None and (row.token == ENQUEUED or row.due_at <= self.now):
+            if row.due_at is not None and (row.token in (ENQUEUED, GRANTED) or row.due_at <= self.now):
                 found.setdefault(row.queue, []).append(row.incident_id)
         return found
 
     def _leases(self) -> set[str]:
-        return {row.token for row in self.cursors()} - {ENQUEUED, FREE}
+        return {row.token for row in self.cursors()} - {ENQUEUED, FREE, HELD, GRANTED}
 
     def _next_instant(self) -> datetime | None:
         rows = self.store.read(lambda tx: list(tx.scalars(sa.select(INCIDENTS.c.wake_at))))
-        instants = [*rows, *(row.due_at for row in self.cursors())]
+        called = self.store.read(lambda tx: list(tx.scalars(sa.select(BUCKETS.c.next_at))))
+        instants = [*rows, *called, *(row.due_at for row in self.cursors())]
         return min((at for at in instants if at is not None), default=None)
 
 

@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from incidentd.incident.command import Acknowledge, Escalate
+from incidentd.incident.command import Acknowledge, ChangeTier, Escalate
 from incidentd.incident.slot import PAGE
+from incidentd.lifecycle.limit import WAIT
+from incidentd.store.cursors import HELD
+from incidentd.store.tables import BUCKETS
+from incidentd.tier import Tier
 from tests.lifecycle.bench import KEYS, SECOND, Bench, alert, lesser, open_bench
 from tests.lifecycle.table import copy_rules, replace_in
 from tests.lifecycle.twin import twin
@@ -48,6 +53,55 @@ def test_one_that_comes_when_the_bucket_is_empty_waits_for_one_token_only(narrow
     narrow.clock.advance(SECOND)
     _paged(narrow)
     assert narrow.events("trigger")[-1].payload["summary"].startswith("P0")
+
+
+def test_who_waits_in_line_costs_nothing_until_called(narrow: Bench) -> None:
+    narrow.hear(*(lesser(f"slo-{number}", "critical") for number in range(BURST + 20)))
+    _paged(narrow)
+    assert narrow.runtime.due() == {}
+    narrow.clock.advance(2 * SECOND)
+    work = narrow.runtime.due()
+    assert [len(ids) for ids in work.values()] == [2]
+
+
+def test_who_comes_while_others_wait_does_not_overtake_the_more_urgent(narrow: Bench) -> None:
+    narrow.hear(*(alert(f"place-{number}") for number in range(BURST)), *(alert(f"slo-{n}") for n in range(3)))
+    _paged(narrow)
+    narrow.clock.advance(SECOND)
+    narrow.hear(lesser("disk", "critical"))
+    narrow.deliver({PAGE: [found.id for found in narrow.with_key("disk")]})
+    assert not any("disk" in event.payload["summary"] for event in narrow.events("trigger"))
+
+
+def test_an_incident_that_gets_worse_moves_up_in_the_line(narrow: Bench) -> None:
+    narrow.hear(*(lesser(f"slo-{number}", "critical") for number in range(BURST + 9)))
+    _paged(narrow)
+    paged = {event.dedup_key for event in narrow.events("trigger")}
+    waiting = narrow.cursors(queue=PAGE, token=HELD)[-1].incident_id
+    narrow.act(ChangeTier("anna", Tier.P0, "worse than it looks"), waiting)
+    _paged(narrow)
+    narrow.clock.advance(SECOND)
+    _paged(narrow)
+    (fresh,) = [event for event in narrow.events("trigger") if event.dedup_key not in paged]
+    assert fresh.payload["summary"].startswith("P0")
+
+
+def test_whoever_was_called_and_has_nothing_to_say_gives_the_turn_back(narrow: Bench) -> None:
+    narrow.hear(*(lesser(f"slo-{number}", "critical") for number in range(BURST + 2)))
+    _paged(narrow)
+    narrow.clock.advance(SECOND)
+    called = list(narrow.runtime.due()[PAGE])
+    narrow.act(Acknowledge("anna"), called[0])
+    narrow.deliver({PAGE: called})
+    assert _paged(narrow) == BURST + 1
+
+
+def test_should_nobody_call_them_those_in_line_are_found_due(narrow: Bench) -> None:
+    narrow.hear(*(lesser(f"slo-{number}", "critical") for number in range(BURST + 3)))
+    _paged(narrow)
+    narrow.store.write(lambda tx: tx.execute(sa.update(BUCKETS).values(next_at=None)))
+    narrow.clock.advance(WAIT)
+    assert len(narrow.runtime.due()[PAGE]) == 3
 
 
 def test_what_one_receiver_holds_back_holds_up_no_other(narrow: Bench) -> None:

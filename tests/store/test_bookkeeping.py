@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Barrier
@@ -12,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE, Slot
 from incidentd.store import buckets, cursors, cycles, deliveries, incidents, intake, query, rules
-from incidentd.store.buckets import Level
+from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
 from incidentd.store.engine import Store
 from incidentd.store.tables import CYCLES, RULES, SEEN, SET_ASIDE
@@ -21,10 +22,12 @@ from tests.store.row import NOW, PAGE_SLOT, SECOND, minutes, open_cursors, open_
 
 
 def test_a_bucket_keeps_its_level(store: Store) -> None:
+    full = Bucket("slack:#incidents", 9.5, NOW, per_minute=60, burst=10)
+    used = replace(full, level=8.25, at=minutes(1), next_at=minutes(2))
     assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) is None
-    store.write(lambda tx: buckets.write(tx, "slack:#incidents", Level(9.5, NOW), first=True))
-    store.write(lambda tx: buckets.write(tx, "slack:#incidents", Level(8.25, minutes(1)), first=False))
-    assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) == Level(8.25, minutes(1))
+    store.write(lambda tx: buckets.write(tx, full, first=True))
+    store.write(lambda tx: buckets.write(tx, used))
+    assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) == used
 
 
 def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[], Store]) -> None:
@@ -36,13 +39,13 @@ def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[],
         def work(tx: Connection) -> None:
             before = buckets.read(tx, "shared")
             level = before.level if before else 10.0
-            buckets.write(tx, "shared", Level(level - 1, NOW), first=before is None)
+            buckets.write(tx, Bucket("shared", level - 1, NOW, 60, 10), first=before is None)
 
         mine.write(work)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(take, [store, *(open_store() for _ in range(3))]))
-    assert store.read(lambda tx: buckets.read(tx, "shared")) == Level(6.0, NOW)
+    assert store.read(lambda tx: buckets.read(tx, "shared")) == Bucket("shared", 6.0, NOW, 60, 10)
 
 
 def test_the_newest_full_cycle_of_any_timekeeper_counts(store: Store) -> None:

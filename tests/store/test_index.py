@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from incidentd.incident.slot import PAGE
-from incidentd.store import alerts, cursors, cycles, entries, incidents
+from incidentd.store import alerts, cursors, cycles, entries, incidents, line
 from incidentd.store.engine import Store
 from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, INCIDENTS
 from incidentd.tier import Tier
@@ -35,6 +35,8 @@ LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "alerts of incidents": lambda tx: alerts.of_incidents(tx, IDS, 20),
     "cursors of a job": lambda tx: cursors.claimable(tx, IDS, PAGE, NOW, 32),
     "news of incidents": lambda tx: cursors.wake(tx, dict.fromkeys(IDS, Tier.P0), NOW),
+    "who is called out of a line": lambda tx: line.call(tx, "pagerduty:one", 5, NOW),
+    "whether a line is empty": lambda tx: line.is_empty(tx, "pagerduty:one"),
     "entries after a number": lambda tx: entries.load_after(tx, dict.fromkeys(IDS, 0)),
     "entries after a number each": lambda tx: entries.load_after(tx, {id_: n for n, id_ in enumerate(IDS)}),
 }

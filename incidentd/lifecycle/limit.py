@@ -1,0 +1,81 @@
+"""Receivers' limits: who may go now, who waits in line, and who is called when tokens are there again.
+
+Whoever comes while others wait joins the line, so that the most urgent go first, whenever they came.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from incidentd.channels.bucket import take
+from incidentd.lifecycle.parcel import Parcel
+from incidentd.store import buckets, line
+from incidentd.store.buckets import Bucket
+
+# A net only: who is called leaves the line long before, and who has news is looked at again at once.
+WAIT = timedelta(minutes=5)
+
+
+def within_limits(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> list[Parcel]:
+    """Those that may be sent now, in their order; the others wait in line.
+
+    One with nothing to say takes nothing, and gives back what it was granted.
+    """
+    by_bucket: dict[str, list[Parcel]] = {}
+    for parcel in parcels:
+        if name := _bucket(parcel):
+            by_bucket.setdefault(name, []).append(parcel)
+    waiting: set[int] = set()
+    for name in sorted(by_bucket):
+        waiting |= {id(parcel) for parcel in _hold_back(tx, name, by_bucket[name], now)}
+    return [parcel for parcel in parcels if id(parcel) not in waiting]
+
+
+def call_up(tx: Connection, now: datetime, mark: timedelta) -> list[tuple[str, str]]:
+    """Let go as many of each line as its bucket has tokens for; returns (incident, queue) of each."""
+    called = []
+    for bucket in buckets.due(tx, now):
+        room = take(bucket.level, bucket.at, now, bucket.burst, bucket.per_minute, bucket.burst).granted
+        going = line.call(tx, bucket.name, room, now + mark) if room else []
+        buckets.write(tx, _reckoned(tx, bucket, len(going), now))
+        called += going
+    return called
+
+
+def _reckoned(tx: Connection, bucket: Bucket, taken: int, now: datetime) -> Bucket:
+    """The bucket after so many took a token of it."""
+    left = take(bucket.level, bucket.at, now, taken, bucket.per_minute, bucket.burst)
+    next_at = None if line.is_empty(tx, bucket.name) else max(left.next_at, now + timedelta(milliseconds=1))
+    return replace(bucket, level=left.level, at=left.at, next_at=next_at)
+
+
+def _bucket(parcel: Parcel) -> str:
+    """The bucket that this concerns; empty where there is none."""
+    destination = parcel.destination
+    limited = destination is not None and destination.per_minute > 0
+    return destination.bucket if destination and limited and (not parcel.silent or parcel.cursor.granted) else ""
+
+
+def _hold_back(tx: Connection, name: str, parcels: Sequence[Parcel], now: datetime) -> Sequence[Parcel]:
+    """Put those that can't go now in line, and return them."""
+    stored = buckets.read(tx, name)
+    bucket = stored or _full(parcels[0], now)
+    unused = sum(parcel.cursor.granted and parcel.silent is not None for parcel in parcels)
+    asking = [parcel for parcel in parcels if not parcel.cursor.granted]
+    level = min(float(bucket.burst), bucket.level + unused)
+    wanted = 0 if bucket.next_at else len(asking)
+    taken = take(level, bucket.at, now, wanted, bucket.per_minute, bucket.burst)
+    held = asking[taken.granted :]
+    line.join(tx, [parcel.cursor for parcel in held], name, now + WAIT)
+    next_at = taken.next_at if held or bucket.next_at else None
+    buckets.write(tx, replace(bucket, level=taken.level, at=taken.at, next_at=next_at), first=stored is None)
+    return held
+
+
+def _full(parcel: Parcel, now: datetime) -> Bucket:
+    destination = parcel.destination
+    if destination is None:
+        raise ValueError("only a destination has a limit")
+    return Bucket(destination.bucket, float(destination.burst), now, destination.per_minute, destination.burst)
