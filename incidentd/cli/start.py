@@ -1,9 +1,10 @@
 """From an environment to settings and logs, the same way for every command."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from incidentd.classify import load
-from incidentd.errors import RulesError
+from incidentd.errors import RulesError, SettingsError
 from incidentd.process.log import configure
 from incidentd.settings import Settings, hidden_values, load_settings, rules_folder
 
@@ -13,10 +14,12 @@ def strict_settings(environ: Mapping[str, str]) -> Settings:
 
     Raises:
         RulesError: the rules table is unsound.
-        SettingsError: names each variable that is wrong.
+        SettingsError: names each variable that is wrong, the rules' own among them.
     """
     names = load(rules_folder(environ)).secret_names
-    Settings.secrets(environ, names)
+    faults = _faults(partial(Settings.secrets, environ, names)) + _faults(partial(load_settings, environ, names))
+    if faults:
+        raise SettingsError("\n".join(dict.fromkeys(faults)))
     return load_settings(environ, names)
 
 
@@ -33,6 +36,14 @@ def configure_logs(settings: Settings, environ: Mapping[str, str]) -> None:
     """Logs as the settings ask; no secret of the environment is ever shown."""
     hidden = hidden_values(settings, environ, _named(settings))
     configure(settings.log_level, hidden, console=settings.log_format == "console")
+
+
+def _faults(read: Callable[[], object]) -> list[str]:
+    try:
+        read()
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
 
 
 def _named(settings: Settings) -> Collection[str]:
