@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.installation import installation
 from tests.e2e.rulebook import in_seconds
 from tests.e2e.up import Up
 from tests.servers import program
+
+__all__ = ["installation"]
 
 
 @pytest.fixture
