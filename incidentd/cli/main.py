@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import link, part, rules, sandbox, up
+from incidentd.cli import fire, link, part, rules, sandbox, up
 from incidentd.cli.start import configure_logs, strict_settings
+from incidentd.clock import SystemClock
 from incidentd.errors import ConfigurationError, IncidentdError, StoreError
 from incidentd.settings import reserved
 from incidentd.store.engine import open_engine
@@ -122,3 +123,24 @@ def sandbox_command(
     """Run the stand-ins for PagerDuty and Slack alone. They sign with INCIDENTD_SLACK_SIGNING_SECRET."""
     with told():
         raise typer.Exit(sandbox.run(dict(os.environ), listen, product, journal))
+
+
+@app.command("fire")
+def fire_command(
+    objective: Annotated[str, typer.Argument(help="<system>/<slo>, such as avalo/core-api.", show_default=False)],
+    value: Annotated[str | None, typer.Option(help="What was measured; by default as in the table.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="A region; one alert for each.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="A further or other label, as name=value.")] = None,
+    annotation: Annotated[list[str] | None, typer.Option(help="A further or other annotation, as name=value.")] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="End what was fired, instead.")] = False,
+    storm: Annotated[int, typer.Option(help="So many alerts, each of an incident of its own.")] = 0,
+    shown: Annotated[bool, typer.Option("--print", help="Print the body, and post nothing.")] = False,
+    url: Annotated[str | None, typer.Option(help="Where incidentd runs; by default as the settings say.")] = None,
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its tokens in.")] = Path("var"),
+) -> None:
+    """Fire a sample alert, as Alertmanager would. It is a real one to incidentd: people are told as it is set up."""
+    order = fire.Order(
+        objective, value, tuple(region or ()), tuple(label or ()), tuple(annotation or ()), resolve, storm, url, shown
+    )
+    with told():
+        raise typer.Exit(fire.run(order, dict(os.environ), state, SystemClock()))
