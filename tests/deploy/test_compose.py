@@ -101,6 +101,14 @@ def test_every_mounted_path_exists_and_every_volume_is_declared(service: Service
         assert mount.source in declared if mount.is_volume else (ROOT / mount.source).exists()
 
 
+def test_the_readme_names_every_published_address() -> None:
+    section = (ROOT / "README.md").read_text("utf-8").partition("## On many machines")[2].partition("\n## ")[0]
+    named = {int(port) for port in re.findall(r"<http://127\.0\.0\.1:(\d+)>", section)}
+    published = [port.split(":")[1] for service in SERVICES.values() for port in service.raw.get("ports", [])]
+    ranges = [[int(end) for end in each.split("-")] for each in published]
+    assert named == {port for ends in ranges for port in range(ends[0], ends[-1] + 1)}
+
+
 def test_web_and_workers_run_more_than_once() -> None:
     assert {name: SERVICES[name].replicas for name in ("web", "worker")} == {"web": 2, "worker": 2}
 
