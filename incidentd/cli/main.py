@@ -44,14 +44,20 @@ def told() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-@app.callback()
-def callback(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    """Settings come from the environment; the README lists them."""
-    if version:
+def show_version(asked: bool) -> None:
+    """Print it and end, before a command is asked for."""
+    if asked:
         typer.echo(f"incidentd {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def callback(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=show_version)
+    ] = False,
+) -> None:
+    """Settings come from the environment; the README lists them."""
 
 
 def warn(environ: Mapping[str, str]) -> None:

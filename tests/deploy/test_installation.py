@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from incidentd import __version__
 from tests.deploy.dockerfile import ROOT
 from tests.e2e.part import is_ready, part
 from tests.e2e.up import environment
@@ -26,6 +27,7 @@ def test_the_installed_package_migrates_serves_its_pages_and_carries_the_sandbox
         **TOKENS,
     }
     assert imported_from(installation, tmp_path).is_relative_to(installation.parent)
+    assert said(program, "--version", cwd=tmp_path) == f"incidentd {__version__}\n"
     assert "serve" in said(program, "--help", cwd=tmp_path)
     assert "up to date" in said(program, "migrate", cwd=tmp_path, **settings)
     with part("serve", settings, tmp_path, program=program):
