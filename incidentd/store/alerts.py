@@ -60,25 +60,53 @@ class Episode:
     replaces: bool = False
 
 
+_FINGERPRINTS = ALERTS.c.latest.in_(sa.bindparam("fingerprints", expanding=True))
+_LATEST = (
+    sa.select(
+        ALERTS.c.fingerprint,
+        ALERTS.c.starts_at,
+        ALERTS.c.received_at,
+        ALERTS.c.incident_id,
+        ALERTS.c.firing,
+        ALERTS.c.closed_at,
+        ALERTS.c.digest,
+        sa.and_(INCIDENTS.c.id.is_not(None), INCIDENTS.c.resolved_at.is_(None)),
+        ALERTS.c.readings,
+    )
+    .select_from(ALERTS.outerjoin(INCIDENTS, INCIDENTS.c.id == ALERTS.c.incident_id))
+    .where(_FINGERPRINTS)
+)
+_OF_INCIDENTS = (
+    sa.select(
+        ALERTS.c.incident_id,
+        ALERTS.c.fingerprint,
+        ALERTS.c.starts_at,
+        ALERTS.c.firing,
+        ALERTS.c.labels,
+        ALERTS.c.annotations,
+        ALERTS.c.generator_url,
+        ALERTS.c.runbook,
+    )
+    .where(ALERTS.c.incident_id.in_(sa.bindparam("incidents", expanding=True)), ALERTS.c.latest.is_not(None))
+    .order_by(ALERTS.c.incident_id, ALERTS.c.firing.desc(), ALERTS.c.tier, ALERTS.c.fingerprint)
+)
+_REPLACE = sa.update(ALERTS).where(_FINGERPRINTS).values(latest=None)
+
+
+def _upsert(insert: Any) -> Any:
+    kept = ("fingerprint", "starts_at", "received_at", "labels")
+    changed = {column.name: insert.excluded[column.name] for column in ALERTS.c if column.name not in kept}
+    return insert.on_conflict_do_update(index_elements=["fingerprint", "starts_at"], set_=changed)
+
+
+_WRITE = {"sqlite": _upsert(sqlite.insert(ALERTS)), "postgresql": _upsert(postgresql.insert(ALERTS))}
+
+
 def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
     """The latest episode of each fingerprint that has one."""
     if not fingerprints:
         return {}
-    rows = tx.execute(
-        sa.select(
-            ALERTS.c.fingerprint,
-            ALERTS.c.starts_at,
-            ALERTS.c.received_at,
-            ALERTS.c.incident_id,
-            ALERTS.c.firing,
-            ALERTS.c.closed_at,
-            ALERTS.c.digest,
-            sa.and_(INCIDENTS.c.id.is_not(None), INCIDENTS.c.resolved_at.is_(None)),
-            ALERTS.c.readings,
-        )
-        .select_from(ALERTS.outerjoin(INCIDENTS, INCIDENTS.c.id == ALERTS.c.incident_id))
-        .where(ALERTS.c.latest.in_(sorted(fingerprints)))
-    )
+    rows = tx.execute(_LATEST, {"fingerprints": sorted(fingerprints)})
     return {
         row[0]: Known(row[0], row[1], min(row[1], row[2]), row[3], row[4], row[5], row[6], bool(row[7]), row[8])
         for row in rows
@@ -88,21 +116,7 @@ def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
 def of_incidents(tx: Connection, incident_ids: Collection[str], limit: int) -> dict[str, list[Stored]]:
     """The latest episodes of each incident, firing and most urgent first, at most ``limit`` each."""
     found: dict[str, list[Stored]] = {}
-    rows = tx.execute(
-        sa.select(
-            ALERTS.c.incident_id,
-            ALERTS.c.fingerprint,
-            ALERTS.c.starts_at,
-            ALERTS.c.firing,
-            ALERTS.c.labels,
-            ALERTS.c.annotations,
-            ALERTS.c.generator_url,
-            ALERTS.c.runbook,
-        )
-        .where(ALERTS.c.incident_id.in_(sorted(incident_ids)), ALERTS.c.latest.is_not(None))
-        .order_by(ALERTS.c.incident_id, ALERTS.c.firing.desc(), ALERTS.c.tier, ALERTS.c.fingerprint)
-    )
-    for row in rows:
+    for row in tx.execute(_OF_INCIDENTS, {"incidents": sorted(incident_ids)}):
         kept = found.setdefault(row[0], [])
         if len(kept) < limit:
             kept.append(Stored(row[1], row[2], row[3], from_json(row[4]), from_json(row[5]), row[6], row[7]))
@@ -119,12 +133,9 @@ def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
     last = {e.alert.fingerprint: e.alert.starts_at for e in episodes}
     replaced = {e.alert.fingerprint for e in episodes if e.replaces}
     if replaced:
-        tx.execute(sa.update(ALERTS).where(ALERTS.c.latest.in_(sorted(replaced))).values(latest=None))
-    insert: Any = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(ALERTS)
-    kept = ("fingerprint", "starts_at", "received_at", "labels")
-    changed = {column.name: insert.excluded[column.name] for column in ALERTS.c if column.name not in kept}
+        tx.execute(_REPLACE, {"fingerprints": sorted(replaced)})
     tx.execute(
-        insert.on_conflict_do_update(index_elements=["fingerprint", "starts_at"], set_=changed),
+        _WRITE[tx.dialect.name],
         [_row(e, last[e.alert.fingerprint] == e.alert.starts_at, now) for e in sorted(episodes, key=_place)],
     )
 

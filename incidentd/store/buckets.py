@@ -10,6 +10,14 @@ from sqlalchemy.engine import Connection
 
 from incidentd.store.tables import BUCKETS
 
+_NAMED = BUCKETS.c.name == sa.bindparam("the_name")
+_READ = sa.select(BUCKETS).where(_NAMED).with_for_update()
+_INSERT = sa.insert(BUCKETS)
+_UPDATE = sa.update(BUCKETS).where(_NAMED).values({c.name: sa.bindparam(c.name) for c in BUCKETS.c if c.name != "name"})
+_IS_DUE = BUCKETS.c.next_at <= sa.bindparam("now")
+_DUE = sa.select(BUCKETS).where(_IS_DUE).order_by(BUCKETS.c.name).with_for_update(skip_locked=True)
+_ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -25,7 +33,7 @@ class Bucket:
 
 def read(tx: Connection, name: str) -> Bucket | None:
     """The bucket, kept from others until the transaction ends; None before its first use."""
-    row = tx.execute(sa.select(BUCKETS).where(BUCKETS.c.name == name).with_for_update()).first()
+    row = tx.execute(_READ, {"the_name": name}).first()
     return _bucket(row) if row else None
 
 
@@ -37,22 +45,19 @@ def write(tx: Connection, bucket: Bucket, *, first: bool = False) -> None:
     """
     values = {column.name: getattr(bucket, column.name) for column in BUCKETS.c}
     if first:
-        tx.execute(sa.insert(BUCKETS).values(values))
+        tx.execute(_INSERT, values)
     else:
-        tx.execute(sa.update(BUCKETS).where(BUCKETS.c.name == bucket.name).values(values))
+        tx.execute(_UPDATE, values | {"the_name": values.pop("name")})
 
 
 def due(tx: Connection, now: datetime) -> Sequence[Bucket]:
     """The buckets with a line, of which one may go now; those that another holds are left to it."""
-    rows = tx.execute(
-        sa.select(BUCKETS).where(BUCKETS.c.next_at <= now).order_by(BUCKETS.c.name).with_for_update(skip_locked=True)
-    )
-    return [_bucket(row) for row in rows]
+    return [_bucket(row) for row in tx.execute(_DUE, {"now": now})]
 
 
 def any_due(tx: Connection, now: datetime) -> bool:
     """Whether ``due`` would find any."""
-    return tx.scalar(sa.select(sa.exists().where(BUCKETS.c.next_at <= now))) or False
+    return tx.scalar(_ANY_DUE, {"now": now}) or False
 
 
 def _bucket(row: Any) -> Bucket:

@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE, Slot
-from incidentd.store.tables import CURSORS, INCIDENTS
+from incidentd.store.tables import CURSORS, INCIDENTS, Instant
 from incidentd.tier import Tier
 
 Name = tuple[str, str, str]
@@ -28,6 +28,86 @@ HELD = "held"
 GRANTED = "granted"
 FREE = ""
 _UNLEASED = (FREE, ENQUEUED, HELD, GRANTED)
+
+
+_INCIDENTS = CURSORS.c.incident_id.in_(sa.bindparam("incidents", expanding=True))
+_NAMES = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
+THIS = sa.and_(
+    CURSORS.c.incident_id == sa.bindparam("i"),
+    CURSORS.c.destination == sa.bindparam("d"),
+    CURSORS.c.slot == sa.bindparam("s"),
+)
+"""One row, with the parameters of ``key``."""
+
+_INSERT = sa.insert(CURSORS)
+_EXISTING = sa.select(*_NAMES).where(_INCIDENTS)
+_IS_HELD = CURSORS.c.token == HELD
+_ECHOING = sa.and_(CURSORS.c.echo, CURSORS.c.token == FREE, CURSORS.c.attempts == 0)
+_WAKE = (
+    sa.update(CURSORS)
+    .where(_INCIDENTS, sa.or_(CURSORS.c.due_at.is_(None), _ECHOING, _IS_HELD))
+    .values(
+        due_at=sa.bindparam("due"),
+        behind_since=sa.case((_IS_HELD, CURSORS.c.behind_since), else_=sa.bindparam("since", type_=Instant)),
+        token=ENQUEUED,
+        held_by=None,
+        attempts=0,
+        given_up=None,
+        tier=sa.bindparam("urgency"),
+    )
+    .returning(CURSORS.c.incident_id, CURSORS.c.queue)
+)
+_DUE = (
+    sa.select(*_NAMES, CURSORS.c.queue)
+    .where(CURSORS.c.due_at <= sa.bindparam("now"))
+    .order_by(CURSORS.c.tier, CURSORS.c.due_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_ANY_DUE = sa.select(sa.exists().where(CURSORS.c.due_at <= sa.bindparam("now")))
+# No IN: it can't be executed for many rows at once.
+_IS_LEASED = sa.and_(*(CURSORS.c.token != name for name in _UNLEASED))
+_MARK = (
+    sa.update(CURSORS)
+    .where(THIS)
+    .values(
+        due_at=sa.bindparam("mark"),
+        token=ENQUEUED,
+        held_by=None,
+        uncertain=sa.case((_IS_LEASED, True), else_=CURSORS.c.uncertain),
+        echo=sa.case((_IS_LEASED, True), else_=CURSORS.c.echo),
+    )
+)
+_CLAIMABLE = (
+    sa.select(CURSORS)
+    .where(_INCIDENTS, CURSORS.c.queue == sa.bindparam("the_queue"), CURSORS.c.due_at.is_not(None))
+    .where(sa.or_(CURSORS.c.token.in_((ENQUEUED, GRANTED)), CURSORS.c.due_at <= sa.bindparam("now")))
+    .order_by(CURSORS.c.tier, CURSORS.c.due_at, CURSORS.c.incident_id)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_LEASE = sa.update(CURSORS).where(THIS).values(token=sa.bindparam("lease"), held_by=None, due_at=sa.bindparam("until"))
+_POSTPONED = ("token", "due_at", "attempts", "uncertain", "echo")
+_POSTPONE = (
+    sa.update(CURSORS)
+    .where(THIS)
+    .values({"held_by": None} | {name: sa.bindparam(f"new_{name}") for name in _POSTPONED})
+)
+_TOKENS = (
+    sa.select(*_NAMES, CURSORS.c.token)
+    .where(sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
+    .order_by(*_NAMES)
+    .with_for_update()
+)
+_SETTLED = (
+    "told", "due_at", "behind_since", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up",
+    "reference", "token",
+)  # fmt: skip
+_SETTLE = (
+    sa.update(CURSORS)
+    .where(THIS, CURSORS.c.token == sa.bindparam("lease_token"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _SETTLED})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +170,14 @@ def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: 
         for incident_id, tier, slot in slots
     ]
     if rows:
-        tx.execute(sa.insert(CURSORS), rows)
+        tx.execute(_INSERT, rows)
 
 
 def existing(tx: Connection, incident_ids: Collection[str]) -> set[tuple[str, str, str]]:
     """(incident, destination, slot) of the cursors that exist."""
     if not incident_ids:
         return set()
-    rows = tx.execute(
-        sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot).where(
-            CURSORS.c.incident_id.in_(sorted(incident_ids))
-        )
-    )
+    rows = tx.execute(_EXISTING, {"incidents": sorted(incident_ids)})
     return {(row[0], row[1], row[2]) for row in rows}
 
 
@@ -112,19 +188,10 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
     news by itself; one that only waits to tell its last once more does not wait with them. One in line is looked at
     again: it may have become more urgent, or have nothing to say any more.
     """
-    held = CURSORS.c.token == HELD
-    echoing = sa.and_(CURSORS.c.echo, CURSORS.c.token == FREE, CURSORS.c.attempts == 0)
-    since = sa.case((held, CURSORS.c.behind_since), else_=sa.bindparam("since", due_at, CURSORS.c.behind_since.type))
     marked: set[tuple[str, str]] = set()
     for tier in sorted(set(news.values())):
         ids = sorted(incident_id for incident_id, its in news.items() if its is tier)
-        rows = tx.execute(
-            sa.update(CURSORS)
-            .where(CURSORS.c.incident_id.in_(ids), sa.or_(CURSORS.c.due_at.is_(None), echoing, held))
-            .values(due_at=due_at, behind_since=since, token=ENQUEUED, held_by=None, attempts=0, given_up=None)
-            .values(tier=tier.value)
-            .returning(CURSORS.c.incident_id, CURSORS.c.queue)
-        )
+        rows = tx.execute(_WAKE, {"incidents": ids, "due": due_at, "since": due_at, "urgency": tier.value})
         marked |= {(row[0], row[1]) for row in rows}
     return marked
 
@@ -194,36 +261,15 @@ def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list
 
     A lease that ran out leaves its trace, as in ``claimable``.
     """
-    due = (
-        sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot, CURSORS.c.queue)
-        .where(CURSORS.c.due_at <= now)
-        .order_by(CURSORS.c.tier, CURSORS.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = tx.execute(due).all()
-    if not rows:
-        return []
-    # No IN: it can't be executed for many rows at once.
-    leased = sa.and_(*(CURSORS.c.token != name for name in _UNLEASED))
-    tx.execute(
-        sa.update(CURSORS)
-        .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
-        .values(
-            due_at=sa.bindparam("mark"),
-            token=ENQUEUED,
-            held_by=None,
-            uncertain=sa.case((leased, True), else_=CURSORS.c.uncertain),
-            echo=sa.case((leased, True), else_=CURSORS.c.echo),
-        ),
-        [{"i": row[0], "d": row[1], "s": row[2], "mark": now + mark} for row in rows],
-    )
+    rows = tx.execute(_DUE, {"now": now, "most": limit}).all()
+    if rows:
+        tx.execute(_MARK, [{"i": row[0], "d": row[1], "s": row[2], "mark": now + mark} for row in rows])
     return list(dict.fromkeys((row[0], row[3]) for row in rows))
 
 
 def any_due(tx: Connection, now: datetime) -> bool:
     """Whether ``mark_due`` would find any."""
-    return tx.scalar(sa.select(sa.exists().where(CURSORS.c.due_at <= now))) or False
+    return tx.scalar(_ANY_DUE, {"now": now}) or False
 
 
 def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
@@ -231,77 +277,44 @@ def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: da
 
     A lease that ran out belonged to a sender that froze or died: its last request may have been accepted.
     """
-    rows = tx.execute(
-        sa.select(CURSORS)
-        .where(CURSORS.c.incident_id.in_(sorted(incident_ids)), CURSORS.c.queue == queue)
-        .where(CURSORS.c.due_at.is_not(None), sa.or_(CURSORS.c.token.in_((ENQUEUED, GRANTED)), CURSORS.c.due_at <= now))
-        .order_by(CURSORS.c.tier, CURSORS.c.due_at, CURSORS.c.incident_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    asked = {"incidents": sorted(incident_ids), "the_queue": queue, "now": now, "most": limit}
+    rows = tx.execute(_CLAIMABLE, asked)
     return [_cursor(row) for row in rows]
 
 
 def lease(tx: Connection, cursors: Sequence[Cursor], token: str, until: datetime) -> None:
     """The sender's real lease, taken when it begins to send."""
     if cursors:
-        tx.execute(
-            sa.update(CURSORS)
-            .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
-            .values(token=token, held_by=None, due_at=until),
-            [{"i": c.incident_id, "d": c.destination, "s": c.slot} for c in cursors],
-        )
+        tx.execute(_LEASE, [key(c) | {"lease": token, "until": until} for c in cursors])
 
 
 def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None:
     """Cursors that can't be told now: tried again at ``until``. What ``claimable`` read in a lost lease is kept."""
     if cursors:
-        tx.execute(
-            sa.update(CURSORS)
-            .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
-            .values(
-                {name: sa.bindparam(f"new_{name}") for name in ("token", "due_at", "attempts", "uncertain", "echo")}
-            )
-            .values(held_by=None),
-            [_key(c) | _new(c, ("attempts", "uncertain", "echo"), token=FREE, due_at=until) for c in cursors],
-        )
+        moved = ("attempts", "uncertain", "echo")
+        tx.execute(_POSTPONE, [key(c) | _new(c, moved, token=FREE, due_at=until) for c in cursors])
 
 
 def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[Name, str]:
     """Who leases these cursors now, by (incident, destination, slot); locked until the transaction ends."""
-    wanted = [(c.incident_id, c.destination, c.slot) for c in cursors]
-    names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
-    rows = tx.execute(
-        sa.select(*names, CURSORS.c.token).where(sa.tuple_(*names).in_(wanted)).order_by(*names).with_for_update()
-    )
+    rows = tx.execute(_TOKENS, {"names": [(c.incident_id, c.destination, c.slot) for c in cursors]})
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 def settle(tx: Connection, settled: Sequence[Settled]) -> None:
     """Write what deliveries left, each only while its token still holds."""
     if settled:
-        tx.execute(
-            sa.update(CURSORS)
-            .where(_is(sa.bindparam("i"), sa.bindparam("d"), sa.bindparam("s")))
-            .where(CURSORS.c.token == sa.bindparam("lease_token"))
-            .values({name: sa.bindparam(f"new_{name}") for name in _SETTLED}),
-            [_parameters(each) for each in settled],
-        )
-
-
-_SETTLED = (
-    "told", "due_at", "behind_since", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up",
-    "reference", "token",
-)  # fmt: skip
+        tx.execute(_SETTLE, [_parameters(each) for each in settled])
 
 
 def _parameters(settled: Settled) -> dict[str, Any]:
     reference = to_json(dict(settled.reference)).decode()
     new = _new(settled, _SETTLED, reference=reference, token=FREE)
-    return _key(settled.cursor) | {"lease_token": settled.token} | new
+    return key(settled.cursor) | {"lease_token": settled.token} | new
 
 
-def _key(cursor: Cursor) -> dict[str, Any]:
+def key(cursor: Cursor) -> dict[str, Any]:
+    """The parameters that name a cursor's row in a statement with ``THIS``."""
     return {"i": cursor.incident_id, "d": cursor.destination, "s": cursor.slot}
 
 
@@ -309,10 +322,6 @@ def _new(values: Cursor | Settled, names: Iterable[str], **others: Any) -> dict[
     """Parameters ``new_…`` of a statement: what ``values`` holds under these names, and others."""
     held = {name: getattr(values, name) for name in names if name not in others}
     return {f"new_{name}": value for name, value in (held | others).items()}
-
-
-def _is(incident: object, destination: object, slot: object) -> sa.ColumnElement[bool]:
-    return sa.and_(CURSORS.c.incident_id == incident, CURSORS.c.destination == destination, CURSORS.c.slot == slot)
 
 
 def _cursor(row: Any) -> Cursor:

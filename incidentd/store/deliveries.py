@@ -35,7 +35,10 @@ class Delivery:
     detail: str
 
 
+_INSERT = sa.insert(DELIVERIES)
+
+
 def insert(tx: Connection, deliveries: Sequence[Delivery]) -> None:
     """Write attempts; nothing else is touched."""
     if deliveries:
-        tx.execute(sa.insert(DELIVERIES), [{**asdict(each), "outcome": each.outcome.value} for each in deliveries])
+        tx.execute(_INSERT, [{**asdict(each), "outcome": each.outcome.value} for each in deliveries])

@@ -9,6 +9,15 @@ from incidentd.store.codec import dump_data, load_data
 from incidentd.store.tables import ENTRIES
 from incidentd.timeline import Entry
 
+_INSERT = sa.insert(ENTRIES)
+_AFTER = (
+    sa.select(ENTRIES)
+    .where(
+        ENTRIES.c.incident_id.in_(sa.bindparam("incidents", expanding=True)), ENTRIES.c.number > sa.bindparam("after")
+    )
+    .order_by(ENTRIES.c.incident_id, ENTRIES.c.number)
+)
+
 
 def insert(tx: Connection, entries: Iterable[tuple[str, Entry]]) -> None:
     """Entries with the id of their incident.
@@ -29,7 +38,7 @@ def insert(tx: Connection, entries: Iterable[tuple[str, Entry]]) -> None:
         for incident_id, entry in entries
     ]
     if rows:
-        tx.execute(sa.insert(ENTRIES), rows)
+        tx.execute(_INSERT, rows)
 
 
 def load(tx: Connection, incident_id: str) -> list[Entry]:
@@ -39,17 +48,10 @@ def load(tx: Connection, incident_id: str) -> list[Entry]:
 
 def load_after(tx: Connection, after: Mapping[str, int]) -> dict[str, list[Entry]]:
     """The entries of several incidents, each from the one after the given number."""
-    if not after:
-        return {}
     found: dict[str, list[Entry]] = {}
-    wanted = sa.or_(
-        *(
-            sa.and_(ENTRIES.c.incident_id.in_(ids), ENTRIES.c.number > number)
-            for number, ids in sorted(_by_number(after).items())
-        )
-    )
-    for row in tx.execute(sa.select(ENTRIES).where(wanted).order_by(ENTRIES.c.incident_id, ENTRIES.c.number)):
-        found.setdefault(row.incident_id, []).append(_entry(row))
+    for number, ids in sorted(_by_number(after).items()):
+        for row in tx.execute(_AFTER, {"incidents": ids, "after": number}):
+            found.setdefault(row.incident_id, []).append(_entry(row))
     return found
 
 

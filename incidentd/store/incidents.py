@@ -22,24 +22,48 @@ class Held:
     holds: bool
 
 
+_IDS = INCIDENTS.c.id.in_(sa.bindparam("ids", expanding=True))
+_KEYS = INCIDENTS.c.holds.in_(sa.bindparam("keys", expanding=True))
+_HELD = sa.select(INCIDENTS.c.body, INCIDENTS.c.holds).order_by(INCIDENTS.c.id).with_for_update()
+_LOCK = {
+    (True, False): _HELD.where(_IDS),
+    (False, True): _HELD.where(_KEYS),
+    (True, True): _HELD.where(sa.or_(_IDS, _KEYS)),
+}
+_LOAD = sa.select(INCIDENTS.c.id, INCIDENTS.c.number, INCIDENTS.c.body).where(_IDS)
+_INSERT = sa.insert(INCIDENTS)
+_CHANGING = [column.name for column in INCIDENTS.c if column.name not in ("number", "id", "holds")]
+_UPDATE = (
+    sa.update(INCIDENTS)
+    .where(INCIDENTS.c.id == sa.bindparam("the_id"), INCIDENTS.c.version == sa.bindparam("the_version"))
+    .values({name: sa.bindparam(name) for name in _CHANGING})
+)
+_IS_DUE = sa.and_(
+    INCIDENTS.c.wake_at <= sa.bindparam("now"),
+    sa.or_(INCIDENTS.c.asked_at.is_(None), INCIDENTS.c.asked_at <= sa.bindparam("asked_before")),
+)
+_ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
+_DUE = (
+    sa.select(INCIDENTS.c.id)
+    .where(_IS_DUE)
+    .order_by(INCIDENTS.c.tier, INCIDENTS.c.wake_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_ASK = sa.update(INCIDENTS).where(_IDS).values(asked_at=sa.bindparam("now"))
+
+
 def lock(tx: Connection, *, ids: Collection[str] = (), keys: Collection[str] = ()) -> list[Held]:
     """Load incidents by id or by the key they hold, and keep others from changing them; in order of id."""
     if not ids and not keys:
         return []
-    wanted = [
-        column.in_(sorted(values)) for column, values in ((INCIDENTS.c.id, ids), (INCIDENTS.c.holds, keys)) if values
-    ]
-    rows = tx.execute(
-        sa.select(INCIDENTS.c.body, INCIDENTS.c.holds).where(sa.or_(*wanted)).order_by(INCIDENTS.c.id).with_for_update()
-    )
+    rows = tx.execute(_LOCK[bool(ids), bool(keys)], {"ids": sorted(ids), "keys": sorted(keys)})
     return [Held(load_incident(body), holds is not None) for body, holds in rows]
 
 
 def load(tx: Connection, ids: Collection[str]) -> dict[str, tuple[int, Incident]]:
     """Incidents with their numbers, by id, as they stand; those that don't exist are absent."""
-    rows = tx.execute(
-        sa.select(INCIDENTS.c.id, INCIDENTS.c.number, INCIDENTS.c.body).where(INCIDENTS.c.id.in_(sorted(ids)))
-    )
+    rows = tx.execute(_LOAD, {"ids": sorted(ids)})
     return {id_: (number, load_incident(body)) for id_, number, body in rows}
 
 
@@ -50,7 +74,7 @@ def insert(tx: Connection, incidents: Sequence[Incident]) -> None:
         sqlalchemy.exc.IntegrityError: another writer opened one for the same key first.
     """
     if incidents:
-        tx.execute(sa.insert(INCIDENTS), [{"id": i.id, "holds": i.key, **_columns(i)} for i in incidents])
+        tx.execute(_INSERT, [{"id": i.id, "holds": i.key, **_columns(i)} for i in incidents])
 
 
 def update(tx: Connection, changed: Sequence[tuple[int, Incident]]) -> None:
@@ -61,11 +85,8 @@ def update(tx: Connection, changed: Sequence[tuple[int, Incident]]) -> None:
     """
     if not changed:
         return
-    statement = sa.update(INCIDENTS).where(
-        INCIDENTS.c.id == sa.bindparam("the_id"), INCIDENTS.c.version == sa.bindparam("the_version")
-    )
     parameters = [{"the_id": i.id, "the_version": read, **_columns(i)} for read, i in changed]
-    result = tx.execute(statement.values({name: sa.bindparam(name) for name in _columns(changed[0][1])}), parameters)
+    result = tx.execute(_UPDATE, parameters)
     if result.rowcount != len(changed):
         raise ConflictError("an incident was changed by another writer")
 
@@ -78,15 +99,9 @@ def release(tx: Connection, ids: Collection[str]) -> None:
 
 def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[str]:
     """Ids of incidents whose time has come and that nobody has asked about within ``mark``; the most urgent first."""
-    due = (
-        sa.select(INCIDENTS.c.id)
-        .where(INCIDENTS.c.wake_at <= now, _unasked(now, mark))
-        .order_by(INCIDENTS.c.tier, INCIDENTS.c.wake_at)
-        .limit(limit)
-    )
-    ids = list(tx.scalars(due.with_for_update(skip_locked=True)))
+    ids = list(tx.scalars(_DUE, {"now": now, "asked_before": now - mark, "most": limit}))
     if ids:
-        tx.execute(sa.update(INCIDENTS).where(INCIDENTS.c.id.in_(ids)).values(asked_at=now))
+        tx.execute(_ASK, {"ids": ids, "now": now})
     return ids
 
 
@@ -97,11 +112,7 @@ def let_alone(tx: Connection, incident_id: str, until: datetime) -> None:
 
 def any_due(tx: Connection, now: datetime, mark: timedelta) -> bool:
     """Whether ``mark_due`` would find any."""
-    return tx.scalar(sa.select(sa.exists().where(INCIDENTS.c.wake_at <= now, _unasked(now, mark)))) or False
-
-
-def _unasked(now: datetime, mark: timedelta) -> sa.ColumnElement[bool]:
-    return sa.or_(INCIDENTS.c.asked_at.is_(None), INCIDENTS.c.asked_at <= now - mark)
+    return tx.scalar(_ANY_DUE, {"now": now, "asked_before": now - mark}) or False
 
 
 def _columns(incident: Incident) -> dict[str, object]:
