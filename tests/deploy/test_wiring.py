@@ -61,6 +61,14 @@ def test_alerts_about_incidentd_never_go_through_it(file: Path, labels: list[str
     assert said(program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels).strip() == receiver
 
 
+def test_every_alert_about_incidentd_says_so_where_alertmanager_looks() -> None:
+    """A sum over series has no job of its own: the rule itself has to name it."""
+    groups = [group for file in PROMETHEUS.glob("*.rules.yml") for group in load(file)["groups"]]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    assert alerts
+    assert [rule["alert"] for rule in alerts if rule.get("labels", {}).get("job") != "incidentd"] == []
+
+
 @each_alertmanager
 def test_no_receiver_needs_what_another_does(file: Path) -> None:
     receivers = {each["name"]: each for each in load(file)["receivers"]}

@@ -27,7 +27,7 @@ PORTS = {
     "alertmanager": 9093,
     "sandbox": 8090,
 }
-_HEALTH_SECONDS = 10
+_COMMAND_SECONDS = 30
 _STOP_SECONDS = "10s"
 
 
@@ -99,8 +99,16 @@ class Container:
             return _answers(argv[-1])
         argv[0] = str(self.programs / "python") if argv[0] == "python" else program(argv[0])
         env = {**self.environ, "PGPORT": str(self.port)}
-        check = subprocess.run(argv, env=env, capture_output=True, timeout=_HEALTH_SECONDS, check=False)
+        check = subprocess.run(argv, env=env, capture_output=True, timeout=_COMMAND_SECONDS, check=False)
         return check.returncode == 0
+
+    def execute(self, *arguments: str) -> str:
+        """What incidentd prints in it, as by `docker compose exec`."""
+        argv = [str(self.programs / "incidentd"), *arguments]
+        done = subprocess.run(
+            argv, env=self.environ, cwd=self.work, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True
+        )
+        return done.stdout.strip()
 
     def stop(self) -> int:
         """`docker stop`, which must not need its SIGKILL. Returns the exit status."""
@@ -134,6 +142,6 @@ class Container:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=_HEALTH_SECONDS).ok
+        return requests.get(url, timeout=_COMMAND_SECONDS).ok
     except requests.ConnectionError:
         return False

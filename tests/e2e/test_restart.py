@@ -1,4 +1,4 @@
-"""The web part by itself, started again over a table that has become unsound."""
+"""The web part by itself: on a database without a schema, and over a table that has become unsound."""
 
 import signal
 from pathlib import Path
@@ -12,6 +12,12 @@ from tests.servers import free_port, wait_until
 
 TOKEN = "a-webhook-token-of-the-test"
 API_TOKEN = "an-api-token-of-the-test"
+
+
+def test_a_database_that_nobody_migrated_is_refused_with_what_to_run(rules: Path, tmp_path: Path) -> None:
+    tokens = {"INCIDENTD_WEBHOOK_TOKEN": TOKEN, "INCIDENTD_API_TOKEN": API_TOKEN}
+    ended = command("serve", cwd=tmp_path, INCIDENTD_RULES=str(rules), **tokens)
+    assert (ended.returncode, "run `incidentd migrate` first" in ended.stderr) == (2, True)
 
 
 def test_a_restart_over_an_unsound_table_goes_on_with_the_one_in_force(rules: Path, tmp_path: Path) -> None:

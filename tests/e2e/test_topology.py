@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import requests
 
 from incidentd.clock import SystemClock
@@ -70,12 +71,14 @@ def test_an_alert_reaches_people_whichever_web_and_worker_group_dies(
     exporter.gauges["core_api_down"] = 1
     await_told(topology, "core-api")
     both_webs_are_one(topology)
+    redis_keeps_what_it_has_and_asks_for_the_password(topology)
     no_argument_and_no_log_line_is_a_secret(topology, tmp_path / "secrets")
 
     for name in ("web", "worker"):
         topology.containers[name][0].kill()
     exporter.gauges["wallet_success_down"] = 1
     await_told(topology, "wallet-success")
+    wait_until(lambda: levels(topology, "wallet-success") >= {1, 2}, "level 2, as nobody answers")
     its_own_alert_goes_past_it(topology, exporter)
     ended = topology.stop()
     assert {name: ended[name] for name in OURS} == dict.fromkeys(OURS, 0)
@@ -107,13 +110,13 @@ def await_told(topology: Topology, slo: str) -> None:
 def both_webs_are_one(topology: Topology) -> None:
     """A person who signed in at one is signed in at the other, and an action sent to both has its effect once."""
     one, other = topology.url("web", 1), topology.url("web", 2)
-    token = secret(topology, "api_token")
     with requests.Session() as browser:
-        form = browser.post(f"{one}/sign-in", data={"token": token}, headers={"Origin": one}, timeout=10)
-        assert form.ok
+        link = topology.containers["web"][0].execute("link")
+        assert link.startswith(f"{one}/sign-in?")
+        assert "core-api" in browser.get(link, timeout=10).text
         assert "core-api" in browser.get(f"{other}/", timeout=10).text
     incident = incident_of(topology, other, "core-api")
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "one-and-the-same"}
+    headers = {"Authorization": f"Bearer {secret(topology, 'api_token')}", "Idempotency-Key": "one-and-the-same"}
     for url in (one, other):
         note = requests.post(
             f"{url}/api/v1/incidents/{incident['id']}/notes", json={"text": "looked"}, headers=headers, timeout=10
@@ -121,6 +124,17 @@ def both_webs_are_one(topology: Topology) -> None:
         assert note.ok
     timeline = requests.get(f"{one}/api/v1/incidents/{incident['id']}/timeline", headers=headers, timeout=10).json()
     assert [entry["kind"] for entry in timeline["entries"]].count("note") == 1
+
+
+def redis_keeps_what_it_has_and_asks_for_the_password(topology: Topology) -> None:
+    port = topology.containers["redis"][0].port
+    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+    url = topology.containers["worker"][0].path("/run/secrets/redis_url").read_text("utf-8")
+    with redis.Redis.from_url(url) as known:
+        assert known.config_get("appendonly") == {"appendonly": "yes"}
+        assert known.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert known.keys("rq:worker:*")
 
 
 def no_argument_and_no_log_line_is_a_secret(topology: Topology, secrets: Path) -> None:
@@ -161,6 +175,11 @@ def received(topology: Topology) -> Sandbox:
 
 def pages(sandbox: Sandbox, slo: str) -> list[PagerDutyAlert]:
     return [alert for alert in sandbox.pagerduty.alerts if alert.latest.payload.get("component") == slo]
+
+
+def levels(topology: Topology, slo: str) -> set[int]:
+    """The levels of this objective that have been paged."""
+    return {page.latest.payload["custom_details"]["level"] for page in pages(received(topology), slo)}
 
 
 def incidents(topology: Topology, url: str) -> list[Mapping[str, Any]]:
