@@ -19,6 +19,8 @@ from tests.e2e.upstream import Exporter
 from tests.servers import wait_until
 
 OURS = ("web", "worker", "sandbox")
+# Some twenty processes share what the machine has.
+PATIENCE_SECONDS = 120.0
 
 
 def alert_rule(slo: str, **labels: str) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def topology(installation: Path, exporter: Exporter, rules: Path, tmp_path: Path
         yield made
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_an_alert_reaches_people_whichever_web_and_worker_group_dies(
     topology: Topology, exporter: Exporter, tmp_path: Path
 ) -> None:
@@ -78,7 +80,7 @@ def test_an_alert_reaches_people_whichever_web_and_worker_group_dies(
         topology.containers[name][0].kill()
     exporter.gauges["wallet_success_down"] = 1
     await_told(topology, "wallet-success")
-    wait_until(lambda: levels(topology, "wallet-success") >= {1, 2}, "level 2, as nobody answers")
+    wait_until(lambda: levels(topology, "wallet-success") >= {1, 2}, "level 2, as nobody answers", PATIENCE_SECONDS)
     its_own_alert_goes_past_it(topology, exporter)
     ended = topology.stop()
     assert {name: ended[name] for name in OURS} == dict.fromkeys(OURS, 0)
@@ -93,7 +95,9 @@ def every_target_is_up(topology: Topology) -> None:
         up = [each["labels"] for each in answer["data"]["activeTargets"] if each["health"] == "up"]
         return sorted(labels["part"] for labels in up if labels["job"] == "incidentd")
 
-    wait_until(lambda: parts() == ["web", "web", "worker", "worker"], "every target of incidentd to be up")
+    wait_until(
+        lambda: parts() == ["web", "web", "worker", "worker"], "every target of incidentd to be up", PATIENCE_SECONDS
+    )
 
 
 def await_told(topology: Topology, slo: str) -> None:
@@ -104,7 +108,7 @@ def await_told(topology: Topology, slo: str) -> None:
         cards = [card for card in sandbox.slack.cards("#incidents") if f"*{slo}*" in str(card.blocks)]
         return bool(pages(sandbox, slo) and cards)
 
-    wait_until(told, f"the page and the card of {slo}")
+    wait_until(told, f"the page and the card of {slo}", PATIENCE_SECONDS)
 
 
 def both_webs_are_one(topology: Topology) -> None:
@@ -154,7 +158,7 @@ def its_own_alert_goes_past_it(topology: Topology, exporter: Exporter) -> None:
         events = [alert.latest.body for alert in received(topology).pagerduty.alerts]
         return any(event.get("client") == "Alertmanager" and "itself-down" in json.dumps(event) for event in events)
 
-    wait_until(paged, "Alertmanager's own page")
+    wait_until(paged, "Alertmanager's own page", PATIENCE_SECONDS)
     url = topology.url("web", 2)
     assert [each["slo"] for each in incidents(topology, url) if each["slo"] == "itself"] == []
 
