@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import fire, link, part, rules, sandbox, up
+from incidentd.cli import demo, fire, link, part, rules, sandbox, up
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.clock import SystemClock
 from incidentd.errors import ConfigurationError, IncidentdError, StoreError
@@ -150,3 +150,13 @@ def fire_command(
     )
     with told():
         raise typer.Exit(fire.run(order, dict(os.environ), state, SystemClock()))
+
+
+@app.command("demo")
+def demo_command(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running at the end, to look around.")] = False,
+    record: Annotated[Path | None, typer.Option(help="File for a picture of the end, in SVG.")] = None,
+) -> None:
+    """Play a story in about a minute, with the sandbox, and measure what it promises. Touches nothing of yours."""
+    with told():
+        raise typer.Exit(demo.run(dict(os.environ), SystemClock(), keep=keep, record=record))
