@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
-from incidentd.lifecycle.limit import within_limits
+from incidentd.lifecycle.limit import still_to_ask, within_limits
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
 from incidentd.store import cursors
@@ -44,7 +44,8 @@ def claim(
     found = cursors.claimable(tx, ids, queue, now, limit)
     if not found:
         return Claim([], more=False)
-    packed = [_heard_out(parcel, channels) for parcel in packer.pack(tx, found, new_id(), now)]
+    asking = still_to_ask(tx, found, packer.limited, now)
+    packed = [_heard_out(parcel, channels) for parcel in packer.pack(tx, asking, new_id(), now)]
     parcels = within_limits(tx, packed, now)
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)

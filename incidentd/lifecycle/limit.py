@@ -3,19 +3,45 @@
 Whoever comes while others wait joins the line, so that the most urgent go first, whenever they came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
 from incidentd.channels.bucket import take
+from incidentd.channels.channel import Destination
 from incidentd.lifecycle.parcel import Parcel
-from incidentd.store import buckets, line
+from incidentd.store import buckets, incidents, line
 from incidentd.store.buckets import Bucket
+from incidentd.store.cursors import Cursor
 
 # A net only: who is called leaves the line long before, and who has news is looked at again at once.
 WAIT = timedelta(minutes=5)
+
+
+def still_to_ask(
+    tx: Connection, cursors: Sequence[Cursor], limited: Callable[[str], Destination | None], now: datetime
+) -> list[Cursor]:
+    """Those of which it is to be seen what they have to say, and whether they may.
+
+    The others, first news of incidents that nobody has answered, join their line at once, unread: in a storm that is
+    nearly all. ``limited`` is the destination of a name, if it has a limit.
+    """
+    behind: dict[str, list[Cursor]] = {}
+    for cursor in cursors:
+        destination = limited(cursor.destination) if cursor.is_first else None
+        if destination:
+            behind.setdefault(destination.bucket, []).append(cursor)
+    joined: set[int] = set()
+    for name in sorted(behind):
+        bucket = buckets.read(tx, name)
+        if bucket and bucket.next_at:
+            unanswered = incidents.triggered(tx, {cursor.incident_id for cursor in behind[name]})
+            waiting = [cursor for cursor in behind[name] if cursor.incident_id in unanswered]
+            line.join(tx, waiting, name, now + WAIT)
+            joined |= {id(cursor) for cursor in waiting}
+    return [cursor for cursor in cursors if id(cursor) not in joined]
 
 
 def within_limits(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> list[Parcel]:

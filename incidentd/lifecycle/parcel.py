@@ -58,6 +58,8 @@ class Packer:
 
     def pack(self, tx: Connection, cursors: Sequence[Cursor], token: str, now: datetime) -> list[Parcel]:
         """One parcel for each cursor, in their order."""
+        if not cursors:
+            return []
         ids = {cursor.incident_id for cursor in cursors}
         found = incidents.load(tx, ids)
         told = {id_: min(c.told for c in cursors if c.incident_id == id_) for id_ in ids}
@@ -72,6 +74,12 @@ class Packer:
             news = replace(news, successor=successors.get((incident.id, cursor.destination, cursor.slot), {}))
             parcels.append(Parcel(cursor, token, self.resolve(spec) if spec else None, news, incident.last, now))
         return parcels
+
+    def limited(self, name: str) -> Destination | None:
+        """The destination of this name in the table in force, if it is there and has a limit."""
+        spec = self.rulebook.in_force.destinations.get(name)
+        destination = self.resolve(spec) if spec and spec.per_minute else None
+        return destination
 
     def _news(
         self, cursor: Cursor, number: int, incident: Incident, timeline: list[Entry], stored: list[Stored]

@@ -14,13 +14,14 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class GatherThread(Generic[Item]):
     """Calls ``do`` with what was ``put``, in that order, each item once, at most ``most`` in a call.
 
-    ``do`` must bear that it fails for all that it was given: this is logged, and the thread goes on.
+    The first goes at once; ``pause`` seconds lie between one call's end and the next call. ``do`` must bear that it fails for all that it was given: this is logged, and the thread goes on.
     """
 
-    def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500) -> None:
+    def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500, pause: float = 0) -> None:
         self._name = name
         self._do = do
         self._most = most
+        self._pause = pause
         self._gathered: dict[Item, None] = {}
         self._change = threading.Condition()
         self._closing = False
@@ -48,6 +49,11 @@ class GatherThread(Generic[Item]):
                 self._do(items)
             except Exception:  # noqa: BLE001 - the edge of a thread
                 _log.exception("thread_failed", thread=self._name, items=len(items))
+            self._rest()
+
+    def _rest(self) -> None:
+        with self._change:
+            self._change.wait_for(lambda: self._closing, self._pause)
 
     def _take(self) -> list[Item]:
         with self._change:

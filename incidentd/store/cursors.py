@@ -129,6 +129,11 @@ class Cursor:
     granted: bool = False
     """Whether it has waited in line, and its receiver's limit allows it now."""
 
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing of its slot has ever been sent, as far as anybody can know."""
+        return self.told == 0 and not self.uncertain and not self.granted and not self.reference
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:

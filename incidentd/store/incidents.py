@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.errors import ConflictError
-from incidentd.incident.state import Incident
+from incidentd.incident.state import Incident, State
 from incidentd.incident.wake import wake_at
 from incidentd.store.codec import dump_incident, load_incident
 from incidentd.store.tables import INCIDENTS
@@ -31,6 +31,7 @@ _LOCK = {
     (True, True): _HELD.where(sa.or_(_IDS, _KEYS)),
 }
 _LOAD = sa.select(INCIDENTS.c.id, INCIDENTS.c.number, INCIDENTS.c.body).where(_IDS)
+_TRIGGERED = sa.select(INCIDENTS.c.id).where(_IDS, INCIDENTS.c.state == State.TRIGGERED.value)
 _INSERT = sa.insert(INCIDENTS)
 _CHANGING = [column.name for column in INCIDENTS.c if column.name not in ("number", "id", "holds")]
 _UPDATE = (
@@ -65,6 +66,11 @@ def load(tx: Connection, ids: Collection[str]) -> dict[str, tuple[int, Incident]
     """Incidents with their numbers, by id, as they stand; those that don't exist are absent."""
     rows = tx.execute(_LOAD, {"ids": sorted(ids)})
     return {id_: (number, load_incident(body)) for id_, number, body in rows}
+
+
+def triggered(tx: Connection, ids: Collection[str]) -> set[str]:
+    """Those of the incidents that fire and that nobody has answered."""
+    return set(tx.scalars(_TRIGGERED, {"ids": sorted(ids)}))
 
 
 def insert(tx: Connection, incidents: Sequence[Incident]) -> None:
