@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -34,6 +34,13 @@ _PLACEHOLDER = re.compile(r"change[-_ ]?me|^(secret|password|token|example|place
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 _RESERVED = "reserved: "
 _LARGEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting's value may be, in words: stands beside the validator that asks for it."""
+
+    words: str
 
 
 def _strong(secret: SecretStr) -> SecretStr:
@@ -81,8 +88,21 @@ def _socket_address(listen: str) -> str:
     return listen
 
 
-Secret = Annotated[SecretStr, AfterValidator(_strong)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+def _socket_address_or_none(listen: str) -> str:
+    return listen and _socket_address(listen)
+
+
+Secret = Annotated[
+    SecretStr,
+    AfterValidator(_strong),
+    Allowed(f"{_SHORTEST_SECRET} characters or more: ASCII, no spaces, no placeholder"),
+]
+WebAddress = Annotated[str, AfterValidator(_web_address), Allowed("an http:// or https:// address")]
+DatabaseAddress = Annotated[
+    str, AfterValidator(_database_address), Allowed("a sqlite:/// or postgresql:// address (postgres:// too)")
+]
+RedisAddress = Annotated[str, AfterValidator(_redis_address), Allowed("a redis://, rediss:// or unix:// address")]
+SocketAddress = Annotated[str, AfterValidator(_socket_address), Allowed("host:port")]
 
 
 class Settings(BaseModel):
@@ -90,17 +110,18 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    database_url: Annotated[str, AfterValidator(_database_address)] = Field(
+    database_url: DatabaseAddress = Field(
         "sqlite:///var/incidentd.db", repr=False, description="SQLite file or PostgreSQL database"
     )
-    redis_url: Annotated[str, AfterValidator(_redis_address)] | None = Field(
+    redis_url: RedisAddress | None = Field(
         None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
     )
     rules: Path = Field(Path("rules"), description="folder of the rules table")
-    listen: Annotated[str, AfterValidator(_socket_address)] = Field(
-        "127.0.0.1:8080", description="address and port of the web server"
-    )
+    listen: SocketAddress = Field("127.0.0.1:8080", description="address and port of the web server")
     public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
+    metrics_listen: Annotated[str, AfterValidator(_socket_address_or_none)] = Field(
+        "", description="address and port where `incidentd worker` answers `GET /metrics`; empty: nowhere"
+    )
 
     webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
     api_token: Secret | None = Field(None, description="what API clients authenticate with")
@@ -143,12 +164,17 @@ class Settings(BaseModel):
     @property
     def listen_host(self) -> str:
         """The host part of ``listen``, without an IPv6 address's brackets."""
-        return self.listen.rpartition(":")[0].strip("[]")
+        return _parted(self.listen)[0]
 
     @property
     def listen_port(self) -> int:
         """The port part of ``listen``; 0 lets the system choose."""
-        return int(self.listen.rpartition(":")[2])
+        return _parted(self.listen)[1]
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of ``metrics_listen``, as ``listen_host`` and ``listen_port``; None where it is empty."""
+        return _parted(self.metrics_listen) if self.metrics_listen else None
 
     @property
     def base_url(self) -> str:
@@ -180,12 +206,13 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the settings' documentation. ``default`` is empty where there is none."""
+    """One row of the settings' documentation. ``default`` is empty where there is none, ``allowed`` is in words."""
 
     name: str
     default: str
     secret: bool
     text: str
+    allowed: str
 
 
 def describe() -> list[Setting]:
@@ -290,7 +317,29 @@ def _variable(field: str) -> str:
 def _setting(name: str, field: FieldInfo) -> Setting:
     secret = "Secret" in str(field.annotation)
     default = "" if field.default is None else str(field.default)
-    return Setting(_variable(name), default, secret, field.description or "")
+    return Setting(_variable(name), default, secret, field.description or "", _allowed(field))
+
+
+def _allowed(field: FieldInfo) -> str:
+    """Words that stand at the type, its choices, or its bounds; empty where any text will do."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    marks = [*field.metadata, *(mark for kind in kinds for mark in getattr(kind, "__metadata__", ()))]
+    words = next((mark.words for mark in marks if isinstance(mark, Allowed)), "")
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(map(str, get_args(field.annotation)))
+    kind = "a whole number" if field.annotation is int else "a number" if field.annotation is float else ""
+    bounds = [
+        f"{said} {getattr(mark, name)}" for mark in marks for name, said in _BOUNDS.items() if hasattr(mark, name)
+    ]
+    return words or " ".join([kind, " and ".join(bounds)]).strip()
+
+
+_BOUNDS = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
+
+
+def _parted(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _is_reserved(field: FieldInfo) -> bool:

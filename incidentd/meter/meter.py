@@ -1,0 +1,119 @@
+"""All that a process counts and times. Made once for each process, with a registry of its own."""
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.metrics_core import Metric
+
+from incidentd.classify.kind import KINDS
+from incidentd.meter.folder import join, summed
+from incidentd.meter.series import Counters, Histograms, Values
+from incidentd.tier import Tier
+
+NEWS, REPEAT, NOT_UNDERSTOOD = "news", "repeat", "not_understood"
+"""What an alert can come to."""
+TAKEN, REFUSED = "taken", "refused"
+"""What a reload of the rules can come to."""
+COMMIT = "commit"
+VERBS = ("select", "insert", "update", "delete", COMMIT, "other")
+
+_ANSWERS = ("200", "400", "401", "405", "413", "415", "503")
+_OUTCOMES = ("accepted", "silent", "failed", "gave_up")
+_QUEUES = ("page", "escalate", "tell")
+
+_ACCEPTANCE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_LATENESS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_JOB = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_STATEMENT = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Meter:
+    """Safe for use by several threads. ``environ`` says whether this process counts together with others."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._folder = join(environ or {})
+        self._registry = registry = CollectorRegistry()
+        # When a series began is known to Prometheus by itself; it would double the number of counters here.
+        disable_created_metrics()
+        self.webhooks = Counters(
+            registry,
+            "incidentd_webhooks_total",
+            "Requests to the address for Alertmanager's notifications, by the HTTP status of the answer.",
+            ["answer"],
+            _each(_ANSWERS),
+        )
+        self.alerts = Counters(
+            registry,
+            "incidentd_alerts_total",
+            "Alerts stored: news, repeats of what was known, and what could not be understood.",
+            ["outcome"],
+            _each((NEWS, REPEAT, NOT_UNDERSTOOD)),
+        )
+        self.opened = Counters(
+            registry, "incidentd_incidents_opened_total", "Incidents opened, by tier.", ["tier"], _each(Tier)
+        )
+        self.acceptance = Histograms(
+            registry,
+            "incidentd_acceptance_seconds",
+            "From the instant of the oldest news in a delivery to its acceptance by the receiver.",
+            ["channel"],
+            _each(KINDS),
+            _ACCEPTANCE,
+        )
+        self.deliveries = Counters(
+            registry,
+            "incidentd_deliveries_total",
+            "Attempts to deliver, by kind of destination and by what they came to.",
+            ["channel", "outcome"],
+            list(product(KINDS, _OUTCOMES)),
+        )
+        self.lateness = Histograms(
+            registry,
+            "incidentd_deadline_lateness_seconds",
+            "From the instant at which time alone changes an incident to the decision that did it.",
+            [],
+            [()],
+            _LATENESS,
+        )
+        self.jobs = Histograms(
+            registry,
+            "incidentd_job_seconds",
+            "How long jobs ran, in workers and in timekeepers. A job of deliveries ends when all are on their way.",
+            ["queue"],
+            _each(_QUEUES),
+            _JOB,
+        )
+        self.enqueued = Counters(
+            registry, "incidentd_jobs_enqueued_total", "Jobs put into Redis, by queue.", ["queue"], _each(_QUEUES)
+        )
+        self.enqueue_failures = Counters(
+            registry,
+            "incidentd_enqueue_failures_total",
+            "Tries to enqueue jobs in which Redis could not be reached or refused.",
+            [],
+            [()],
+        )
+        self.statements = Histograms(
+            registry,
+            "incidentd_statement_seconds",
+            "How long the database took for statements, and for the commits of transactions that write.",
+            ["verb"],
+            _each(VERBS),
+            _STATEMENT,
+        )
+        self.reloads = Counters(
+            registry,
+            "incidentd_rules_reloads_total",
+            "Readings of the rules directory that were asked for: taken, or refused.",
+            ["result"],
+            _each((TAKEN, REFUSED)),
+        )
+
+    def collect(self) -> Iterable[Metric]:
+        """What was counted so far: by this process, or by all that count together with it."""
+        return summed(self._folder) if self._folder else self._registry.collect()
+
+
+def _each(known: Iterable[str]) -> list[Values]:
+    return [(value,) for value in known]
