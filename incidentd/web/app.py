@@ -10,7 +10,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from incidentd import __version__
 from incidentd.errors import IncidentdError
@@ -39,11 +38,10 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     app.state.health = Health.of(runtime)
-    app.router.routes.insert(0, Route(PATH, WebhookEndpoint(runtime)))
     for router in (api.router, health.router, api.operations, slack.router, pages.door, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, direct={PATH: WebhookEndpoint(runtime)})
     for kind in (IncidentdError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     _describe_webhook(app)

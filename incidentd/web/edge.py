@@ -1,5 +1,7 @@
 """What every request meets first and every answer last: an id, safe headers, and a net for what nobody foresaw."""
 
+from collections.abc import Mapping
+
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,10 +25,11 @@ _HEADERS = {
 
 
 class Edge:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application. ``direct``: endpoints by path that need nothing of it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp]) -> None:
         self._app = app
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give the request its id and pass it on."""
@@ -44,7 +47,7 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._direct.get(scope["path"], self._app)(scope, receive, sending)
         except Exception as error:  # noqa: BLE001 - the process's edge: one bad request must not look like none
             _log.error("request_failed", request_id=scope[REQUEST_ID], error=type(error).__name__, exc_info=True)
             if not started:
