@@ -6,16 +6,24 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt .ci/setup
+# What `make alert` fires.
+ARGS ?= avalo/core-api --value 99.4 --region eu
 # How many tests run side by side.
 JOBS ?= 3
 
-.PHONY: help run test check lint format setup servers secrets constraints clean
+.PHONY: help run demo alert test check lint format setup servers secrets docs constraints clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
 run: $(VENV)/.run ## incidentd on this machine, with everything it needs; Ctrl-C ends it
 	@exec $(BIN)/incidentd up
+
+demo: $(VENV)/.run ## a story in about a minute, with measured times; touches nothing of yours
+	@exec $(BIN)/incidentd demo
+
+alert: $(VENV)/.run ## fire a sample alert on a running `make run`; ARGS="avalo/chat-delivery --region us"
+	@exec $(BIN)/incidentd fire $(ARGS)
 
 test: $(VENV)/.dev servers ## every test
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
@@ -39,6 +47,9 @@ servers: ## the servers that tests use, as far as they can be installed here
 
 secrets: ## the secrets that docker-compose.yml mounts, as far as they are missing
 	@deploy/make-secrets
+
+docs: $(VENV)/.dev ## docs/configuration.md, from the settings
+	$(BIN)/incidentd settings > docs/configuration.md
 
 constraints: $(VENV)/.dev ## pin the versions that are installed now
 	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt

@@ -116,10 +116,10 @@ class Settings(BaseModel):
     redis_url: RedisAddress | None = Field(
         None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
     )
-    rules: Path = Field(Path("rules"), description="folder of the rules table")
+    rules: Annotated[Path, Allowed("a folder")] = Field(Path("rules"), description="folder of the rules table")
     listen: SocketAddress = Field("127.0.0.1:8080", description="address and port of the web server")
     public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
-    metrics_listen: Annotated[str, AfterValidator(_socket_address_or_none)] = Field(
+    metrics_listen: Annotated[str, AfterValidator(_socket_address_or_none), Allowed("host:port, or empty")] = Field(
         "", description="address and port where `incidentd worker` answers `GET /metrics`; empty: nowhere"
     )
 
@@ -331,7 +331,7 @@ def _allowed(field: FieldInfo) -> str:
     bounds = [
         f"{said} {getattr(mark, name)}" for mark in marks for name, said in _BOUNDS.items() if hasattr(mark, name)
     ]
-    return words or " ".join([kind, " and ".join(bounds)]).strip()
+    return words or " ".join([kind, *bounds]).strip()
 
 
 _BOUNDS = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}

@@ -10,6 +10,7 @@ import typer
 
 from incidentd import __version__
 from incidentd.cli import demo, fire, link, part, rules, sandbox, up
+from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.clock import SystemClock
 from incidentd.errors import ConfigurationError, IncidentdError, StoreError
@@ -57,7 +58,7 @@ def callback(
         bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=show_version)
     ] = False,
 ) -> None:
-    """Settings come from the environment; the README lists them."""
+    """Settings come from the environment; `incidentd settings` lists them."""
 
 
 def warn(environ: Mapping[str, str]) -> None:
@@ -107,6 +108,12 @@ def migrate() -> None:
         configure_logs(settings, os.environ)
         migrate_database(open_engine(settings.database_url))
         typer.echo("the database is up to date")
+
+
+@app.command("settings")
+def settings_command() -> None:
+    """Print every setting, its default and what it may be, in Markdown."""
+    typer.echo(reference(), nl=False)
 
 
 @app.command("link")
