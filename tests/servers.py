@@ -137,9 +137,13 @@ class RedisServer:
 
 
 class PostgresServer:
-    """A PostgreSQL cluster without fsync, that a test can stop, kill and start again on the same port."""
+    """A PostgreSQL cluster that a test can stop, kill and start again on the same port.
 
-    def __init__(self) -> None:
+    Without fsync, unless it is to be ``durable``.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._sync = "on" if durable else "off"
         self._initdb, self._postgres = program("initdb"), program("postgres")
         # As root it must run as another user, who has to reach its folder: pytest's own folders are root's alone.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -163,8 +167,8 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self._home),
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": self._sync,
+            "full_page_writes": self._sync,
             "synchronous_commit": "on",
             "max_connections": "200",
             "log_min_messages": "panic",

@@ -1,9 +1,12 @@
 """Group commit: what waits at one moment is written together, by one thread.
 
-Nobody is made to wait for company: the first item goes at once, and what arrives meanwhile is the next batch.
+An item that comes alone goes at once. While many come, a batch waits for as many as there were under way when the
+last one ended, at most 2 ms: whoever was just answered is about to ask again, and one transaction for all of them costs
+little more than one for half of them.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
@@ -14,6 +17,8 @@ from incidentd.errors import IncidentdError, StoreUnavailableError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Waiting = tuple[Item, Future[Result]]
+
+LINGER_SECONDS = 0.002
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -32,6 +37,7 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting: SimpleQueue[Waiting[Item, Result] | None] = SimpleQueue()
         self._closing = False
         self._door = threading.Lock()
+        self._expected = 1
         self._writer = threading.Thread(target=self._write, name=name, daemon=True)
         self._writer.start()
 
@@ -61,6 +67,7 @@ class GroupCommit(Generic[Item, Result]):
             wanted = [waiting for waiting in batch if waiting[1].set_running_or_notify_cancel()]
             if wanted:
                 self._settle(wanted)
+            self._expected = len(batch) + self._waiting.qsize()
 
     def _next(self) -> list[Waiting[Item, Result]] | None:
         """All that waits, up to ``most``; blocks while nothing does. None when closed and empty."""
@@ -68,9 +75,10 @@ class GroupCommit(Generic[Item, Result]):
         if first is None:
             return None
         batch = [first]
+        end = time.monotonic() + LINGER_SECONDS
         while len(batch) < self._most:
             try:
-                another = self._waiting.get_nowait()
+                another = self._another(end if len(batch) < self._expected else 0.0)
             except Empty:
                 break
             if another is None:
@@ -78,6 +86,10 @@ class GroupCommit(Generic[Item, Result]):
                 break
             batch.append(another)
         return batch
+
+    def _another(self, end: float) -> Waiting[Item, Result] | None:
+        left = end - time.monotonic()
+        return self._waiting.get(timeout=left) if left > 0 else self._waiting.get_nowait()
 
     def _settle(self, batch: list[Waiting[Item, Result]]) -> None:
         try:
