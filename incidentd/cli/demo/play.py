@@ -16,6 +16,7 @@ from incidentd.cli.demo.story import Story, steps
 from incidentd.clock import Clock
 
 INTERRUPTED = 130
+_PLAIN_WIDTH = 120
 
 
 def run(environ: Mapping[str, str], clock: Clock, *, keep: bool = False, record: Path | None = None) -> int:
@@ -26,7 +27,7 @@ def run(environ: Mapping[str, str], clock: Clock, *, keep: bool = False, record:
     Raises:
         StageError: incidentd did not start, or ended in the middle.
     """
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=_PLAIN_WIDTH)
     with _interruptible():
         try:
             return _run(console, environ, clock, keep=keep, record=record)
@@ -40,7 +41,7 @@ def _run(console: Console, environ: Mapping[str, str], clock: Clock, *, keep: bo
     screen = Screen(console, clock, plan)
     console.print("incidentd, on a policy of seconds, with a sandbox in place of PagerDuty and Slack.")
     with screen, stage(clock, environ) as on:
-        screen.begin(_addresses(on))
+        screen.begin(_addresses(on), {level: each.name for level, each in on.rules.people.items()})
         story = Story(on, plan, screen.seen)
         proved = promises(story.play(), on.rules)
         screen.sum_up(proved)

@@ -44,15 +44,15 @@ def _paged_at_once(evidence: Evidence) -> Promise:
         for course in evidence.courses
         for page in evidence.pages_of(course.incident.slo, 1)
     ]
-    text = f"Level 1 is paged at once, {len(evidence.courses)} times"
+    text = "Level 1 is paged at once"
     if not waits:
         return Promise(text, "nobody was paged", held=False)
     held = len(waits) == len(evidence.courses) and all(timedelta(0) <= each <= LATENESS for each in waits)
-    return Promise(text, f"the slowest page was accepted {_seconds(max(waits))} after its alert", held)
+    return Promise(text, f"{len(waits)} pages, the slowest accepted {_seconds(max(waits))} after its alert", held)
 
 
 def _answered_in_slack(evidence: Evidence) -> Promise:
-    text = "An answer in Slack counts, and PagerDuty hears of it"
+    text = "An answer in Slack reaches PagerDuty"
     course = evidence.course(CHAT)
     answer = course.first("acknowledged") if course else None
     page = next(iter(evidence.pages_of(CHAT)), None)
@@ -62,7 +62,7 @@ def _answered_in_slack(evidence: Evidence) -> Promise:
     by_button = answer.data.get("via") == "slack" and answer.data.get("in_time") is True
     alone = len(evidence.pages_of(CHAT)) == 1
     waited = _seconds(answer.at - page.at)
-    told = f"{answer.actor} answered {waited} after the page; PagerDuty knew {_seconds(took)} later"
+    told = f"{answer.actor} answered {waited} after the page, told on in {_seconds(took)}"
     return Promise(text, told, by_button and alone and took <= LATENESS)
 
 
@@ -77,7 +77,7 @@ def _climbed(evidence: Evidence, policy: Policy) -> Iterator[Promise]:
 
 
 def _reached(evidence: Evidence, course: Course | None, number: int, who: str, asked: timedelta) -> Promise:
-    text = f"Nobody answers: the {who} is paged after {_seconds(asked)}, never early"
+    text = f"Unanswered for {_seconds(asked)}, it pages the {who}"
     page = next(iter(evidence.pages_of(MONEY, number)), None)
     if course is None or page is None:
         return Promise(text, f"level {number} was never paged", held=False)
@@ -88,7 +88,7 @@ def _reached(evidence: Evidence, course: Course | None, number: int, who: str, a
 
 
 def _joined(evidence: Evidence) -> Promise:
-    text = "A second region joins the open incident, and makes it a P0"
+    text = "A second region joins the open incident"
     found = evidence.of(CORE)
     rise = found[0].first("tier_rose") if found else None
     pages = evidence.pages_of(CORE, 1)
@@ -101,7 +101,7 @@ def _joined(evidence: Evidence) -> Promise:
 
 
 def _flapped(evidence: Evidence, policy: Policy) -> Promise:
-    text = "An alert that flaps wakes nobody a second time"
+    text = "A flap wakes nobody a second time"
     course = evidence.course(WALLET)
     calm = course.first("recovering") if course else None
     again = course.first("firing_again") if course else None
@@ -116,7 +116,7 @@ def _flapped(evidence: Evidence, policy: Policy) -> Promise:
 
 
 def _held_down(evidence: Evidence, policy: Policy) -> Promise:
-    text = f"Resolved after {_seconds(policy.hold_down)} without an alert, never early"
+    text = f"Resolved after {_seconds(policy.hold_down)} of calm"
     waits = [
         over.at - calm.at
         for course in evidence.courses
@@ -124,14 +124,14 @@ def _held_down(evidence: Evidence, policy: Policy) -> Promise:
     ]
     if len(waits) < len(evidence.courses) or not waits:
         return Promise(text, f"{len(waits)} of {_count(len(evidence.courses), 'incident')} resolved", held=False)
-    told = f"{len(waits)} incidents resolved after {_seconds(min(waits))} to {_seconds(max(waits))}"
+    told = f"{len(waits)} incidents, after {_seconds(min(waits))} to {_seconds(max(waits))}"
     return Promise(text, told, all(policy.hold_down <= each <= policy.hold_down + LATENESS for each in waits))
 
 
 def _each_once(evidence: Evidence) -> Promise:
     told = Counter((course.incident.slo, level) for course in evidence.courses for level in _levels(course))
     paged = Counter((page.slo, page.level) for page in evidence.pages)
-    text = "No page is lost, and none sent twice"
+    text = "No page is lost, none is sent twice"
     return Promise(
         text, f"{sum(paged.values())} pages for {sum(told.values())} levels told", bool(told) and told == paged
     )

@@ -1,7 +1,7 @@
 """How the story looks: on a terminal a live view below the timeline, elsewhere plain lines."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,8 +37,9 @@ _MARKS = {
 _LOUD = frozenset({"opened", "level", "round", "tier_rose", "unanswered", "response_missed"})
 _CALM = frozenset({"acknowledged", "taken_over", "recovering", "resolved", "firing_again"})
 _TALL = 34
-_PICTURE_WIDTH = 118
+_PICTURE_WIDTH = 116
 _PICTURE_LINES = 14
+_PICTURE_HEIGHT = 60
 _FRAMES = 8
 
 
@@ -55,6 +56,9 @@ class Screen:
         self._shown: dict[int, Progress] = {}
         self._lines: list[Text] = []
         self._addresses: list[tuple[str, str]] = []
+        self._people: Mapping[int, str] = {}
+        self._paged = 0
+        self._climax: RenderableType = Text()
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -76,8 +80,9 @@ class Screen:
             self._live.stop()
             self._live = None
 
-    def begin(self, addresses: Sequence[tuple[str, str]]) -> None:
-        """The story begins: say where it can be watched."""
+    def begin(self, addresses: Sequence[tuple[str, str]], people: Mapping[int, str]) -> None:
+        """The story begins: say where it can be watched. ``people`` names who stands at each level."""
+        self._people = people
         self._begun_at = self._clock.monotonic()
         self._addresses = list(addresses)
         for name, url in addresses:
@@ -88,9 +93,12 @@ class Screen:
         """Say what is new, and show what is."""
         self._evidence = evidence
         self._say_steps()
+        paged = len(evidence.pages)
         news = [(entry, course) for course in evidence.courses for entry in self._news(course)]
         for entry, course in sorted(news, key=lambda each: each[0].at):
             self._say(_told(entry, course))
+        if paged > self._paged:
+            self._paged, self._climax = paged, self._snapshot()
 
     def sum_up(self, promises: Sequence[Promise]) -> None:
         """What was proved, in place of the live view."""
@@ -99,11 +107,9 @@ class Screen:
         self._console.print(Padding(_summary(promises), (1, 0)))
 
     def photograph(self, file: Path, promises: Sequence[Promise]) -> None:
-        """The end of the story as a picture, in SVG."""
-        camera = Console(record=True, width=_PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
-        for line in self._lines[-_PICTURE_LINES:]:
-            camera.print(line, no_wrap=True, overflow="ellipsis")
-        camera.print(self._board())
+        """A picture, in SVG: the screen when the last page had come, and the sum at the end."""
+        camera = Console(record=True, width=_PICTURE_WIDTH, height=_PICTURE_HEIGHT, file=io.StringIO())
+        camera.print(self._climax)
         camera.print(Padding(_summary(promises), (1, 0, 0, 0)))
         camera.save_svg(str(file), title="incidentd demo")
 
@@ -127,12 +133,17 @@ class Screen:
         self._lines.append(line)
         self._console.print(line, soft_wrap=True, highlight=False)
 
-    def _view(self) -> RenderableType:
-        return Group(Rule(style="dim"), self._board(), self._bar())
+    def _snapshot(self) -> RenderableType:
+        """The screen as it is, to be printed later: what it is made of goes on changing."""
+        said = [Text.assemble(each, no_wrap=True, overflow="ellipsis") for each in self._lines[-_PICTURE_LINES:]]
+        return Group(*said, Rule(style="dim"), self._board(tall=True), self._bar())
 
-    def _board(self) -> RenderableType:
+    def _view(self) -> RenderableType:
+        return Group(Rule(style="dim"), self._board(tall=self._console.height >= _TALL), self._bar())
+
+    def _board(self, *, tall: bool) -> RenderableType:
         parts: list[RenderableType] = [_steps(self._steps), Text(), self._incidents()]
-        if self._console.height >= _TALL or not self._console.is_terminal:
+        if tall:
             parts += [Text(), _pages(self._evidence.pages)]
         return Group(*parts)
 
@@ -148,7 +159,7 @@ class Screen:
                 Text(incident.state, _STATES[incident.state]),
                 str(incident.level),
                 incident.acknowledged_by or Text("nobody yet", "dim"),
-                _next(course, now),
+                _next(course, now, self._people),
             )
         if not self._evidence.courses:
             table.add_row("", "", Text("all calm", "dim"))
@@ -223,14 +234,15 @@ def _objective(course: Course) -> str:
     return f"{course.incident.slo} in {regions}" if regions else course.incident.slo
 
 
-def _next(course: Course, now: datetime) -> str:
+def _next(course: Course, now: datetime, people: Mapping[int, str]) -> str:
     """What time alone will bring."""
     if course.incident.state is State.RECOVERING:
         return _in("resolved", _instant(course.last("recovering"), "hold_until"), now)
     if course.incident.state is not State.TRIGGERED:
         return ""
     clocked = [each for each in course.entries if each.data.get("next_at")]
-    return _in("next level", _instant(clocked[-1], "next_at"), now) if clocked else ""
+    who = people.get(course.incident.level + 1)
+    return _in(who, _instant(clocked[-1], "next_at"), now) if who and clocked else "everybody is told"
 
 
 def _instant(entry: EntryJson | None, name: str) -> datetime | None:
