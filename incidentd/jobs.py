@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 
 from incidentd.clock import Clock, SystemClock
 from incidentd.incident.slot import PAGE, TELL
+from incidentd.meter import Meter
 from incidentd.process.courier import Courier
 from incidentd.process.gather import GatherThread
 
@@ -74,8 +75,10 @@ class Enqueuer:
         clock: Clock | None = None,
         client: redis.Redis | None = None,
         seconds: float = _TOTAL_SECONDS,
+        meter: Meter | None = None,
     ) -> None:
         self._seconds = seconds
+        self._meter = meter or Meter()
         self._clock = clock or SystemClock()
         self._client = client or (connect(redis_url) if redis_url else None)
         self._retry_at = 0.0
@@ -93,7 +96,12 @@ class Enqueuer:
             return None
         if not any(work.values()):
             return []
-        return self._guarded(lambda: _push(client, work))
+        receipts = self._guarded(lambda: _push(client, work))
+        if receipts is None:
+            self._meter.enqueue_failures.add()
+        for receipt in receipts or ():
+            self._meter.enqueued.add(receipt.queue)
+        return receipts
 
     def unfinished(self, receipts: Sequence[Receipt]) -> list[Receipt] | None:
         """Those of the receipts whose jobs are still waiting or running; None when Redis can't be reached."""

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -18,7 +19,7 @@ from incidentd.clock import Clock, SteadyClock, SystemClock
 from incidentd.errors import NotFoundError, RulesError, SchemaError, StoreError
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
-from incidentd.jobs import Enqueuer, EnqueueThread, Work
+from incidentd.jobs import ESCALATE, Enqueuer, EnqueueThread, Work
 from incidentd.keyring import Keyring
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.keep_time import due
@@ -27,6 +28,8 @@ from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
 from incidentd.lifecycle.write import Answer, Item, Writer
+from incidentd.meter import Meter
+from incidentd.meter.meter import REFUSED, TAKEN
 from incidentd.process.failpoint import arm
 from incidentd.process.group_commit import GroupCommit
 from incidentd.sentence import sentence
@@ -37,6 +40,7 @@ from incidentd.store import rules as stored
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
 from incidentd.store.server_clock import ServerClock
+from incidentd.store.stopwatch import time_statements
 from incidentd.timeline import MACHINE, Entry
 
 FOLLOW_SECONDS = 0.5
@@ -60,14 +64,16 @@ class Runtime:
         """
         arm(settings.failpoint)
         self.settings = settings
+        self.meter = Meter(environ)
         engine = open_engine(settings.database_url)
         check(engine)
+        time_statements(engine, self.meter.statements.observe)
         self.store = Store(engine)
         self._server_clock = ServerClock(self.store, SystemClock()) if engine.dialect.name == "postgresql" else None
         self._steady_clock = SteadyClock(self._server_clock or SystemClock())
         self.clock: Clock = clock or self._steady_clock
         self.rulebook = Rulebook(self.store, _in_force(self.store, settings, self.clock.now()))
-        self.enqueuer = Enqueuer(settings.redis_url)
+        self.enqueuer = Enqueuer(settings.redis_url, meter=self.meter)
         self._enqueue_thread = EnqueueThread(self.enqueuer)
         means = Means(self.clock.now, settings.pagerduty_events_url, settings.slack_api_url)
         self._channels = make_channels(means)
@@ -76,7 +82,9 @@ class Runtime:
         self._writer = self._make_writer()
         # One sender each: a page never waits behind a Slack post, not even where one process does it all.
         self._senders = {queue: self._make_sender() for queue in (PAGE, TELL)}
-        self._ticker = Ticker(self.store, self.rulebook, self.clock.now, self._mark, self._hand_over, self.complain)
+        self._ticker = Ticker(
+            self.store, self.rulebook, self.clock.now, self._mark, self._hand_over, self.complain, self.meter
+        )
         self._beaten_at = 0.0
         self._jump: timedelta | None = None
         self._stopping = threading.Event()
@@ -114,8 +122,13 @@ class Runtime:
         Raises:
             RulesError: the table is unsound; the one in force stays.
         """
-        rules = load(self.settings.rules)
-        self.rulebook.put_in_force(rules, self.clock.now())
+        try:
+            rules = load(self.settings.rules)
+            self.rulebook.put_in_force(rules, self.clock.now())
+        except Exception:
+            self.meter.reloads.add(REFUSED)
+            raise
+        self.meter.reloads.add(TAKEN)
         log.info("rules_in_force", version=rules.version)
         return [str(fault) for fault in rules.warnings]
 
@@ -163,15 +176,18 @@ class Runtime:
 
     def tick(self, ids: Sequence[str]) -> None:
         """Let time act on these incidents."""
-        self._ticker.tick(ids)
+        with self._timed(ESCALATE):
+            self._ticker.tick(ids)
 
     def deliver_pages(self, ids: Sequence[str]) -> None:
         """Send what these incidents' pages lack."""
-        self._senders[PAGE].deliver(PAGE, ids)
+        with self._timed(PAGE):
+            self._senders[PAGE].deliver(PAGE, ids)
 
     def deliver_tells(self, ids: Sequence[str]) -> None:
         """Send what all other destinations of these incidents lack."""
-        self._senders[TELL].deliver(TELL, ids)
+        with self._timed(TELL):
+            self._senders[TELL].deliver(TELL, ids)
 
     def due(self) -> Work:
         """Find and mark what is due now."""
@@ -185,14 +201,32 @@ class Runtime:
             name = f"timekeeper-{id(self)}"
             self.store.write(lambda tx: cycles.beat(tx, name, self.clock.now()))
 
+    @contextmanager
+    def _timed(self, queue: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.meter.jobs.observe(time.perf_counter() - began, queue)
+
     def _make_writer(self) -> GroupCommit[Item, Answer]:
-        writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over)
+        writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over, self.meter)
         return GroupCommit(writer.together, name="writer")
 
     def _make_sender(self) -> Sender:
         packer = Packer(self.rulebook, self._keyring.destination, self.settings.base_url)
         pace = Pace(timedelta(seconds=self.settings.lease_seconds), self._mark, self.settings.http_seconds)
-        return Sender(self.store, self.rulebook, packer, self._channels, self.clock.now, new_id, pace, self._hand_over)
+        return Sender(
+            self.store,
+            self.rulebook,
+            packer,
+            self._channels,
+            self.clock.now,
+            new_id,
+            pace,
+            self._hand_over,
+            self.meter,
+        )
 
     def _hand_over(self, work: Work) -> None:
         self._enqueue_thread.put(work)

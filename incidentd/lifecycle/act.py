@@ -1,9 +1,11 @@
 """People's commands, and time's: one incident at a time, or many that are due."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from incidentd.errors import NotFoundError
 from incidentd.incident.command import Tick
+from incidentd.incident.wake import wake_at
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.work import Action, ActionResult
 from incidentd.store import intake
@@ -28,9 +30,18 @@ def act(ledger: Ledger, action: Action) -> ActionResult:
     return ActionResult(ledger.get(action.incident_id) or incident, changed)
 
 
-def tick(ledger: Ledger, ids: Sequence[str]) -> None:
-    """Tell incidents that time has passed; early, late and twice are all harmless."""
+def tick(ledger: Ledger, ids: Sequence[str]) -> list[timedelta]:
+    """Tell incidents that time has passed; early, late and twice are all harmless.
+
+    Returns how late it was for each that time changed.
+    """
     ledger.load(ids=ids)
+    lateness = []
     for incident_id in ids:
-        if ledger.get(incident_id) is not None:
-            ledger.decide(incident_id, Tick())
+        incident = ledger.get(incident_id)
+        if incident is None:
+            continue
+        due_at = wake_at(incident)
+        if ledger.decide(incident_id, Tick()) and due_at is not None:
+            lateness.append(ledger.now - due_at)
+    return lateness

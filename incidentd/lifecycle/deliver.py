@@ -27,13 +27,16 @@ from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.lifecycle.receive import NewId, receive
-from incidentd.lifecycle.record import Recorder, Result, unrecorded
+from incidentd.lifecycle.record import Recorded, Recorder, Result, unrecorded
 from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.tally import tally
 from incidentd.lifecycle.work import Complaint
+from incidentd.meter import Meter
 from incidentd.process.failpoint import failpoint
 from incidentd.process.group_commit import GroupCommit
 from incidentd.store import cursors
 from incidentd.store.engine import Store
+from incidentd.tier import Tier
 
 WIDTH = 32
 _RECORD_PAUSE_SECONDS = 0.5
@@ -63,6 +66,7 @@ class Sender:
         new_id: NewId,
         pace: Pace,
         hand_over: Callable[[Work], None],
+        meter: Meter,
     ) -> None:
         self._store = store
         self._rulebook = rulebook
@@ -72,6 +76,7 @@ class Sender:
         self._new_id = new_id
         self._pace = pace
         self._hand_over = hand_over
+        self._meter = meter
         self._recorder = Recorder(new_id, random)
         self._results: GroupCommit[Result, None] = GroupCommit(self._record, name="recorder")
         self._pool = ThreadPoolExecutor(WIDTH, thread_name_prefix="sender")
@@ -132,15 +137,21 @@ class Sender:
     def _complain(self, detail: str) -> None:
         """An incident of our own, the same for all: whatever is wrong with it too must not raise another."""
 
-        def work(tx: Connection) -> Work:
+        def work(tx: Connection) -> tuple[Work, list[Tier]]:
             ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
             receive(ledger, [[internal(Complaint("delivery", detail), "sender", ledger.now)]], self._new_id)
-            return ledger.flush()
+            return ledger.flush(), ledger.opened
 
         try:
-            self._hand_over(self._store.write(work))
+            following, opened = self._store.write(work)
+            self._hand_over(following)
+            self._count_opened(opened)
         except Exception:  # what it complains of may befall it too; all that was to be done is done
             log.exception("not complained", detail=detail)
+
+    def _count_opened(self, tiers: Sequence[Tier]) -> None:
+        for tier in tiers:
+            self._meter.opened.add(tier)
 
     def _wait_for_room(self) -> int:
         self._free.acquire()
@@ -210,16 +221,18 @@ class Sender:
     def _record(self, results: list[Result]) -> list[None]:
         now = self._now()
 
-        def work(tx: Connection) -> tuple[Work, set[tuple[str, str]]]:
+        def work(tx: Connection) -> Recorded:
             ledger = Ledger(tx, self._rulebook, now, self._pace.mark)
             recorded = self._recorder.record(ledger, results)
             failpoint("cursor.before_commit")
             return recorded
 
-        following, again = self._store.write(work)
+        recorded = self._store.write(work)
         failpoint("cursor.after_commit")
-        self._hand_over(following)
-        self._hand_over(work_of(again, {}))
+        self._hand_over(recorded.work)
+        self._hand_over(work_of(recorded.again, {}))
+        tally(self._meter, recorded.deliveries, self._pace.mark)
+        self._count_opened(recorded.opened)
         return [None] * len(results)
 
 

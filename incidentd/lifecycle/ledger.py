@@ -94,6 +94,11 @@ class Ledger:
             self._holders[page.incident.key] = incident_id
         return decided
 
+    @property
+    def opened(self) -> list[Tier]:
+        """The tiers of the incidents that were opened in this transaction."""
+        return [_present(page).tier for page in self._pages.values() if page.is_new and page.entries]
+
     def flush(self) -> Work:
         """Write all that was decided. Incidents first, then entries, then cursors: one order for all writers.
 

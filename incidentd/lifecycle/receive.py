@@ -15,13 +15,17 @@ from incidentd.store.alerts import Episode, Known
 NewId = Callable[[], str]
 
 
-def receive(ledger: Ledger, notifications: Sequence[Sequence[Heard]], new_id: NewId) -> None:
-    """Take in notifications one after the other; the alerts of each belong together."""
+def receive(ledger: Ledger, notifications: Sequence[Sequence[Heard]], new_id: NewId) -> int:
+    """Take in notifications one after the other; the alerts of each belong together.
+
+    Returns how many alerts were news, internal ones left out.
+    """
     reception = Reception(ledger, new_id)
     reception.prepare([heard for notification in notifications for heard in notification])
     for notification in notifications:
         reception.take(notification)
     reception.write()
+    return reception.news
 
 
 class Reception:
@@ -33,6 +37,7 @@ class Reception:
         self._stored: dict[str, Known] = {}
         self._known: dict[str, Known] = {}
         self._written: dict[tuple[str, object], Episode] = {}
+        self.news = 0
 
     def prepare(self, all_heard: Sequence[Heard]) -> None:
         """Read what all notifications need, in two statements."""
@@ -49,6 +54,7 @@ class Reception:
         for each in notification:
             heard = self._continued(each)
             if not self._is_no_news(heard):
+                self.news += heard.quiet is None
                 groups.setdefault(self._key(heard), []).append(heard)
         for key in sorted(groups):
             self._hear(key, groups[key])

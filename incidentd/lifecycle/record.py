@@ -19,6 +19,7 @@ from incidentd.lifecycle.work import Complaint
 from incidentd.store import cursors, deliveries
 from incidentd.store.cursors import Cursor, Settled
 from incidentd.store.deliveries import Delivery, Outcome
+from incidentd.tier import Tier
 from incidentd.timeline import Accepted, DeliveryFailed, FellBack, GaveUp
 
 FALLBACK_AFTER = 2
@@ -36,17 +37,27 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was written: the work that follows, and (incident, queue) to be looked at again.
+
+    ``deliveries`` leaves out the results that changed nothing; ``opened`` are the tiers of new incidents.
+    """
+
+    work: Work
+    again: set[tuple[str, str]]
+    deliveries: list[tuple[Result, Outcome]]
+    opened: list[Tier]
+
+
+@dataclass(frozen=True, slots=True)
 class Recorder:
     """Writes results in the transaction of a ledger."""
 
     new_id: NewId
     random: Callable[[], float]
 
-    def record(self, ledger: Ledger, results: Sequence[Result]) -> tuple[Work, set[tuple[str, str]]]:
-        """Write what still counts; returns the work that follows, and (incident, queue) to be looked at again.
-
-        A result whose lease another sender has taken changes nothing.
-        """
+    def record(self, ledger: Ledger, results: Sequence[Result]) -> Recorded:
+        """Write what still counts. A result whose lease another sender has taken changes nothing."""
         ledger.load(ids={result.parcel.cursor.incident_id for result in results})
         held = cursors.tokens(ledger.tx, [result.parcel.cursor for result in results])
         counting = [r for r in results if held.get(_name(r.parcel.cursor)) == r.parcel.token]
@@ -57,9 +68,11 @@ class Recorder:
         settled = [self._settled(ledger, result, final=result in final) for result in counting]
         cursors.settle(ledger.tx, settled)
         again = _close_old_rounds(ledger, counting) | _point_on(ledger, counting)
-        deliveries.insert(ledger.tx, [_delivery(result, final=result in final) for result in counting])
+        rows = [_delivery(result, final=result in final) for result in counting]
+        deliveries.insert(ledger.tx, rows)
         again |= {(s.cursor.incident_id, s.cursor.queue) for s in settled if s.due_at == ledger.now}
-        return work, again
+        outcomes = [(result, row.outcome) for result, row in zip(counting, rows, strict=True)]
+        return Recorded(work, again, outcomes, ledger.opened)
 
     def _write_facts(self, ledger: Ledger, result: Result, *, final: bool) -> None:
         cursor, came_to = result.parcel.cursor, result.came_to

@@ -14,6 +14,7 @@ from incidentd.lifecycle.act import tick
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Complaint
+from incidentd.meter import Meter
 from incidentd.process.failpoint import failpoint
 from incidentd.store import incidents
 from incidentd.store.engine import Store
@@ -34,6 +35,7 @@ class Ticker:
     mark: timedelta
     hand_over: Callable[[Work], None]
     complain: Callable[[Complaint], object]
+    meter: Meter
 
     def tick(self, ids: Sequence[str]) -> None:
         """Tell these incidents that time has passed.
@@ -63,13 +65,15 @@ class Ticker:
             self.complain(Complaint("undecidable", "an open incident can't be decided: see the log"))
 
     def _together(self, ids: Sequence[str]) -> None:
-        work = self.store.write(partial(self._decide, ids))
+        work, lateness = self.store.write(partial(self._decide, ids))
         failpoint("tick.after_commit")
         self.hand_over(work)
+        for late in lateness:
+            self.meter.lateness.observe(late.total_seconds())
 
-    def _decide(self, ids: Sequence[str], tx: Connection) -> Work:
+    def _decide(self, ids: Sequence[str], tx: Connection) -> tuple[Work, list[timedelta]]:
         ledger = Ledger(tx, self.rulebook, self.now(), self.mark)
-        tick(ledger, ids)
+        lateness = tick(ledger, ids)
         work = ledger.flush()
         failpoint("tick.before_commit")
-        return work
+        return work, lateness

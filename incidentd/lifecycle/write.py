@@ -1,6 +1,7 @@
 """The one writer of a web process: all that waits at one moment becomes one transaction (group commit)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
@@ -14,12 +15,26 @@ from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.meter import Meter
+from incidentd.meter.meter import NEWS, NOT_UNDERSTOOD, REPEAT
 from incidentd.process.failpoint import failpoint
 from incidentd.store import alerts, intake
 from incidentd.store.engine import Store
+from incidentd.tier import Tier
+from incidentd.timeline import MACHINE
 
 Item = Webhook | Action
 Answer = ActionResult | RefusedError | NotFoundError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What one transaction came to. ``news`` is how many alerts were."""
+
+    answers: list[Answer]
+    work: Work
+    news: int
+    opened: list[Tier]
 
 
 class Writer:
@@ -33,6 +48,7 @@ class Writer:
         new_id: NewId,
         mark: timedelta,
         hand_over: Callable[[Work], None],
+        meter: Meter,
     ) -> None:
         self._store = store
         self._rulebook = rulebook
@@ -40,6 +56,7 @@ class Writer:
         self._new_id = new_id
         self._mark = mark
         self._hand_over = hand_over
+        self._meter = meter
 
     def together(self, items: list[Item]) -> list[Answer]:
         """One answer for each item, after one commit. An item that the model refuses harms no other.
@@ -51,11 +68,15 @@ class Writer:
         notifications = [self._heard(item, now) for item in items]
         news = self._news(notifications)
         if not any(news) and not any(isinstance(item, Action) for item in items):
+            self._count(items, 0)
             return [None] * len(items)
-        answers, work = self._store.write(lambda tx: self._write(tx, items, news, now))
+        written = self._store.write(lambda tx: self._write(tx, items, news, now))
         failpoint("web.after_commit")
-        self._hand_over(work)
-        return answers
+        self._hand_over(written.work)
+        self._count(items, written.news)
+        for tier in written.opened:
+            self._meter.opened.add(tier)
+        return written.answers
 
     def _heard(self, item: Item, now: datetime) -> list[Heard]:
         if isinstance(item, Action):
@@ -71,25 +92,31 @@ class Writer:
         known = self._store.read(lambda tx: alerts.latest(tx, fingerprints))
         return [[h for h in each if not h.is_repeat_of(known.get(h.alert.fingerprint))] for each in notifications]
 
-    def _write(
-        self, tx: Connection, items: list[Item], news: list[list[Heard]], now: datetime
-    ) -> tuple[list[Answer], Work]:
+    def _count(self, items: list[Item], news: int) -> None:
+        webhooks = [item for item in items if isinstance(item, Webhook)]
+        self._meter.alerts.add(NEWS, amount=news)
+        self._meter.alerts.add(REPEAT, amount=sum(len(webhook.alerts) for webhook in webhooks) - news)
+        complaints = sum(len(webhook.complaints) for webhook in webhooks if webhook.source != MACHINE)
+        self._meter.alerts.add(NOT_UNDERSTOOD, amount=complaints)
+
+    def _write(self, tx: Connection, items: list[Item], news: list[list[Heard]], now: datetime) -> _Written:
         ledger = Ledger(tx, self._rulebook, now, self._mark)
         answers: list[Answer] = []
         pending: list[list[Heard]] = []
+        told = 0
         for item, notification in zip(items, news, strict=True):
             if isinstance(item, Action):
-                receive(ledger, pending, self._new_id)
+                told += receive(ledger, pending, self._new_id)
                 pending = []
                 answers.append(_answer(ledger, item))
             else:
                 intake.set_aside(tx, [(item.source, c.reason, c.body) for c in item.complaints], now)
                 pending.append(notification)
                 answers.append(None)
-        receive(ledger, pending, self._new_id)
+        told += receive(ledger, pending, self._new_id)
         work = ledger.flush()
         failpoint("web.before_commit")
-        return answers, work
+        return _Written(answers, work, told, ledger.opened)
 
 
 def _answer(ledger: Ledger, action: Action) -> Answer:

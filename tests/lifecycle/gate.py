@@ -64,7 +64,15 @@ def sender(bench: Bench, change: Callable[[Channel], Channel], kind: str = "page
     channels[kind] = change(channels[kind])
     packer = Packer(runtime.rulebook, Keyring(settings, bench.environ).destination, settings.base_url)
     return Sender(
-        runtime.store, runtime.rulebook, packer, channels, bench.clock.now, new_id, PACE, hand_over=lambda _work: None
+        runtime.store,
+        runtime.rulebook,
+        packer,
+        channels,
+        bench.clock.now,
+        new_id,
+        PACE,
+        hand_over=lambda _work: None,
+        meter=runtime.meter,
     )
 
 
