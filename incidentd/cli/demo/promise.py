@@ -11,6 +11,9 @@ from incidentd.policy import Policy
 from incidentd.tier import Tier
 
 CHAT, MONEY, CORE, WALLET = "chat-delivery", "money-flow-latency", "core-api", "wallet-success"
+PLAYED = (CHAT, MONEY, CORE, WALLET)
+"""The story's objectives: an incident of incidentd's own troubles is no part of it."""
+
 LATENESS = timedelta(seconds=5)
 """How late a page may be before the demo says that a promise failed: generous, as a laptop may be busy."""
 
@@ -39,15 +42,14 @@ def promises(evidence: Evidence, rules: Rules) -> list[Promise]:
 
 
 def _paged_at_once(evidence: Evidence) -> Promise:
+    played = _played(evidence)
     waits = [
-        page.at - course.incident.opened_at
-        for course in evidence.courses
-        for page in evidence.pages_of(course.incident.slo, 1)
+        page.at - course.incident.opened_at for course in played for page in evidence.pages_of(course.incident.slo, 1)
     ]
     text = "Level 1 is paged at once"
     if not waits:
         return Promise(text, "nobody was paged", held=False)
-    held = len(waits) == len(evidence.courses) and all(timedelta(0) <= each <= LATENESS for each in waits)
+    held = len(waits) == len(played) and all(timedelta(0) <= each <= LATENESS for each in waits)
     return Promise(text, f"{len(waits)} pages, the slowest accepted {_seconds(max(waits))} after its alert", held)
 
 
@@ -117,13 +119,14 @@ def _flapped(evidence: Evidence, policy: Policy) -> Promise:
 
 def _held_down(evidence: Evidence, policy: Policy) -> Promise:
     text = f"Resolved after {_seconds(policy.hold_down)} of calm"
+    played = _played(evidence)
     waits = [
         over.at - calm.at
-        for course in evidence.courses
+        for course in played
         if (over := course.last("resolved")) and (calm := course.last("recovering"))
     ]
-    if len(waits) < len(evidence.courses) or not waits:
-        return Promise(text, f"{len(waits)} of {_count(len(evidence.courses), 'incident')} resolved", held=False)
+    if len(waits) < len(played) or not waits:
+        return Promise(text, f"{len(waits)} of {_count(len(played), 'incident')} resolved", held=False)
     told = f"{len(waits)} incidents, after {_seconds(min(waits))} to {_seconds(max(waits))}"
     return Promise(text, told, all(policy.hold_down <= each <= policy.hold_down + LATENESS for each in waits))
 
@@ -135,6 +138,10 @@ def _each_once(evidence: Evidence) -> Promise:
     return Promise(
         text, f"{sum(paged.values())} pages for {sum(told.values())} levels told", bool(told) and told == paged
     )
+
+
+def _played(evidence: Evidence) -> list[Course]:
+    return [each for each in evidence.courses if each.incident.slo in PLAYED]
 
 
 def _levels(course: Course) -> Iterator[int]:

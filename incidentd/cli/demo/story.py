@@ -9,7 +9,7 @@ from incidentd.alert import Alert
 from incidentd.channels.slack_card import ACKNOWLEDGE
 from incidentd.classify import DEFAULT_POLICY
 from incidentd.cli.demo.evidence import Evidence
-from incidentd.cli.demo.promise import CHAT, CORE, LATENESS, MONEY, WALLET
+from incidentd.cli.demo.promise import CHAT, CORE, LATENESS, MONEY, PLAYED, WALLET
 from incidentd.cli.demo.stage import Stage
 from incidentd.incident.state import State
 from incidentd.policy import Policy
@@ -129,8 +129,8 @@ class Story:
         within = (self._policy.hold_down + LATENESS).total_seconds()
         over = self._until(
             lambda seen: (
-                all(each.incident.state is State.RESOLVED for each in seen.courses)
-                and all(page.state is AlertState.RESOLVED for page in seen.pages)
+                all(_state(seen, slo) is State.RESOLVED for slo in PLAYED)
+                and all(_all_are(seen, slo, AlertState.RESOLVED) for slo in PLAYED)
             ),
             within,
         )
