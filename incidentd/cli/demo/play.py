@@ -27,7 +27,7 @@ def run(environ: Mapping[str, str], clock: Clock, *, keep: bool = False, record:
     Raises:
         StageError: incidentd did not start, or ended in the middle.
     """
-    console = Console() if Console().is_terminal else Console(width=_PLAIN_WIDTH)
+    console = Console() if Console().is_interactive else Console(width=_PLAIN_WIDTH)
     with _interruptible():
         try:
             return _run(console, environ, clock, keep=keep, record=record)

@@ -62,7 +62,7 @@ class Screen:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._live = Live(
                 get_renderable=self._view, console=self._console, refresh_per_second=_FRAMES, transient=True
             )
@@ -119,7 +119,7 @@ class Screen:
             known = self._shown.get(number, Progress.TO_COME)
             if known is not step.progress:
                 self._shown[number] = step.progress
-                if not self._console.is_terminal:
+                if not self._console.is_interactive:
                     self._console.print(f"-- {step.text}: {step.progress.value}", soft_wrap=True, highlight=False)
 
     def _news(self, course: Course) -> list[EntryJson]:
