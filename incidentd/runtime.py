@@ -45,7 +45,6 @@ from incidentd.timeline import MACHINE, Entry
 
 FOLLOW_SECONDS = 0.5
 BEAT_SECONDS = 0.5
-OVERDUE_AFTER = timedelta(seconds=60)
 NEW_CYCLE_SECONDS = 2.5
 
 log = structlog.get_logger("incidentd")
@@ -158,7 +157,7 @@ class Runtime:
         while time.monotonic() < end:
             last = self.store.read(lambda tx: cycles.last(tx, self.clock.now()))
             if last is not None and last > asked_at:
-                overdue = self.store.read(lambda tx: cycles.overdue(tx, asked_at - OVERDUE_AFTER))
+                overdue = self.store.read(lambda tx: cycles.overdue(tx, asked_at - cycles.OVERDUE_AFTER))
                 return overdue == 0, f"{overdue} overdue" if overdue else "ok"
             time.sleep(0.1)
         return False, "no timekeeper has completed a cycle"

@@ -9,10 +9,12 @@ from types import FrameType
 import structlog
 
 from incidentd.cli.listen import claim
+from incidentd.cli.measured import counted
 from incidentd.cli.stand_in import add_sandbox
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.errors import RulesError, SettingsError, StoreError
 from incidentd.lifecycle.work import Complaint
+from incidentd.meter.folder import PLACE, counting_in
 from incidentd.process.supervisor import Child, Supervisor
 from incidentd.runtime import Runtime
 from incidentd.settings import Settings
@@ -51,27 +53,31 @@ def serve_inside(environ: Mapping[str, str]) -> int:
 
 
 def worker_group(environ: Mapping[str, str]) -> int:
-    """A supervisor with the workers and a timekeeper, until SIGTERM or SIGINT.
+    """A supervisor with the workers and a timekeeper, until SIGTERM or SIGINT; it tells their metrics, if asked to.
 
     Raises:
-        ConfigurationError: settings, rules or schema are unsound.
+        ConfigurationError: settings, rules or schema are unsound, or an address is taken.
     """
     settings = strict_settings(environ)
     configure_logs(settings, environ)
-    Runtime(settings, environ).close()
-    return Supervisor(group(settings, environ)).run()
+    with counted(settings.metrics_address) as folder:
+        Runtime(settings, counting_in(environ, None)).close()
+        return Supervisor(group(settings, counting_in(environ, folder))).run()
 
 
 def web(environ: Mapping[str, str]) -> Child:
     """How the web part is started as a child."""
-    return Child("web", [sys.executable, "-m", "incidentd.cli", "part"], dict(environ))
+    return Child("web", [sys.executable, "-m", "incidentd.cli", "part"], dict(environ), place=PLACE)
 
 
 def group(settings: Settings, environ: Mapping[str, str]) -> list[Child]:
     """The children of a worker group. Without Redis the timekeeper does it all."""
     workers = settings.workers() if settings.redis_url else {}
     roles = [*((role, count) for role, count in workers.items() if count), (TIMEKEEPER, 1)]
-    return [Child(role, [sys.executable, "-m", "workers.process", role], dict(environ), count) for role, count in roles]
+    return [
+        Child(role, [sys.executable, "-m", "workers.process", role], dict(environ), count, place=PLACE)
+        for role, count in roles
+    ]
 
 
 def refuse_missing(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from incidentd.cli.welcome import say_when_listening, welcome
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
 from incidentd.lifecycle.rulebook import put_in_force
+from incidentd.meter.folder import counting_in, emptied
 from incidentd.process.private_redis import private_redis
 from incidentd.process.supervisor import Child, Supervisor
 from incidentd.settings import Settings, rules_folder
@@ -43,6 +44,7 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     engine = open_engine(settings.database_url)
     migrate(engine)
     put_in_force(Store(engine), load(settings.rules), SystemClock().now())
+    environ = counting_in(environ, emptied(state / "metrics"))
     children = [*redis, web(environ), *group(settings, environ)]
     text = welcome(settings, stood_in, has_redis=settings.redis_url is not None)
     return Supervisor(children, started=lambda: say_when_listening(settings, text)).run()

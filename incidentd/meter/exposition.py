@@ -28,11 +28,6 @@ def text(families: Iterable[Metric]) -> bytes:
     return generate_latest(_Families([*families, _build()]))
 
 
-def gauge(name: str, about: str, value: float) -> Metric:
-    """A gauge without labels."""
-    return GaugeMetricFamily(name, about, value)
-
-
 def _build() -> Metric:
     build = GaugeMetricFamily("incidentd_build_info", "The version of incidentd that runs.", labels=["version"])
     build.add_metric([__version__], 1)

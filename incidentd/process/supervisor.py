@@ -29,7 +29,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Child:
     """A command to keep running, ``count`` times. ``env`` is the whole environment; None: the supervisor's own.
 
-    ``outlives``: stopped only when all that don't are gone, as they need it until their end.
+    ``outlives``: stopped only when all that don't are gone, as they need it until their end. ``place`` is a variable
+    that tells each process which of them it is, such as ``page-1``: the one that takes a dead one's place is told the
+    same.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Child:
     env: Mapping[str, str] | None = None
     count: int = 1
     outlives: bool = False
+    place: str | None = None
 
 
 def next_delay(delay: float, lived: float) -> float:
@@ -61,11 +64,19 @@ class _Place:
     def running(self) -> bool:
         return self.process is not None
 
+    @property
+    def environ(self) -> Mapping[str, str] | None:
+        """The whole environment; None: the supervisor's own."""
+        if self.child.place is None:
+            return self.child.env
+        own = os.environ if self.child.env is None else self.child.env
+        return {**own, self.child.place: f"{self.child.name}-{self.number}"}
+
     def start(self, now: float) -> None:
         try:
             # A group of its own: Ctrl-C in a terminal reaches the supervisor only, which stops all in their order.
             self.process = subprocess.Popen(
-                leashed(self.child.argv), env=self.child.env, stdin=subprocess.DEVNULL, process_group=0
+                leashed(self.child.argv), env=self.environ, stdin=subprocess.DEVNULL, process_group=0
             )
         except OSError as error:
             self._wait(now, lived=0.0)

@@ -12,6 +12,8 @@ from incidentd.store.tables import CURSORS, CYCLES, INCIDENTS
 KEPT = timedelta(days=1)
 APART = timedelta(seconds=5)
 """How far the clocks of machines may be apart."""
+OVERDUE_AFTER = timedelta(seconds=60)
+"""How long what is due may wait before somebody is to look why."""
 _PROBE = ""
 """The row that is no timekeeper's."""
 
@@ -39,13 +41,17 @@ def last(tx: Connection, now: datetime) -> datetime | None:
     return newest
 
 
+def overdue_incidents(tx: Connection, before: datetime) -> int:
+    """How many incidents were due before ``before`` and still are."""
+    return tx.scalar(sa.select(sa.func.count()).select_from(INCIDENTS).where(INCIDENTS.c.wake_at < before)) or 0
+
+
 def overdue(tx: Connection, before: datetime) -> int:
     """How many incidents were due before ``before`` and still are, and how many pages wait since then for delivery.
 
     A page that nobody needs any more, as its incident is answered or over, is no page.
     """
-    incidents = sa.select(sa.func.count()).select_from(INCIDENTS).where(INCIDENTS.c.wake_at < before)
     state = sa.select(INCIDENTS.c.state).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery()
     behind = sa.and_(CURSORS.c.behind_since < before, CURSORS.c.queue == PAGE, state == State.TRIGGERED.value)
     pages = sa.select(sa.func.count()).select_from(CURSORS).where(behind)
-    return (tx.scalar(incidents) or 0) + (tx.scalar(pages) or 0)
+    return overdue_incidents(tx, before) + (tx.scalar(pages) or 0)

@@ -18,7 +18,8 @@ from incidentd.store.tables import ALERTS, CURSORS, DELIVERIES, INCIDENTS
 from incidentd.tier import Tier
 
 _NUMBER = re.compile(r"#?(\d{1,18})")
-_RESOLVED = INCIDENTS.c.state == State.RESOLVED.value
+_RESOLVED = INCIDENTS.c.resolved_at.is_not(None)
+_OPEN = INCIDENTS.c.resolved_at.is_(None)
 _LISTED = sa.select(INCIDENTS.c.number, INCIDENTS.c.wake_at, INCIDENTS.c.body)
 
 
@@ -113,7 +114,7 @@ def find(tx: Connection, reference: str) -> Listed | None:
 
 def open_by_tier(tx: Connection) -> dict[Tier, int]:
     """How many incidents are open, for each tier that has any."""
-    counted = tx.execute(sa.select(INCIDENTS.c.tier, sa.func.count()).where(~_RESOLVED).group_by(INCIDENTS.c.tier))
+    counted = tx.execute(sa.select(INCIDENTS.c.tier, sa.func.count()).where(_OPEN).group_by(INCIDENTS.c.tier))
     return {Tier(tier): count for tier, count in sorted(tuple(row) for row in counted)}
 
 
@@ -172,7 +173,7 @@ def deliveries(tx: Connection, incident_id: str, most: int) -> list[Delivery]:
 def _open(tx: Connection, wanted: Filter, limit: int, after: Position | None) -> list[Listed]:
     if wanted.states == {State.RESOLVED}:
         return []
-    statement = _LISTED.where(~_RESOLVED, *_conditions(wanted)).order_by(INCIDENTS.c.tier, INCIDENTS.c.number)
+    statement = _LISTED.where(_OPEN, *_conditions(wanted)).order_by(INCIDENTS.c.tier, INCIDENTS.c.number)
     if after:
         key = sa.tuple_(INCIDENTS.c.tier, INCIDENTS.c.number)
         statement = statement.where(key > sa.tuple_(after.tier.value, after.number))

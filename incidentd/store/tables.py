@@ -49,6 +49,23 @@ INCIDENTS = sa.Table(
     sqlite_autoincrement=True,
 )
 
+_OPEN = INCIDENTS.c.resolved_at.is_(None)
+_RESOLVED = INCIDENTS.c.resolved_at.is_not(None)
+# In the order of the list; what it is filtered by stands in the index, so that only what is shown is read.
+_FILTERED = (INCIDENTS.c.system, INCIDENTS.c.opened_at)
+sa.Index(
+    "ix_incidents_open",
+    *(INCIDENTS.c.tier, INCIDENTS.c.number, INCIDENTS.c.state, *_FILTERED),
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+sa.Index(
+    "ix_incidents_resolved",
+    *(INCIDENTS.c.number, INCIDENTS.c.tier, *_FILTERED),
+    sqlite_where=_RESOLVED,
+    postgresql_where=_RESOLVED,
+)
+
 ENTRIES = sa.Table(
     "entries",
     METADATA,
@@ -108,7 +125,7 @@ CURSORS = sa.Table(
 )
 # Partial: nearly all cursors are level, so telling one costs these indexes next to nothing.
 _BEHIND = CURSORS.c.behind_since.is_not(None)
-sa.Index("ix_cursors_behind_since", CURSORS.c.behind_since, sqlite_where=_BEHIND, postgresql_where=_BEHIND)
+sa.Index("ix_cursors_behind", CURSORS.c.queue, CURSORS.c.behind_since, sqlite_where=_BEHIND, postgresql_where=_BEHIND)
 _GIVEN_UP = CURSORS.c.given_up.is_not(None)
 sa.Index("ix_cursors_given_up", CURSORS.c.incident_id, sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP)
 _HELD = CURSORS.c.held_by.is_not(None)

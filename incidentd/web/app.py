@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from incidentd import __version__
 from incidentd.errors import IncidentdError
-from incidentd.web import api, health, pages, slack
+from incidentd.web import api, health, metrics, pages, slack
 from incidentd.web.contract import Runtime
 from incidentd.web.edge import Edge
 from incidentd.web.health import Health
+from incidentd.web.metrics import Scrape
 from incidentd.web.problem import REQUEST_ID, problem_of
 from incidentd.web.render import render
 from incidentd.web.webhook import PATH, WebhookEndpoint
@@ -38,7 +39,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     app.state.health = Health.of(runtime)
-    for router in (api.router, health.router, api.operations, slack.router, pages.door, pages.router):
+    app.state.scrape = Scrape(runtime)
+    for router in (api.router, health.router, metrics.router, api.operations, slack.router, pages.door, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(Edge, direct={PATH: WebhookEndpoint(runtime)})

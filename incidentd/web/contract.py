@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.meter import Meter
 from incidentd.settings import Settings
 from incidentd.store.engine import Store
 from incidentd.timeline import Entry
@@ -28,6 +29,11 @@ class Runtime(Protocol):
     @property
     def store(self) -> Store:
         """The database."""
+        ...
+
+    @property
+    def meter(self) -> Meter:
+        """What this process counts."""
         ...
 
     @property

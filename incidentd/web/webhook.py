@@ -58,6 +58,7 @@ class WebhookEndpoint:
         response = await self._answer(scope, body, outcome)
         self._log(scope, outcome, response, begun)
         if response is not None:
+            self._runtime.meter.webhooks.add(str(response.status_code))
             failpoint("web.before_answer")
             await body.answer(response, scope, send)
             failpoint("web.after_answer")

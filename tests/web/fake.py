@@ -19,6 +19,7 @@ from incidentd.incident.decide import decide
 from incidentd.incident.state import Incident
 from incidentd.intake import fingerprint
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
+from incidentd.meter import Meter
 from incidentd.sentence import sentence
 from incidentd.settings import load_settings
 from incidentd.store import alerts, entries, incidents
@@ -59,6 +60,7 @@ class FakeRuntime:
     delivering: tuple[bool, str] = (True, "")
     reload_failure: Exception | None = None
     session_secret: bytes = b"a session secret of the tests"
+    meter: Meter = field(default_factory=Meter)
 
     def __post_init__(self) -> None:
         self.settings = load_settings(

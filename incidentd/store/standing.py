@@ -1,0 +1,67 @@
+"""How things stand, in numbers: each by an index, however many incidents there ever were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.incident.slot import PAGE
+from incidentd.incident.state import State
+from incidentd.store import cycles, rules
+from incidentd.store.tables import CURSORS, INCIDENTS
+from incidentd.tier import Tier
+
+OPEN_STATES = tuple(state for state in State if state is not State.RESOLVED)
+
+# One pass over the index of open incidents, in its order; grouping by the state as well would sort them.
+_COUNTS = [sa.func.count().filter(INCIDENTS.c.state == state.value) for state in OPEN_STATES]
+_OPEN = sa.select(INCIDENTS.c.tier, *_COUNTS).where(INCIDENTS.c.resolved_at.is_(None)).group_by(INCIDENTS.c.tier)
+_state = sa.select(INCIDENTS.c.state).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery()
+_OLDEST_PAGE = (
+    sa.select(CURSORS.c.behind_since)
+    .where(CURSORS.c.behind_since.is_not(None), CURSORS.c.queue == PAGE, _state == State.TRIGGERED.value)
+    .order_by(CURSORS.c.behind_since)
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``open`` holds every pair of tier and open state. ``page_waits`` is how long the oldest page waits, 0 without.
+
+    A page that nobody needs any more, as its incident is answered or over, does not wait. ``cycle_age`` is the time
+    since a timekeeper's newest full cycle, None if there never was one. ``rules_version`` is the table in force.
+    """
+
+    open: Mapping[tuple[Tier, State], int]
+    page_waits: timedelta
+    overdue: int
+    cycle_age: timedelta | None
+    rules_version: str | None
+
+
+def read(tx: Connection, now: datetime) -> Standing:
+    """How things stand now."""
+    oldest: datetime | None = tx.scalar(_OLDEST_PAGE)
+    last = cycles.last(tx, now)
+    return Standing(
+        open=_open(tx),
+        page_waits=_since(oldest, now) if oldest else timedelta(0),
+        overdue=cycles.overdue_incidents(tx, now - cycles.OVERDUE_AFTER),
+        cycle_age=_since(last, now) if last else None,
+        rules_version=rules.in_force(tx),
+    )
+
+
+def _open(tx: Connection) -> dict[tuple[Tier, State], int]:
+    counted: dict[tuple[Tier, State], int] = {(tier, state): 0 for tier in Tier for state in OPEN_STATES}
+    for tier, *counts in tx.execute(_OPEN):
+        counted |= {(Tier(tier), state): count for state, count in zip(OPEN_STATES, counts, strict=True)}
+    return counted
+
+
+def _since(then: datetime, now: datetime) -> timedelta:
+    """Clocks of machines are a little apart."""
+    return max(timedelta(0), now - then)

@@ -1,0 +1,129 @@
+"""``GET /metrics``: what Prometheus reads.
+
+No token is needed, as it tells counts only; so many who ask cost no more than one. A database that hangs is told of,
+and not waited for.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+from fastapi import APIRouter
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from incidentd.clock import SystemClock
+from incidentd.errors import SchemaError, StoreError
+from incidentd.meter.exposition import CONTENT_TYPE, text
+from incidentd.meter.folder import summed
+from incidentd.store import standing
+from incidentd.store.standing import Standing
+from incidentd.web.contract import Runtime
+from incidentd.web.edge import Edge
+from incidentd.web.health import healthy
+from incidentd.web.probe import Probe
+
+DATABASE_SECONDS = 2.5
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+router = APIRouter(tags=["operations"])
+
+
+class Scrape:
+    """One application's answer."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        monotonic = runtime.clock.monotonic
+        self._meter = runtime.meter
+        self._standing = Probe(lambda: _read(runtime), monotonic)
+        self._newest: Standing | None = None
+        self._text = Probe(lambda: text([*self._meter.collect(), *gauges(self._newest)]), monotonic)
+
+    async def answer(self) -> Response:
+        """All that is known now, or was a second ago."""
+        self._newest = await self._stands()
+        return Response(await self._text.answer(), media_type=CONTENT_TYPE)
+
+    async def _stands(self) -> Standing | None:
+        """None: the database can't be asked, or doesn't answer in time; then one thread at most still waits for it."""
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                return await self._standing.answer()
+        except (StoreError, SchemaError, TimeoutError) as error:
+            _log.warning("no_gauges", cause=type(error).__name__)
+            return None
+
+
+def gauges(now: Standing | None) -> Iterable[Metric]:
+    """How things stand; only that the database is down, where it is."""
+    up = "Whether the database answered this scrape; where it did not, what is read from it is absent."
+    yield _gauge("incidentd_database_up", up, float(now is not None))
+    if now is None:
+        return
+    yield _open(now)
+    yield _gauge(
+        "incidentd_oldest_undelivered_page_seconds",
+        "For how long the oldest page that is still needed has not been delivered; 0 when each is.",
+        now.page_waits.total_seconds(),
+    )
+    yield _gauge(
+        "incidentd_overdue_incidents",
+        "Incidents whose time to change passed more than 60 seconds ago.",
+        now.overdue,
+    )
+    if now.cycle_age is not None:
+        yield _gauge(
+            "incidentd_cycle_age_seconds",
+            "Since a timekeeper completed its newest cycle.",
+            now.cycle_age.total_seconds(),
+        )
+    if now.rules_version is not None:
+        yield _rules(now.rules_version)
+
+
+def create_group_app(folder: Path) -> Starlette:
+    """What the supervisor of a worker group answers: the sum of what its processes count in ``folder``."""
+    probe = Probe(lambda: text(summed(folder)), SystemClock().monotonic)
+
+    async def tell(_request: Request) -> Response:
+        return Response(await probe.answer(), media_type=CONTENT_TYPE)
+
+    async def live(_request: Request) -> Response:
+        return await healthy()
+
+    app = Starlette(routes=[Route("/metrics", tell), Route("/-/healthy", live)])
+    app.add_middleware(Edge, direct={})
+    return app
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Counters, durations and how things stand, in Prometheus's text format."""
+    scrape: Scrape = request.app.state.scrape
+    return await scrape.answer()
+
+
+def _read(runtime: Runtime) -> Standing:
+    return runtime.store.read(lambda tx: standing.read(tx, runtime.clock.now()))
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value)
+
+
+def _open(now: Standing) -> Metric:
+    family = GaugeMetricFamily("incidentd_incidents", "Open incidents, by tier and state.", labels=["tier", "state"])
+    for (tier, state), count in now.open.items():
+        family.add_metric([tier, state], count)
+    return family
+
+
+def _rules(version: str) -> Metric:
+    family = GaugeMetricFamily("incidentd_rules_info", "The version of the rules in force.", labels=["version"])
+    family.add_metric([version], 1)
+    return family
