@@ -183,9 +183,10 @@ def _footer(news: News) -> Iterator[Block]:
     if known:
         yield section(" · ".join(link(each.href, each.text) for each in known))
     counted = f"#{news.number} · {_count(len(incident.members))}, {len(incident.firing)} firing"
-    why = f"{line(incident.row, 200)}: {line(incident.reason, _TEXT)}"
+    # Not marked up: patterns such as =~".*" in a reason would come out bold and struck through.
+    why = {"type": "plain_text", "text": plain(f"{incident.row}: {incident.reason}", _TEXT), "emoji": False}
     opened = f"opened {moment(incident.episode_at)}"
-    yield {"type": "context", "elements": [_marked_up(why), _marked_up(f"{counted} · {opened}")]}
+    yield {"type": "context", "elements": [why, _marked_up(f"{counted} · {opened}")]}
 
 
 def _count(alerts: int) -> str:

@@ -254,7 +254,7 @@ def test_the_card_says_what_an_engineer_needs(desk: Desk) -> None:
         "|Dashboard>",
         "|Prometheus>",
         f"<{story.INCIDENT_URL}|Incident>",
-        "avalo/core-api-below-99.5: availability 99.4 &lt; 99.5",
+        "avalo/core-api-below-99.5: availability 99.4 < 99.5",
         "#42 · 1 alert, 1 firing",
     ):
         assert wanted in text, wanted
