@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from random import SystemRandom
 from typing import Self
 
 import psycopg
@@ -23,14 +24,28 @@ import redis
 
 _START_SECONDS = 30.0
 _POSTGRES_FOLDERS = "/usr/lib/postgresql"
+_FIRST_PORT, _PORTS = 12_000, 20_000
+# Not the seeded one, which gives each test process the same numbers.
+_chance = SystemRandom()
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nobody listens on now, another one at each call.
+
+    Below those that the system gives to outgoing connections: one of them could take it before the server does.
+    https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html (ip_local_port_range)
+    """
+    while True:
+        port = _FIRST_PORT + _chance.randrange(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = _START_SECONDS) -> None:

@@ -90,10 +90,14 @@ class Container:
                 leashed(argv), env=self.environ, cwd=cwd or self.work, stdout=log, stderr=log, user=user
             )
 
-    def is_healthy(self) -> bool:
-        """What its health check says."""
+    def refuse_ended(self) -> None:
+        """Fail the test, with its log, where it doesn't run."""
         assert self.process is not None
         assert self.process.poll() is None, f"{self.service.name} has ended:\n{self.log}"
+
+    def is_healthy(self) -> bool:
+        """What its health check says."""
+        self.refuse_ended()
         argv = [self.here(word) for word in self.service.test]
         if argv[0] == "wget":
             return _answers(argv[-1])

@@ -170,10 +170,11 @@ def start_postgres(container: Container, command: Sequence[str], home: Path) -> 
     flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     container.start([program("postgres"), "-D", str(home / "data"), *command[1:], *flags], user=user, cwd=home)
     conninfo = f"host=127.0.0.1 port={container.port} user={owner} password={password} dbname=postgres"
-    wait_until(partial(_created, conninfo, environ["POSTGRES_DB"]), "the database")
+    wait_until(partial(_created, container, conninfo, environ["POSTGRES_DB"]), "the database", _START_SECONDS)
 
 
-def _created(conninfo: str, name: str) -> bool:
+def _created(container: Container, conninfo: str, name: str) -> bool:
+    container.refuse_ended()
     try:
         with psycopg.connect(conninfo, connect_timeout=2, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
