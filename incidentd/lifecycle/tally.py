@@ -15,7 +15,7 @@ def tally(meter: Meter, deliveries: Sequence[tuple[Result, Outcome]], mark: time
         parcel = result.parcel
         # A destination that is gone from the rules is of no kind.
         channel = parcel.destination.kind if parcel.destination else ""
-        meter.deliveries.add(channel, outcome.value)
+        meter.deliveries.add(channel, outcome.name.lower())
         began = news_since(parcel, mark)
         if outcome is Outcome.ACCEPTED and began is not None:
             meter.acceptance.observe(max(0.0, (result.ended_at - began).total_seconds()), channel)
