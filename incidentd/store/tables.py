@@ -51,17 +51,18 @@ INCIDENTS = sa.Table(
 
 _OPEN = INCIDENTS.c.resolved_at.is_(None)
 _RESOLVED = INCIDENTS.c.resolved_at.is_not(None)
-# In the order of the list; what it is filtered by stands in the index, so that only what is shown is read.
-_FILTERED = (INCIDENTS.c.system, INCIDENTS.c.opened_at)
+# In the order of the list; what it is filtered by stands in the index too, so that only what is shown is read.
 sa.Index(
     "ix_incidents_open",
-    *(INCIDENTS.c.tier, INCIDENTS.c.number, INCIDENTS.c.state, *_FILTERED),
+    *(INCIDENTS.c[name] for name in ("tier", "number", "state", "system", "opened_at")),
     sqlite_where=_OPEN,
     postgresql_where=_OPEN,
 )
+# Without a system the list of what is over follows the primary key.
 sa.Index(
     "ix_incidents_resolved",
-    *(INCIDENTS.c.number, INCIDENTS.c.tier, *_FILTERED),
+    INCIDENTS.c.system,
+    INCIDENTS.c.number,
     sqlite_where=_RESOLVED,
     postgresql_where=_RESOLVED,
 )
