@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ def test_the_newest_cycle_and_the_table_in_force_are_told(store: Store) -> None:
     store.write(lambda tx: cycles.beat(tx, "other", NOW - 3 * SECOND))
     store.write(lambda tx: cycles.touch(tx, NOW))
     for version in ("old", "new"):
-        store.write(lambda tx, version=version: rules.put_in_force(tx, version, {}, NOW))
+        store.write(partial(rules.put_in_force, version=version, texts={}, now=NOW))
     found = stands(store)
     assert (found.cycle_age, found.rules_version) == (3 * SECOND, "new")
 
@@ -115,8 +116,7 @@ def test_a_look_up_reads_by_its_index_and_sorts_nothing(full_store: Store, name:
 
 def test_resolved_ones_come_newest_first_without_sorting(full_store: Store) -> None:
     for after in (None, Position(True, Tier.P1, 300)):
-        plan = _plan(full_store, lambda tx, after=after: query.by_urgency(tx, _OVER, 20, after))
-        assert not plan.sorts
+        assert not _plan(full_store, partial(query.by_urgency, wanted=_OVER, limit=20, after=after)).sorts
 
 
 def test_a_look_up_without_an_index_would_be_noticed(full_store: Store) -> None:
@@ -183,7 +183,7 @@ def _plan(store: Store, look_up: Callable[[Connection], object]) -> Plan:
     assert statements
     plan = Plan()
     for statement, values in statements:
-        store.read(lambda tx, statement=statement, values=values: _explain(tx, plan, statement, values))
+        store.read(partial(_explain, plan=plan, statement=statement, values=values))
     return plan
 
 
