@@ -80,7 +80,7 @@ def test_paths_that_are_named_exist(path: Path) -> None:
     top = [each.name for each in ROOT.iterdir() if each.is_dir() and not each.name.startswith(".")]
     made_by_running = {"var", "rules/shop.yaml", "deploy/secrets"}
     for name in spans(path.read_text("utf-8")):
-        if re.fullmatch(rf"(?:{'|'.join(top)})/[\w./-]*", name) and not name.startswith(tuple(made_by_running)):
+        if re.fullmatch(rf"(?:{'|'.join(top)}|\.ci)/[\w./-]*", name) and not name.startswith(tuple(made_by_running)):
             assert (ROOT / name).exists(), name
 
 
