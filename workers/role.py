@@ -1,5 +1,6 @@
 """What a process of the worker group does all its life: work on one queue, or keep time."""
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -8,6 +9,7 @@ import redis
 import structlog
 from rq.exceptions import StopRequested
 
+from incidentd.incident.slot import TELL
 from incidentd.jobs import QUEUES
 from incidentd.process.orphan import watch_parent
 from incidentd.settings import Settings
@@ -20,6 +22,7 @@ from workers.worker import WakeUpWorker, connect
 TIMEKEEPER = "timekeeper"
 ROLES = (*QUEUES, TIMEKEEPER)
 _PAUSE_SECONDS = 0.5
+_NICENESS = 10
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -37,6 +40,9 @@ def serve(role: str, runtime: Runtime, settings: Settings) -> int:
         if role == TIMEKEEPER:
             Timekeeper(runtime, Watchdog()).run(process.stopping, settings.tick_seconds)
         else:
+            if role == TELL:
+                # Where the processors don't suffice, a page goes first.
+                os.nice(_NICENESS)
             bind(runtime)
             process.work(role, settings.redis_url)
     finally:

@@ -8,24 +8,39 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
-from incidentd.lifecycle.limit import still_to_ask, within_limits
+from incidentd.lifecycle.limit import not_in_line, still_to_ask, within_limits
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
-from incidentd.store import cursors
-from incidentd.store.cursors import Cursor
+from incidentd.store import cursors, incidents
+from incidentd.store.cursors import Cursor, Name
 
 _MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """What there was to tell at a moment: the cursors, and what was packed for them, by their names.
+
+    For those that will have to wait in line, nothing is.
+    """
+
+    cursors: list[Cursor]
+    parcels: Mapping[Name, Parcel]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """What was leased. ``more``: there may be further cursors, behind those or behind what a receiver's limit held."""
+    """What was leased. ``more``: there may be further cursors, behind those or behind what a receiver's limit held.
+
+    ``overtaken``: something changed since the survey, so that some were left as they are.
+    """
 
     parcels: list[Parcel]
     more: bool
+    overtaken: bool = False
 
 
-def claim(
+def survey(
     tx: Connection,
     packer: Packer,
     channels: Mapping[str, Channel],
@@ -34,23 +49,42 @@ def claim(
     queue: str,
     limit: int,
     now: datetime,
-    lease: timedelta,
     new_id: Callable[[], str],
+) -> Survey:
+    """Look what these incidents have to tell in this queue. Locks nothing: packing is most of a claim's work."""
+    found = cursors.look(tx, ids, queue, now, limit)
+    packed = packer.pack(tx, not_in_line(tx, found, packer.limited), new_id(), now)
+    return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed})
+
+
+def take(
+    tx: Connection, packer: Packer, surveyed: Survey, *, queue: str, limit: int, now: datetime, lease: timedelta
 ) -> Claim:
-    """Lease what these incidents have to tell in this queue, and read it in the same transaction.
+    """Lease what was surveyed and still is as it was then: what was answered meanwhile is not sent.
 
     Where there is nothing to say, nothing is taken of the receiver's limit.
     """
+    ids = {cursor.incident_id for cursor in surveyed.cursors}
     found = cursors.claimable(tx, ids, queue, now, limit)
-    if not found:
-        return Claim([], more=False)
     asking = still_to_ask(tx, found, packer.limited, now)
-    packed = [_heard_out(parcel, channels) for parcel in packer.pack(tx, asking, new_id(), now)]
-    parcels = within_limits(tx, packed, now)
+    current = _current(tx, asking, surveyed)
+    parcels = within_limits(tx, current, now)
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")
-    return Claim(parcels, more=len(found) == limit)
+    overtaken = len(current) < len(asking)
+    return Claim(parcels, more=overtaken or len(found) == limit, overtaken=overtaken)
+
+
+def _current(tx: Connection, asking: Sequence[Cursor], surveyed: Survey) -> list[Parcel]:
+    """The parcels whose cursor and incident are as they were."""
+    versions = incidents.versions(tx, {cursor.incident_id for cursor in asking})
+    packed = [(cursor, surveyed.parcels.get(cursors.name(cursor))) for cursor in asking]
+    return [
+        parcel
+        for cursor, parcel in packed
+        if parcel and parcel.cursor == cursor and parcel.news.incident.last == versions[cursor.incident_id]
+    ]
 
 
 def put_off(

@@ -4,8 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import random
 
 import structlog
@@ -22,7 +23,7 @@ from incidentd.errors import (
     UncertainError,
 )
 from incidentd.jobs import Work
-from incidentd.lifecycle.claim import Claim, claim, put_off
+from incidentd.lifecycle.claim import Claim, Survey, put_off, survey, take
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, Parcel
@@ -40,6 +41,8 @@ from incidentd.tier import Tier
 
 WIDTH = 32
 _RECORD_PAUSE_SECONDS = 0.5
+_ROOM_SECONDS = 0.01
+_SURVEYS = 3
 
 log = structlog.get_logger("incidentd.deliver")
 
@@ -90,7 +93,7 @@ class Sender:
         """
         more = True
         while more:
-            room = self._wait_for_room()
+            room = self._wait_for_room(len(ids))
             claimed: Claim | None = None
             try:
                 claimed = self._claim_sound(queue, ids, room)
@@ -153,29 +156,35 @@ class Sender:
         for tier in tiers:
             self._meter.opened.add(tier)
 
-    def _wait_for_room(self) -> int:
+    def _wait_for_room(self, wanted: int) -> int:
+        """As much room as is wanted, or what there is of it a moment after there is some: claims cost by the claim."""
         self._free.acquire()
+        end = time.monotonic() + _ROOM_SECONDS
         room = 1
-        while room < WIDTH and self._free.acquire(blocking=False):
+        while room < min(wanted, WIDTH) and self._free.acquire(timeout=max(0.0, end - time.monotonic())):
             room += 1
         return room
 
     def _claim(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
-        claimed = self._store.write(
-            lambda tx: claim(
-                tx,
-                self._packer,
-                self._channels,
-                ids,
-                queue=queue,
-                limit=limit,
-                now=self._now(),
-                lease=self._pace.lease,
-                new_id=self._new_id,
-            )
-        )
-        failpoint("claim.after_commit")
-        return claimed
+        claimed = Claim([], more=False)
+        for _ in range(_SURVEYS):
+            now = self._now()
+            found = self._store.read(partial(self._survey, ids=ids, queue=queue, limit=limit, now=now))
+            if not found.cursors:
+                return Claim([], more=False)
+            claimed = self._store.write(partial(self._take, surveyed=found, queue=queue, limit=limit, now=now))
+            failpoint("claim.after_commit")
+            if claimed.parcels or not claimed.overtaken:
+                return claimed
+        # Whatever changes without end is left to the timekeeper.
+        return replace(claimed, more=False)
+
+    def _survey(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int, now: datetime) -> Survey:
+        channels, new_id = self._channels, self._new_id
+        return survey(tx, self._packer, channels, ids, queue=queue, limit=limit, now=now, new_id=new_id)
+
+    def _take(self, tx: Connection, *, surveyed: Survey, queue: str, limit: int, now: datetime) -> Claim:
+        return take(tx, self._packer, surveyed, queue=queue, limit=limit, now=now, lease=self._pace.lease)
 
     def _send(self, parcel: Parcel) -> None:
         try:

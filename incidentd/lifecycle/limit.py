@@ -3,7 +3,7 @@
 Whoever comes while others wait joins the line, so that the most urgent go first, whenever they came.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,16 @@ from incidentd.store.cursors import Cursor
 WAIT = timedelta(minutes=5)
 
 
+def not_in_line(
+    tx: Connection, cursors: Sequence[Cursor], limited: Callable[[str], Destination | None]
+) -> list[Cursor]:
+    """Those that, as it looks now, will not have to join a line unread. Locks nothing."""
+    behind = _behind(cursors, limited)
+    lines = buckets.with_line(tx, behind) if behind else set()
+    joining = {id(cursor) for name in lines for cursor in behind[name]}
+    return [cursor for cursor in cursors if id(cursor) not in joining]
+
+
 def still_to_ask(
     tx: Connection, cursors: Sequence[Cursor], limited: Callable[[str], Destination | None], now: datetime
 ) -> list[Cursor]:
@@ -28,11 +38,7 @@ def still_to_ask(
     The others, first news of incidents that nobody has answered, join their line at once, unread: in a storm that is
     nearly all. ``limited`` is the destination of a name, if it has a limit.
     """
-    behind: dict[str, list[Cursor]] = {}
-    for cursor in cursors:
-        destination = limited(cursor.destination) if cursor.is_first else None
-        if destination:
-            behind.setdefault(destination.bucket, []).append(cursor)
+    behind = _behind(cursors, limited)
     joined: set[int] = set()
     for name in sorted(behind):
         bucket = buckets.read(tx, name)
@@ -42,6 +48,16 @@ def still_to_ask(
             line.join(tx, waiting, name, now + WAIT)
             joined |= {id(cursor) for cursor in waiting}
     return [cursor for cursor in cursors if id(cursor) not in joined]
+
+
+def _behind(cursors: Sequence[Cursor], limited: Callable[[str], Destination | None]) -> Mapping[str, list[Cursor]]:
+    """The first news among them, by the bucket that they need."""
+    behind: dict[str, list[Cursor]] = {}
+    for cursor in cursors:
+        destination = limited(cursor.destination) if cursor.is_first else None
+        if destination:
+            behind.setdefault(destination.bucket, []).append(cursor)
+    return behind
 
 
 def within_limits(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> list[Parcel]:

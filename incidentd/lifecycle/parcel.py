@@ -78,8 +78,7 @@ class Packer:
     def limited(self, name: str) -> Destination | None:
         """The destination of this name in the table in force, if it is there and has a limit."""
         spec = self.rulebook.in_force.destinations.get(name)
-        destination = self.resolve(spec) if spec and spec.per_minute else None
-        return destination
+        return self.resolve(spec) if spec and spec.per_minute else None
 
     def _news(
         self, cursor: Cursor, number: int, incident: Incident, timeline: list[Entry], stored: list[Stored]

@@ -60,7 +60,7 @@ class Recorder:
         """Write what still counts. A result whose lease another sender has taken changes nothing."""
         ledger.load(ids={result.parcel.cursor.incident_id for result in results})
         held = cursors.tokens(ledger.tx, [result.parcel.cursor for result in results])
-        counting = [r for r in results if held.get(_name(r.parcel.cursor)) == r.parcel.token]
+        counting = [r for r in results if held.get(cursors.name(r.parcel.cursor)) == r.parcel.token]
         final = [result for result in counting if _is_final(ledger, result)]
         for result in counting:
             self._write_facts(ledger, result, final=result in final)
@@ -174,7 +174,7 @@ def _point_on(ledger: Ledger, counting: Sequence[Result]) -> set[tuple[str, str]
 
     An earlier one may have been on its way just then, without knowing of it.
     """
-    fresh = {_name(r.parcel.cursor) for r in counting if _is_first(r, TELL)}
+    fresh = {cursors.name(r.parcel.cursor) for r in counting if _is_first(r, TELL)}
     unaware = {
         (cursor.incident_id, cursor.destination, f"e{incident.episode}")
         for r in counting
@@ -254,7 +254,3 @@ def _delivery(result: Result, *, final: bool) -> Delivery:
         outcome=outcome,
         detail=detail,
     )
-
-
-def _name(cursor: Cursor) -> tuple[str, str, str]:
-    return (cursor.incident_id, cursor.destination, cursor.slot)

@@ -14,7 +14,8 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class GatherThread(Generic[Item]):
     """Calls ``do`` with what was ``put``, in that order, each item once, at most ``most`` in a call.
 
-    The first goes at once; ``pause`` seconds lie between one call's end and the next call. ``do`` must bear that it fails for all that it was given: this is logged, and the thread goes on.
+    The first goes at once; ``pause`` seconds lie between one call's end and the next call. ``do`` must bear that it
+    fails for all that it was given: this is logged, and the thread goes on.
     """
 
     def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500, pause: float = 0) -> None:

@@ -1,6 +1,6 @@
 """The level of each token bucket, shared by all senders, and when it next lets somebody of its line through."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,9 @@ _NAMED = BUCKETS.c.name == sa.bindparam("the_name")
 _READ = sa.select(BUCKETS).where(_NAMED).with_for_update()
 _INSERT = sa.insert(BUCKETS)
 _UPDATE = sa.update(BUCKETS).where(_NAMED).values({c.name: sa.bindparam(c.name) for c in BUCKETS.c if c.name != "name"})
+_WITH_LINE = sa.select(BUCKETS.c.name).where(
+    BUCKETS.c.name.in_(sa.bindparam("names", expanding=True)), BUCKETS.c.next_at.is_not(None)
+)
 _IS_DUE = BUCKETS.c.next_at <= sa.bindparam("now")
 _DUE = sa.select(BUCKETS).where(_IS_DUE).order_by(BUCKETS.c.name).with_for_update(skip_locked=True)
 _ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
@@ -53,6 +56,11 @@ def write(tx: Connection, bucket: Bucket, *, first: bool = False) -> None:
 def due(tx: Connection, now: datetime) -> Sequence[Bucket]:
     """The buckets with a line, of which one may go now; those that another holds are left to it."""
     return [_bucket(row) for row in tx.execute(_DUE, {"now": now})]
+
+
+def with_line(tx: Connection, names: Collection[str]) -> set[str]:
+    """Those of the buckets before which somebody waits. Locks nothing."""
+    return set(tx.scalars(_WITH_LINE, {"names": sorted(names)}))
 
 
 def any_due(tx: Connection, now: datetime) -> bool:

@@ -78,14 +78,14 @@ _MARK = (
         echo=sa.case((_IS_LEASED, True), else_=CURSORS.c.echo),
     )
 )
-_CLAIMABLE = (
+_LOOK = (
     sa.select(CURSORS)
     .where(_INCIDENTS, CURSORS.c.queue == sa.bindparam("the_queue"), CURSORS.c.due_at.is_not(None))
     .where(sa.or_(CURSORS.c.token.in_((ENQUEUED, GRANTED)), CURSORS.c.due_at <= sa.bindparam("now")))
     .order_by(CURSORS.c.tier, CURSORS.c.due_at, CURSORS.c.incident_id)
     .limit(sa.bindparam("most"))
-    .with_for_update(skip_locked=True)
 )
+_CLAIMABLE = _LOOK.with_for_update(skip_locked=True)
 _LEASE = sa.update(CURSORS).where(THIS).values(token=sa.bindparam("lease"), held_by=None, due_at=sa.bindparam("until"))
 _POSTPONED = ("token", "due_at", "attempts", "uncertain", "echo")
 _POSTPONE = (
@@ -277,6 +277,12 @@ def any_due(tx: Connection, now: datetime) -> bool:
     return tx.scalar(_ANY_DUE, {"now": now}) or False
 
 
+def look(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
+    """As ``claimable``, without locking anything."""
+    asked = {"incidents": sorted(incident_ids), "the_queue": queue, "now": now, "most": limit}
+    return [_cursor(row) for row in tx.execute(_LOOK, asked)]
+
+
 def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
     """Cursors that are behind and that nobody is sending, most urgent first; locked until the transaction ends.
 
@@ -316,6 +322,11 @@ def _parameters(settled: Settled) -> dict[str, Any]:
     reference = to_json(dict(settled.reference)).decode()
     new = _new(settled, _SETTLED, reference=reference, token=FREE)
     return key(settled.cursor) | {"lease_token": settled.token} | new
+
+
+def name(cursor: Cursor) -> Name:
+    """What no two cursors have in common."""
+    return (cursor.incident_id, cursor.destination, cursor.slot)
 
 
 def key(cursor: Cursor) -> dict[str, Any]:

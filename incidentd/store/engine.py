@@ -1,5 +1,6 @@
 """Connections to SQLite and PostgreSQL, transactions that are tried again, and one edge for foreign errors."""
 
+import sqlite3
 import time
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ WRITES = "incidentd_writes"
 """The execution option of an engine whose transactions write."""
 
 _ATTEMPTS = 4
+_LOCK_PAUSE_SECONDS = 0.001
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
 _POSTGRES_OPTIONS = (
@@ -82,7 +84,31 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
     writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not (writes and _takes_lock(connection.connection.driver_connection)):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _takes_lock(driver: Any) -> bool:
+    """Try for the write lock every millisecond, nearly as long as others may hold it.
+
+    SQLite itself sleeps for up to 100 ms between two tries, while others pass: where several processes write, that
+    would be most of what a write takes.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < end:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    return False
+                time.sleep(_LOCK_PAUSE_SECONDS)
+            else:
+                return True
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000 // 10}")
+    return False
 
 
 class Store:

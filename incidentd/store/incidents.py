@@ -31,6 +31,7 @@ _LOCK = {
     (True, True): _HELD.where(sa.or_(_IDS, _KEYS)),
 }
 _LOAD = sa.select(INCIDENTS.c.id, INCIDENTS.c.number, INCIDENTS.c.body).where(_IDS)
+_VERSIONS = sa.select(INCIDENTS.c.id, INCIDENTS.c.version).where(_IDS)
 _TRIGGERED = sa.select(INCIDENTS.c.id).where(_IDS, INCIDENTS.c.state == State.TRIGGERED.value)
 _INSERT = sa.insert(INCIDENTS)
 _CHANGING = [column.name for column in INCIDENTS.c if column.name not in ("number", "id", "holds")]
@@ -66,6 +67,11 @@ def load(tx: Connection, ids: Collection[str]) -> dict[str, tuple[int, Incident]
     """Incidents with their numbers, by id, as they stand; those that don't exist are absent."""
     rows = tx.execute(_LOAD, {"ids": sorted(ids)})
     return {id_: (number, load_incident(body)) for id_, number, body in rows}
+
+
+def versions(tx: Connection, ids: Collection[str]) -> dict[str, int]:
+    """How far each of the incidents has come: the number of its last entry."""
+    return {row[0]: row[1] for row in tx.execute(_VERSIONS, {"ids": sorted(ids)})}
 
 
 def triggered(tx: Connection, ids: Collection[str]) -> set[str]:

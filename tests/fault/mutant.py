@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from incidentd import jobs
 from incidentd.incident.slot import Slot
 from incidentd.lifecycle import deliver
-from incidentd.lifecycle.claim import Claim, claim
+from incidentd.lifecycle.claim import Claim, take
 from incidentd.store import cursors, engine
 from incidentd.store.cursors import Settled
 from incidentd.tier import Tier
@@ -48,12 +48,12 @@ def split() -> None:
 def early() -> None:
     """What is claimed counts as told."""
 
-    def claim_and_move(tx: Connection, *arguments: Any, **options: Any) -> Claim:
-        claimed = claim(tx, *arguments, **options)
+    def take_and_move(tx: Connection, *arguments: Any, **options: Any) -> Claim:
+        claimed = take(tx, *arguments, **options)
         cursors.settle(tx, [_told(parcel) for parcel in claimed.parcels])
         return claimed
 
-    setattr(deliver, "claim", claim_and_move)  # noqa: B010
+    setattr(deliver, "take", take_and_move)  # noqa: B010
 
 
 def _told(parcel: Any) -> Settled:
