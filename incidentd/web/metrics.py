@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from incidentd.clock import SystemClock
 from incidentd.errors import SchemaError, StoreError
+from incidentd.meter import Meter
 from incidentd.meter.exposition import CONTENT_TYPE, text
 from incidentd.meter.folder import summed
 from incidentd.store import standing
@@ -88,7 +89,13 @@ def gauges(now: Standing | None) -> Iterable[Metric]:
 
 def create_group_app(folder: Path) -> Starlette:
     """What the supervisor of a worker group answers: the sum of what its processes count in ``folder``."""
-    probe = Probe(lambda: text(summed(folder)), SystemClock().monotonic)
+    nothing_yet = Meter()
+
+    def told() -> bytes:
+        families = {family.name: family for family in (*nothing_yet.collect(), *summed(folder))}
+        return text(families.values())
+
+    probe = Probe(told, SystemClock().monotonic)
 
     async def tell(_request: Request) -> Response:
         return Response(await probe.answer(), media_type=CONTENT_TYPE)
