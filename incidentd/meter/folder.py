@@ -6,7 +6,6 @@ finds, so nothing is lost, nothing counts twice, and there are never more files 
 https://prometheus.github.io/client_python/multiprocess/
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -82,11 +81,10 @@ def summed(folder: Path) -> Iterable[Metric]:
 
 
 def _reserve(folder: Path, name: str) -> None:
-    """Take all the space there will be need of: writing to a mapped file on a full disk would kill the process."""
+    """Take all the space there will be need of: a mapped file that grows on a full disk would kill the process."""
     if (folder / name).exists():
         return
     new = folder / f"{name}.new"
-    with new.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, _RESERVED_BYTES)
+    new.write_bytes(bytes(_RESERVED_BYTES))
     # Whoever sums up at this moment is to see a whole file, or none.
     new.replace(folder / name)

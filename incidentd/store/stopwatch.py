@@ -16,24 +16,24 @@ OTHER = "other"
 COMMIT = "commit"
 _VERBS = {verb.upper(): verb for verb in ("select", "insert", "update", "delete")}
 _LONGEST_VERB = 6
-_BEGAN = "incidentd_statement_began"
 _COMMITS = "incidentd_commit_began"
 
 
 def time_statements(engine: Engine, observe: Observe) -> None:
     """Have every statement of this engine timed from now on, and every commit of a transaction that writes."""
 
-    def begin(connection: Connection, _cursor: Any, _statement: str, _values: Any, _context: Any, _many: bool) -> None:
-        connection.info[_BEGAN] = time.perf_counter()
+    # What is needed for each statement is kept with the statement: looking it up elsewhere costs as much as the rest.
+    def begin(_connection: Connection, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
+        context.began = time.perf_counter()
 
-    def end(connection: Connection, _cursor: Any, statement: str, _values: Any, _context: Any, _many: bool) -> None:
-        observe(time.perf_counter() - connection.info[_BEGAN], _verb(statement))
+    def end(_connection: Connection, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
+        observe(time.perf_counter() - context.began, _verb(statement))
 
     def fail(failure: ExceptionContext) -> None:
         """One that was cut off is one of the slow ones. A lock that is taken is asked for again within milliseconds."""
-        verb, connection = _verb(failure.statement or ""), failure.connection
-        if verb != OTHER and connection is not None and not connection.invalidated and _BEGAN in connection.info:
-            observe(time.perf_counter() - connection.info[_BEGAN], verb)
+        began, verb = getattr(failure.execution_context, "began", None), _verb(failure.statement or "")
+        if began is not None and verb != OTHER:
+            observe(time.perf_counter() - began, verb)
 
     def begin_commit(connection: Connection) -> None:
         if connection.get_execution_options().get(WRITES):
