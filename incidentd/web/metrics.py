@@ -43,12 +43,16 @@ class Scrape:
         self._meter = runtime.meter
         self._standing = Probe(lambda: _read(runtime), monotonic)
         self._newest: Standing | None = None
-        self._text = Probe(lambda: text([*self._meter.collect(), *gauges(self._newest)]), monotonic)
+        # Not among threads that a database that hangs may all have taken.
+        self._text = Probe(self._told, monotonic, asyncio.to_thread)
 
     async def answer(self) -> Response:
         """All that is known now, or was a second ago."""
         self._newest = await self._stands()
         return Response(await self._text.answer(), media_type=CONTENT_TYPE)
+
+    def _told(self) -> bytes:
+        return text([*self._meter.collect(), *gauges(self._newest)])
 
     async def _stands(self) -> Standing | None:
         """None: the database can't be asked, or doesn't answer in time; then one thread at most still waits for it."""

@@ -24,7 +24,7 @@ from tests.incident.build import Story
 from tests.servers import program
 from tests.test_meter import HOSTILE, Series, value, values
 from tests.web.client import Client
-from tests.web.fake import NOW, WEBHOOK_TOKEN, FakeRuntime, keep
+from tests.web.fake import API_TOKEN, NOW, WEBHOOK_TOKEN, FakeRuntime, keep
 
 PATH = "/api/v1/alertmanager"
 SOUND = (Path(__file__).parents[1] / "payloads" / "am025_firing.json").read_bytes()
@@ -194,6 +194,29 @@ def test_a_database_that_hangs_holds_up_no_scrape_and_nobody_else(
     assert (status, waiting) == (200, 20)
     assert {value(answer.content, "incidentd_database_up") for answer in answers} == {0}
     assert hanging.asked == 1
+
+
+def test_a_database_that_holds_every_thread_holds_up_no_scrape(
+    runtime: FakeRuntime, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "DATABASE_SECONDS", 0.2)
+
+    async def story(client: httpx.AsyncClient) -> list[Any]:
+        headers = {"Authorization": f"Bearer {API_TOKEN}"}
+        lists = [asyncio.create_task(client.get("/api/v1/incidents", headers=headers)) for _ in range(60)]
+        async with asyncio.timeout(60):
+            while hanging.asked < _ALL_THREADS:
+                await asyncio.sleep(0.01)
+        scrape = await client.get("/metrics")
+        hanging.let()
+        await asyncio.gather(*lists)
+        return [scrape]
+
+    (answer,) = _run(runtime, story)
+    assert value(answer.content, "incidentd_database_up") == 0
+
+
+_ALL_THREADS = 40
 
 
 def test_scrapes_at_once_share_one_answer(runtime: FakeRuntime, hanging: Hanging) -> None:

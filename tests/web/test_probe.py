@@ -1,6 +1,7 @@
 """Probes: strangers ask them, so many cost no more than one."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -49,6 +50,25 @@ async def met(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0)
+
+
+def test_an_error_after_all_have_gone_away_is_told_to_nobody(probe: Probe[int], question: Question) -> None:
+    told: list[object] = []
+
+    async def go_away() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+        question.failing = True
+        question.gate.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await probe.answer()
+        question.gate.set()
+        await met(lambda: len(asyncio.all_tasks()) == 1)
+        probe._asking = None
+        gc.collect()
+
+    asyncio.run(go_away())
+    assert told == []
 
 
 def test_all_who_ask_at_once_share_one_answer(probe: Probe[int], question: Question) -> None:
