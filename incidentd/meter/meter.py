@@ -8,15 +8,16 @@ from prometheus_client.metrics_core import Metric
 
 from incidentd.classify.kind import KINDS
 from incidentd.meter.folder import join, summed
-from incidentd.meter.series import Counters, Histograms, Values
+from incidentd.meter.series import OTHER, Counters, Histograms, Values
 from incidentd.tier import Tier
 
 NEWS, REPEAT, NOT_UNDERSTOOD = "news", "repeat", "not_understood"
 """What an alert can come to."""
 TAKEN, REFUSED = "taken", "refused"
 """What a reload of the rules can come to."""
+STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
-VERBS = ("select", "insert", "update", "delete", COMMIT, "other")
+"""The verbs of statements, and what ends a transaction that writes."""
 
 _ANSWERS = ("200", "400", "401", "405", "413", "415", "503")
 _OUTCOMES = ("accepted", "silent", "failed", "gave_up")
@@ -99,7 +100,7 @@ class Meter:
             "incidentd_statement_seconds",
             "How long the database took for statements, and for the commits of transactions that write.",
             ["verb"],
-            _each(VERBS),
+            _each((*STATEMENTS, COMMIT, OTHER)),
             _STATEMENT,
         )
         self.reloads = Counters(

@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
+from incidentd.meter.meter import COMMIT, STATEMENTS
+from incidentd.meter.series import OTHER
 from incidentd.store.engine import WRITES
 
 Observe = Callable[[float, str], None]
 """Takes seconds, and the verb: select, insert, update, delete, commit, or other."""
 
-OTHER = "other"
-COMMIT = "commit"
-_VERBS = {verb.upper(): verb for verb in ("select", "insert", "update", "delete")}
+_VERBS = {verb.upper(): verb for verb in STATEMENTS}
 _LONGEST_VERB = 6
 _COMMITS = "incidentd_commit_began"
 
