@@ -112,7 +112,7 @@ class PagerDutyChannel:
     def _session(self) -> _Session:
         """This thread's own: pdpyras's sessions are not for several. Their connections are shared."""
         if not hasattr(self._mine, "session"):
-            session = furnish(_Session(self._now), self._adapter)
+            session = furnish(_Session(self._now), self._adapter, self._url)
             session.url = self._url
             self._mine.session = session
         made: _Session = self._mine.session

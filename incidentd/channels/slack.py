@@ -98,7 +98,7 @@ class SlackChannel:
     def _session(self) -> requests.Session:
         """This thread's own; the connections are shared."""
         if not hasattr(self._mine, "session"):
-            self._mine.session = furnish(requests.Session(), self._adapter)
+            self._mine.session = furnish(requests.Session(), self._adapter, self._url)
         made: requests.Session = self._mine.session
         return made
 

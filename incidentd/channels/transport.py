@@ -7,6 +7,7 @@ answer. No redirect is followed, no cookie kept, no credential taken from ``.net
 import io
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -209,8 +210,15 @@ def _read(resp: urllib3.HTTPResponse, call: Call) -> bytes:
     return bytes(body)
 
 
-def furnish(session: SessionT, adapter: DeadlineAdapter) -> SessionT:
-    """The session, sending through ``adapter`` alone."""
+def furnish(session: SessionT, adapter: DeadlineAdapter, url: str) -> SessionT:
+    """The session, sending through ``adapter`` alone, to where ``url`` leads.
+
+    Proxies and certificates are taken from the environment once: requests would search all of it for each request.
+    """
+    # An address that is none is noticed, and named, where a request is made for it.
+    with suppress(ValueError):
+        found = session.merge_environment_settings(url, {}, None, None, None)
+        session.proxies, session.verify, session.trust_env = dict(found["proxies"]), found["verify"], False
     session.adapters.clear()
     session.mount("http://", adapter)
     session.mount("https://", adapter)

@@ -73,7 +73,7 @@ def take(
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")
     overtaken = len(current) < len(asking)
-    return Claim(parcels, more=overtaken or len(found) == limit, overtaken=overtaken)
+    return Claim(parcels, more=overtaken or len(surveyed.cursors) == limit, overtaken=overtaken)
 
 
 def _current(tx: Connection, asking: Sequence[Cursor], surveyed: Survey) -> list[Parcel]:

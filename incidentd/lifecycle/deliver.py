@@ -88,9 +88,15 @@ class Sender:
     def deliver(self, queue: str, ids: Sequence[str]) -> None:
         """Send what these incidents have to tell in this queue. One that can't be told holds up no other.
 
+        A few at a time: others may have got the same ids, and whoever comes second is to find something else to do.
+
         Raises:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
         """
+        for start in range(0, len(ids), WIDTH):
+            self._deliver(queue, ids[start : start + WIDTH])
+
+    def _deliver(self, queue: str, ids: Sequence[str]) -> None:
         more = True
         while more:
             room = self._wait_for_room(len(ids))
@@ -121,8 +127,8 @@ class Sender:
         """Halve until the one is found."""
         half = len(ids) // 2
         if half:
-            self.deliver(queue, ids[:half])
-            self.deliver(queue, ids[half:])
+            self._deliver(queue, ids[:half])
+            self._deliver(queue, ids[half:])
         else:
             self._put_off(queue, ids[0])
 

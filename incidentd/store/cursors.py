@@ -93,12 +93,10 @@ _POSTPONE = (
     .where(THIS)
     .values({"held_by": None} | {name: sa.bindparam(f"new_{name}") for name in _POSTPONED})
 )
-_TOKENS = (
-    sa.select(*_NAMES, CURSORS.c.token)
-    .where(sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
-    .order_by(*_NAMES)
-    .with_for_update()
-)
+# SQLite finds rows by a list of tuples only from end to end, so the incidents are named too.
+_NAMED = sa.and_(_INCIDENTS, sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
+_TOKENS = sa.select(*_NAMES, CURSORS.c.token).where(_NAMED).order_by(*_NAMES).with_for_update()
+_REFERENCES = sa.select(*_NAMES, CURSORS.c.reference).where(_NAMED)
 _SETTLED = (
     "told", "due_at", "behind_since", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up",
     "reference", "token",
@@ -242,6 +240,7 @@ def wake_older(tx: Connection, newest: Collection[tuple[str, str, str]], due_at:
     names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
     rows = tx.execute(
         sa.update(CURSORS)
+        .where(CURSORS.c.incident_id.in_(sorted({incident_id for incident_id, _, _ in newest})))
         .where(sa.tuple_(*names[:2]).in_(sorted({(id_, destination) for id_, destination, _ in newest})))
         .where(sa.tuple_(*names).not_in(sorted(newest)), CURSORS.c.due_at.is_(None), CURSORS.c.given_up.is_(None))
         .values(due_at=due_at, behind_since=due_at, token=ENQUEUED)
@@ -256,8 +255,7 @@ def references(
     """What receivers gave back, by (incident, destination, slot); those that don't exist are absent."""
     if not wanted:
         return {}
-    names = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
-    rows = tx.execute(sa.select(*names, CURSORS.c.reference).where(sa.tuple_(*names).in_(sorted(wanted))))
+    rows = tx.execute(_REFERENCES, _naming(wanted))
     return {(row[0], row[1], row[2]): from_json(row[3]) for row in rows}
 
 
@@ -308,7 +306,7 @@ def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None
 
 def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[Name, str]:
     """Who leases these cursors now, by (incident, destination, slot); locked until the transaction ends."""
-    rows = tx.execute(_TOKENS, {"names": [(c.incident_id, c.destination, c.slot) for c in cursors]})
+    rows = tx.execute(_TOKENS, _naming(name(cursor) for cursor in cursors))
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
@@ -322,6 +320,12 @@ def _parameters(settled: Settled) -> dict[str, Any]:
     reference = to_json(dict(settled.reference)).decode()
     new = _new(settled, _SETTLED, reference=reference, token=FREE)
     return key(settled.cursor) | {"lease_token": settled.token} | new
+
+
+def _naming(names: Iterable[Name]) -> dict[str, Any]:
+    """The parameters of ``_NAMED``."""
+    listed = sorted(names)
+    return {"incidents": sorted({incident_id for incident_id, _, _ in listed}), "names": listed}
 
 
 def name(cursor: Cursor) -> Name:

@@ -1,7 +1,7 @@
 """Every attempt to deliver, with its outcome: what was sent to whom, and when it was accepted."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -36,9 +36,10 @@ class Delivery:
 
 
 _INSERT = sa.insert(DELIVERIES)
+_NAMES = [each.name for each in fields(Delivery)]
 
 
 def insert(tx: Connection, deliveries: Sequence[Delivery]) -> None:
     """Write attempts; nothing else is touched."""
     if deliveries:
-        tx.execute(_INSERT, [{**asdict(each), "outcome": each.outcome.value} for each in deliveries])
+        tx.execute(_INSERT, [{name: getattr(each, name) for name in _NAMES} for each in deliveries])

@@ -68,7 +68,14 @@ def http() -> Iterator[DeadlineAdapter]:
 
 @pytest.fixture
 def session(http: DeadlineAdapter) -> requests.Session:
-    return furnish(requests.Session(), http)
+    return furnish(requests.Session(), http, "https://receiver.invalid")
+
+
+@pytest.fixture
+def trusting(http: DeadlineAdapter, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> requests.Session:
+    """A session of a process whose environment vouches for the receiver."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.with_suffix(".crt")))
+    return furnish(requests.Session(), http, "https://receiver.invalid")
 
 
 def test_a_certificate_that_nobody_vouches_for_stops_the_request(secure: Receiver, session: requests.Session) -> None:
@@ -84,28 +91,18 @@ def test_verification_can_not_be_switched_off(secure: Receiver, session: request
         session.post(secure.url, data=b"secret", timeout=5)
 
 
-def test_a_trusted_certificate_is_taken_and_its_connection_kept(
-    secure: Receiver, session: requests.Session, certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.with_suffix(".crt")))
+def test_a_trusted_certificate_is_taken_and_its_connection_kept(secure: Receiver, trusting: requests.Session) -> None:
     for _ in range(3):
-        assert session.post(secure.url, data=b"x", timeout=5).ok
+        assert trusting.post(secure.url, data=b"x", timeout=5).ok
     assert secure.connections == 1
 
 
 @pytest.mark.parametrize("at_once", [0, 60])
-def test_the_deadline_is_total_under_tls(
-    secure: Receiver,
-    session: requests.Session,
-    certificate: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    at_once: int,
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.with_suffix(".crt")))
+def test_the_deadline_is_total_under_tls(secure: Receiver, trusting: requests.Session, at_once: int) -> None:
     secure.usual = acts.drip(acts.message(200, {"padding": "x" * 200}), at_once)
     started = time.monotonic()
     with pytest.raises(UncertainError, match="time allowed"):
-        session.post(secure.url, data=b"x", timeout=0.5)
+        trusting.post(secure.url, data=b"x", timeout=0.5)
     assert time.monotonic() - started < 1.5
 
 
