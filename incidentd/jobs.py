@@ -35,7 +35,7 @@ _STEP_SECONDS = 0.1
 _TOTAL_SECONDS = 0.25
 _PAUSE_SECONDS = 1.0
 # In a storm a job takes many ids along, instead of costing its overhead for each; a single page doesn't wait.
-_ROUND_SECONDS = 0.01
+_REST_SECONDS = 0.002
 # RQ asks the server for its version before enqueuing unless told: workers need LMOVE, so 6.2 is the least there is.
 _REDIS_VERSION = (6, 2, 0)
 
@@ -144,7 +144,7 @@ class EnqueueThread:
 
     def __init__(self, enqueuer: Enqueuer) -> None:
         self._enqueuer = enqueuer
-        self._thread = GatherThread("enqueue", self._enqueue, most=_MOST_AT_ONCE, pause=_ROUND_SECONDS)
+        self._thread = GatherThread("enqueue", self._enqueue, most=_MOST_AT_ONCE, rest=_REST_SECONDS)
 
     def put(self, work: Work) -> None:
         """Hand over ids by queue. Never blocks, never fails; what can't be enqueued is found by the timekeeper."""

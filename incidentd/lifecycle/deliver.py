@@ -39,9 +39,9 @@ from incidentd.store import cursors
 from incidentd.store.engine import Store
 from incidentd.tier import Tier
 
-WIDTH = 32
+WIDTH = 64
 _RECORD_PAUSE_SECONDS = 0.5
-_ROOM_SECONDS = 0.01
+_ROOM_SECONDS = 0.03
 _SURVEYS = 3
 
 log = structlog.get_logger("incidentd.deliver")

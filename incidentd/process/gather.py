@@ -8,21 +8,24 @@ import structlog
 
 Item = TypeVar("Item", bound=Hashable)
 
+LONGEST_REST = 0.05
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class GatherThread(Generic[Item]):
     """Calls ``do`` with what was ``put``, in that order, each item once, at most ``most`` in a call.
 
-    The first goes at once; ``pause`` seconds lie between one call's end and the next call. ``do`` must bear that it
-    fails for all that it was given: this is logged, and the thread goes on.
+    The first goes at once. After a call the thread rests ``rest`` seconds for each item of it, at most ``LONGEST_REST``:
+    the more there is to do, the more is done together. ``do`` must bear that it fails for all that it was given: this
+    is logged, and the thread goes on.
     """
 
-    def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500, pause: float = 0) -> None:
+    def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500, rest: float = 0) -> None:
         self._name = name
         self._do = do
         self._most = most
-        self._pause = pause
+        self._seconds = rest
         self._gathered: dict[Item, None] = {}
         self._change = threading.Condition()
         self._closing = False
@@ -50,11 +53,11 @@ class GatherThread(Generic[Item]):
                 self._do(items)
             except Exception:  # noqa: BLE001 - the edge of a thread
                 _log.exception("thread_failed", thread=self._name, items=len(items))
-            self._rest()
+            self._rest(len(items))
 
-    def _rest(self) -> None:
+    def _rest(self, items: int) -> None:
         with self._change:
-            self._change.wait_for(lambda: self._closing, self._pause)
+            self._change.wait_for(lambda: self._closing, min(LONGEST_REST, self._seconds * items))
 
     def _take(self) -> list[Item]:
         with self._change:
