@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from incidentd.classify import check, load, run_examples
 from incidentd.cli.main import app
@@ -19,6 +20,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 BY_NAME = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
 SOURCES = [path for folder in ("incidentd", "workers") for path in sorted((ROOT / folder).rglob("*.py"))]
 RULES = load(ROOT / "rules")
+
+ALERT_RULES = ROOT / "deploy/prometheus/incidentd.rules.yml"
 
 OTHERWISE_LOGGED = {"hung"}
 """Said by a thread that is given the logger's method."""
@@ -214,6 +217,14 @@ def test_the_map_of_the_tree_is_whole() -> None:
     }
     assert {name for name in listed if name.startswith("incidentd/")} == there
     assert all((ROOT / name).exists() for name in listed)
+
+
+@pytest.mark.skipif(not ALERT_RULES.exists(), reason="there are no alert rules yet")
+def test_every_alert_about_incidentd_has_a_section_that_helps() -> None:
+    groups = yaml.safe_load(ALERT_RULES.read_text("utf-8"))["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    assert alerts
+    assert {name.lower() for name in alerts} <= anchors(page("troubleshooting.md"))
 
 
 def test_pictures_are_light() -> None:
