@@ -103,13 +103,13 @@ class Runtime:
 
     # What the web asks for.
 
-    def submit_webhook(self, webhook: Webhook) -> "Future[None]":
-        """Store a notification with all others that wait; done once it is committed.
+    def submit_webhook(self, webhook: Webhook) -> "Future[bool]":
+        """Store a notification with all others that wait; done once it is committed. Whether it brought any news.
 
         Raises:
             StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
         """
-        return cast("Future[None]", self._writer.submit(webhook))
+        return cast("Future[bool]", self._writer.submit(webhook))
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""
@@ -296,7 +296,8 @@ def _unwrapped(future: "Future[Answer]") -> "Future[ActionResult]":
         if isinstance(answer, ActionResult):
             outer.set_result(answer)
         else:
-            outer.set_exception(error or answer or NotFoundError("there is no such incident"))
+            refusal = answer if isinstance(answer, Exception) else NotFoundError("there is no such incident")
+            outer.set_exception(error or refusal)
 
     future.add_done_callback(done)
     outer.add_done_callback(lambda asked: future.cancel() if asked.cancelled() else None)

@@ -11,6 +11,7 @@ from rq.exceptions import StopRequested
 
 from incidentd.incident.slot import TELL
 from incidentd.jobs import QUEUES
+from incidentd.process.heap import settle
 from incidentd.process.orphan import watch_parent
 from incidentd.settings import Settings
 from workers.contract import Runtime
@@ -35,6 +36,7 @@ def serve(role: str, runtime: Runtime, settings: Settings) -> int:
     process = _Process()
     process.install()
     watch_parent()
+    settle()
     _log.info("serving", role=role)
     try:
         if role == TIMEKEEPER:

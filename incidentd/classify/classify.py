@@ -60,11 +60,12 @@ def _by_row(alert: Alert, rules: Rules, taker: Taker) -> Verdict:
         if floor < row.tier:
             reason += f", raised to {floor} by {rules.grading.severities.reason(alert.labels)}"
     table = rules.table_of(row)
+    system, slo = row.naming.system_of(alert.labels), row.naming.slo_of(alert.labels)
     return Verdict(
         tier=tier,
-        key=row.incident_key(alert.labels),
-        system=row.naming.system_of(alert.labels),
-        slo=row.naming.slo_of(alert.labels),
+        key=row.incident_key(system, slo, alert.labels),
+        system=system,
+        slo=slo,
         row=row.name,
         reason=reason,
         title=title_of(row.title, alert),
@@ -80,11 +81,12 @@ def _by_row(alert: Alert, rules: Rules, taker: Taker) -> Verdict:
 def _by_severity(alert: Alert, rules: Rules) -> Verdict:
     table = rules.table_for(alert.labels)
     naming = table.naming if table else rules.grading.generic
+    system, slo = naming.system_of(alert.labels), naming.slo_of(alert.labels)
     return Verdict(
         tier=rules.grading.severities.tier(alert.labels),
-        key=naming.key(alert.labels),
-        system=naming.system_of(alert.labels),
-        slo=naming.slo_of(alert.labels),
+        key=naming.key(system, slo, alert.labels),
+        system=system,
+        slo=slo,
         row=NO_ROW,
         reason=f"no row matched: {rules.grading.severities.reason(alert.labels)}",
         title=title_of("", alert),

@@ -26,10 +26,9 @@ class Naming:
         """The objective's name; empty when no label gives one."""
         return _first(self.slo, labels)
 
-    def key(self, labels: Mapping[str, str]) -> str:
+    def key(self, system: str, slo: str, labels: Mapping[str, str]) -> str:
         """``system/slo``, and ``/name=value`` for each further label that is present."""
-        parts = (_escape(self.system_of(labels)), _escape(self.slo_of(labels)))
-        return _bounded("/".join((*parts, *_pairs(self.also, labels))))
+        return _bounded("/".join((_escape(system), _escape(slo), *_pairs(self.also, labels))))
 
 
 def key_of(names: Iterable[str], labels: Mapping[str, str]) -> str:
@@ -38,7 +37,10 @@ def key_of(names: Iterable[str], labels: Mapping[str, str]) -> str:
 
 
 def _first(names: tuple[str, ...], labels: Mapping[str, str]) -> str:
-    return next((value for name in names if (value := labels.get(name, ""))), "")
+    for name in names:
+        if value := labels.get(name, ""):
+            return value
+    return ""
 
 
 def _pairs(names: Iterable[str], labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -46,7 +48,7 @@ def _pairs(names: Iterable[str], labels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _escape(text: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", text)
+    return _SPECIAL.sub(r"\\\g<0>", text) if _SPECIAL.search(text) else text
 
 
 def _bounded(key: str) -> str:

@@ -56,9 +56,9 @@ class Row:
                 fit = Fit.UNREADABLE
         return fit
 
-    def incident_key(self, labels: Mapping[str, str]) -> str:
+    def incident_key(self, system: str, slo: str, labels: Mapping[str, str]) -> str:
         """The key of the incident that the alert belongs to."""
-        return key_of(self.key, labels) if self.key else self.naming.key(labels)
+        return key_of(self.key, labels) if self.key else self.naming.key(system, slo, labels)
 
 
 def title_of(template: str, alert: Alert) -> str:

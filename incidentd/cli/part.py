@@ -15,6 +15,7 @@ from incidentd.cli.start import configure_logs, inherited_settings, strict_setti
 from incidentd.errors import RulesError, SettingsError, StoreError
 from incidentd.lifecycle.work import Complaint
 from incidentd.meter.folder import PLACE, counting_in
+from incidentd.process.heap import settle
 from incidentd.process.supervisor import Child, Supervisor
 from incidentd.runtime import Runtime
 from incidentd.settings import Settings
@@ -103,6 +104,7 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)
     close_sandbox = add_sandbox(app, settings, environ)
+    settle()
     try:
         server.serve(app, listener)
     finally:

@@ -11,6 +11,7 @@ from incidentd.lifecycle.heard import Heard
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.store import alerts
 from incidentd.store.alerts import Episode, Known
+from incidentd.timeline import Member
 
 NewId = Callable[[], str]
 
@@ -86,32 +87,33 @@ class Reception:
 
     def _hear(self, key: str, group: list[Heard]) -> None:
         ledger = self._ledger
-        members = tuple(heard.member(ledger.now) for heard in group)
+        pairs = [(heard, heard.member(ledger.now)) for heard in group]
+        members = tuple(member for _, member in pairs)
         holder = ledger.holder(key)
         if holder is not None and not takes(holder, members, ledger.rulebook.policy(holder), ledger.now):
             ledger.supersede(holder)
             holder = None
         if holder is None:
-            self._open(group)
+            self._open(pairs)
             return
         ledger.decide(holder.id, AlertsHeard(members, Identity(holder.id, holder.key, holder.system, holder.slo)))
         self._keep(group, holder.id)
 
-    def _open(self, group: list[Heard]) -> None:
-        on_time = [heard for heard in group if not self._is_late(heard)]
-        over = [heard for heard in on_time if not heard.alert.firing]
+    def _open(self, pairs: Sequence[tuple[Heard, Member]]) -> None:
+        on_time = [pair for pair in pairs if not self._is_late(pair[0])]
+        over = [heard for heard, member in on_time if not member.firing]
         ended = {(heard.alert.fingerprint, heard.alert.starts_at) for heard in over}
-        fires = [h for h in on_time if h.alert.firing and (h.alert.fingerprint, h.alert.starts_at) not in ended]
-        firing = sorted(fires, key=lambda heard: urgency(heard.member(self._ledger.now)))
+        fires = [(h, m) for h, m in on_time if m.firing and (m.fingerprint, m.starts_at) not in ended]
+        firing = sorted(fires, key=lambda pair: urgency(pair[1]))
         self._keep(over, None)
         if firing:
-            lead = firing[0].verdict
+            lead = firing[0][0].verdict
             identity = Identity(self._new_id(), lead.key, lead.system, lead.slo)
             policies = self._ledger.rulebook.in_force.policies
             policy = policies.get(lead.policy) or policies[DEFAULT_POLICY]
-            members = tuple(heard.member(self._ledger.now) for heard in firing)
+            members = tuple(member for _, member in firing)
             self._ledger.decide(identity.id, AlertsHeard(members, identity), policy)
-            self._keep(firing, identity.id)
+            self._keep([heard for heard, _ in firing], identity.id)
 
     def _is_late(self, heard: Heard) -> bool:
         """A firing copy of an episode whose resolved came first and that no incident ever had (model 5)."""
@@ -137,7 +139,8 @@ class Reception:
         alert, now = heard.alert, self._ledger.now
         known, stored = self._known.get(alert.fingerprint), self._stored.get(alert.fingerprint)
         replaces = stored is not None and stored.starts_at != alert.starts_at
-        episode = Episode(alert, heard.verdict, digest, incident.id if incident else None, known, replaces)
+        readings = alerts.readings(alert, known, now)
+        episode = Episode(alert, heard.verdict, digest, incident.id if incident else None, readings, replaces)
         self._written.pop((alert.fingerprint, alert.starts_at), None)
         self._written[(alert.fingerprint, alert.starts_at)] = episode
         self._known[alert.fingerprint] = Known(
@@ -149,7 +152,7 @@ class Reception:
             closed_at=None if alert.firing else now,
             digest=digest,
             open=incident is not None and incident.resolved_at is None,
-            readings=alerts.readings(episode, now),
+            readings=readings,
         )
 
 

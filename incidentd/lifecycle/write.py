@@ -24,7 +24,8 @@ from incidentd.tier import Tier
 from incidentd.timeline import MACHINE
 
 Item = Webhook | Action
-Answer = ActionResult | RefusedError | NotFoundError | None
+Answer = ActionResult | RefusedError | NotFoundError | bool | None
+"""Of an action what it came to, of a webhook whether it brought any news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Writer:
         news = self._news(notifications)
         if not any(news) and not any(isinstance(item, Action) for item in items):
             self._count(items, 0)
-            return [None] * len(items)
+            return [False] * len(items)
         written = self._store.write(lambda tx: self._write(tx, items, news, now))
         failpoint("web.after_commit")
         self._hand_over(written.work)
@@ -112,7 +113,7 @@ class Writer:
             else:
                 intake.set_aside(tx, [(item.source, c.reason, c.body) for c in item.complaints], now)
                 pending.append(notification)
-                answers.append(None)
+                answers.append(bool(notification))
         told += receive(ledger, pending, self._new_id)
         work = ledger.flush()
         failpoint("web.before_commit")

@@ -16,9 +16,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class GatherThread(Generic[Item]):
     """Calls ``do`` with what was ``put``, in that order, each item once, at most ``most`` in a call.
 
-    The first goes at once. After a call the thread rests ``rest`` seconds for each item of it, at most ``LONGEST_REST``:
-    the more there is to do, the more is done together. ``do`` must bear that it fails for all that it was given: this
-    is logged, and the thread goes on.
+    The first goes at once. After a call the thread rests ``rest`` seconds for each item of it, but never longer than
+    ``LONGEST_REST``: the more there is to do, the more is done together. ``do`` must bear that it fails for all that it
+    was given: this is logged, and the thread goes on.
     """
 
     def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500, rest: float = 0) -> None:

@@ -56,26 +56,24 @@ class Episode:
     verdict: Verdict
     digest: int
     incident_id: str | None
-    known: Known | None
+    readings: str
     replaces: bool = False
 
 
 _FINGERPRINTS = ALERTS.c.latest.in_(sa.bindparam("fingerprints", expanding=True))
-_LATEST = (
-    sa.select(
-        ALERTS.c.fingerprint,
-        ALERTS.c.starts_at,
-        ALERTS.c.received_at,
-        ALERTS.c.incident_id,
-        ALERTS.c.firing,
-        ALERTS.c.closed_at,
-        ALERTS.c.digest,
-        sa.and_(INCIDENTS.c.id.is_not(None), INCIDENTS.c.resolved_at.is_(None)),
-        ALERTS.c.readings,
-    )
-    .select_from(ALERTS.outerjoin(INCIDENTS, INCIDENTS.c.id == ALERTS.c.incident_id))
-    .where(_FINGERPRINTS)
-)
+# No join: until PostgreSQL has gathered statistics, it would read all incidents for one.
+_IS_OPEN = sa.select(INCIDENTS.c.resolved_at.is_(None)).where(INCIDENTS.c.id == ALERTS.c.incident_id).scalar_subquery()
+_LATEST = sa.select(
+    ALERTS.c.fingerprint,
+    ALERTS.c.starts_at,
+    ALERTS.c.received_at,
+    ALERTS.c.incident_id,
+    ALERTS.c.firing,
+    ALERTS.c.closed_at,
+    ALERTS.c.digest,
+    _IS_OPEN,
+    ALERTS.c.readings,
+).where(_FINGERPRINTS)
 _OF_INCIDENTS = (
     sa.select(
         ALERTS.c.incident_id,
@@ -162,15 +160,15 @@ def _row(episode: Episode, latest: bool, now: datetime) -> dict[str, object]:
         "labels": to_json(dict(alert.labels)).decode(),
         "annotations": to_json(dict(alert.annotations)).decode(),
         "generator_url": alert.generator_url,
-        "readings": readings(episode, now),
+        "readings": episode.readings,
     }
 
 
-def readings(episode: Episode, now: datetime) -> str:
+def readings(alert: Alert, known: Known | None, now: datetime) -> str:
     """``[[instant, value], …]``, one for each change of the value."""
-    same = episode.known and episode.known.starts_at == episode.alert.starts_at
-    seen = from_json(episode.known.readings) if same and episode.known else []
-    value = episode.alert.annotations.get("value")
-    if value is not None and (not seen or seen[-1][1] != value):
-        seen = [*seen, [now.isoformat(), value]][-READINGS_KEPT:]
-    return to_json(seen).decode()
+    value = alert.annotations.get("value")
+    before = known.readings if known and known.starts_at == alert.starts_at else "[]"
+    seen = from_json(before) if before != "[]" else []
+    if value is None or (seen and seen[-1][1] == value):
+        return before
+    return to_json([*seen, [now.isoformat(), value]][-READINGS_KEPT:]).decode()

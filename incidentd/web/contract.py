@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Protocol
 
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
@@ -41,7 +41,7 @@ class Runtime(Protocol):
         """What sessions and sign-in links are signed with; empty: nobody can sign in."""
         ...
 
-    def submit_webhook(self, webhook: Webhook) -> "Future[Any]":
+    def submit_webhook(self, webhook: Webhook) -> "Future[bool]":
         """Done when it is stored.
 
         Raises:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from incidentd.alert import Alert
@@ -29,6 +29,9 @@ PATH = "/api/v1/alertmanager"
 LARGEST_BODY = 16 * 1024 * 1024
 BODY_KEPT = 64 * 1024
 STORE_SECONDS = 2.8
+
+REPEAT = "repeat"
+"""Why nothing had to be stored."""
 
 _PARSED_ON_THE_LOOP = 64 * 1024
 _UTF8 = ("", "utf-8", "utf8")
@@ -83,7 +86,8 @@ class WebhookEndpoint:
                 "webhook_failed", request_id=scope.get(REQUEST_ID, ""), error=type(error).__name__, exc_info=True
             )
             return problem_of(scope, StoreUnavailableError("not stored"))
-        return JSONResponse({"status": "stored", "alerts": outcome.alerts, "set_aside": outcome.set_aside})
+        said = b'{"status":"stored","alerts":%d,"set_aside":%d}' % (outcome.alerts, outcome.set_aside)
+        return Response(said, media_type="application/json")
 
     def _admit(self, scope: Scope) -> None:
         if scope["method"] != "POST":
@@ -107,14 +111,17 @@ class WebhookEndpoint:
             await self._store(scope, (), (SetAside(fault.reason, _sentence(fault)),), raw)
             raise fault
         outcome.alerts, outcome.set_aside = len(alerts), len(aside)
-        await self._store(scope, alerts, aside, raw)
+        if not await self._store(scope, alerts, aside, raw) and not aside:
+            outcome.reason = REPEAT
 
-    async def _store(self, scope: Scope, alerts: tuple[Alert, ...], aside: tuple[SetAside, ...], raw: bytes) -> None:
+    async def _store(self, scope: Scope, alerts: tuple[Alert, ...], aside: tuple[SetAside, ...], raw: bytes) -> bool:
         complaints = tuple(Complaint(each.reason, each.detail, raw[:BODY_KEPT]) for each in aside)
-        await stored(self._runtime.submit_webhook(Webhook(alerts, _source(scope), complaints)), STORE_SECONDS)
+        return await stored(self._runtime.submit_webhook(Webhook(alerts, _source(scope), complaints)), STORE_SECONDS)
 
     def _log(self, scope: Scope, outcome: _Outcome, response: Response | None, begun: float) -> None:
-        _log.info(
+        # Each replica of Alertmanager repeats what fires, for as long as it does: that is no news in the log either.
+        tell = _log.debug if outcome.reason == REPEAT else _log.info
+        tell(
             "webhook",
             status=response.status_code if response else None,
             reason=outcome.reason,

@@ -11,7 +11,7 @@ from incidentd.incident.apply import apply, fold
 from incidentd.incident.slot import Slot
 from incidentd.incident.state import Incident
 from incidentd.store import cursors, entries, incidents
-from incidentd.store.alerts import Episode, Known
+from incidentd.store.alerts import Episode, readings
 from incidentd.store.engine import Store
 from incidentd.tier import Tier
 from incidentd.timeline import Data, Entry, Member, Noted, Opened
@@ -101,7 +101,7 @@ def alert(fingerprint: str = FINGERPRINT, **changes: Any) -> Alert:
     return replace(plain, **changes)
 
 
-def episode(of: Alert, incident_id: str | None = "core", known: Known | None = None, **changes: Any) -> Episode:
+def episode(of: Alert, incident_id: str | None = "core", **changes: Any) -> Episode:
     """What is stored of an alert that was just heard."""
     verdict = Verdict(Tier.P0, "avalo/core", "avalo", "core", "avalo/row", "99.4 < 99.5", "Core API", "default", "v1")
-    return replace(Episode(of, verdict, 7, incident_id, known), **changes)
+    return replace(Episode(of, verdict, 7, incident_id, readings(of, None, NOW)), **changes)

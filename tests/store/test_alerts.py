@@ -34,7 +34,7 @@ def test_an_alert_of_no_incident_belongs_to_none(store: Store) -> None:
 
 def test_a_newer_episode_takes_the_fingerprint_and_the_older_stays(store: Store) -> None:
     _write(store, episode(alert()))
-    _write(store, episode(alert(starts_at=minutes(3)), known=_latest(store), replaces=True))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=True))
     assert _latest(store).starts_at == minutes(3)
     assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(ALERTS))) == 2
 
@@ -72,7 +72,7 @@ def test_labels_and_first_receipt_stay_while_the_rest_follows(store: Store) -> N
     _write(store, episode(alert()))
     again = alert(labels={"alertname": "Other"}, annotations={"value": "98.0"}, firing=False, ends_at=minutes(9))
     store.write(
-        lambda tx: alerts.write(tx, [episode(again, known=alerts.latest(tx, [FINGERPRINT])[FINGERPRINT])], minutes(9))
+        lambda tx: alerts.write(tx, [episode(again)], minutes(9))
     )
     row = store.read(lambda tx: tx.execute(sa.select(ALERTS)).one())
     assert (row.labels, row.received_at) == ('{"alertname":"CoreApi"}', NOW)
@@ -87,7 +87,8 @@ def test_labels_and_first_receipt_stay_while_the_rest_follows(store: Store) -> N
 def test_each_change_of_the_value_is_kept_and_nothing_else(store: Store) -> None:
     for number, value in enumerate(("99.4", "99.4", "99.1", "99.4")):
         known = store.read(lambda tx: alerts.latest(tx, [FINGERPRINT])).get(FINGERPRINT)
-        heard = episode(alert(annotations={"value": value}), known=known)
+        of = alert(annotations={"value": value})
+        heard = episode(of, readings=alerts.readings(of, known, minutes(number)))
         store.write(partial(alerts.write, episodes=[heard], now=minutes(number)))
     seen = from_json(_latest(store).readings)
     assert [(at, value) for at, value in seen] == [
@@ -101,7 +102,7 @@ def test_only_the_newest_readings_are_kept() -> None:
     text, known = "[]", None
     for number in range(READINGS_KEPT + 20):
         known = alerts.Known(FINGERPRINT, NOW, NOW, "core", True, None, 7, True, text)
-        text = alerts.readings(episode(alert(annotations={"value": str(number)}), known=known), NOW)
+        text = alerts.readings(alert(annotations={"value": str(number)}), known, NOW)
     kept = from_json(text)
     assert (len(kept), kept[-1][1]) == (READINGS_KEPT, str(READINGS_KEPT + 19))
 

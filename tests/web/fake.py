@@ -74,9 +74,9 @@ class FakeRuntime:
         self._policy = policy()
         self._seen: set[str] = set()
 
-    def submit_webhook(self, webhook: Webhook) -> "Future[None]":
+    def submit_webhook(self, webhook: Webhook) -> "Future[bool]":
         self.webhooks.append(webhook)
-        return self._done(lambda: None)
+        return self._done(lambda: True)
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         self.actions.append(action)
@@ -176,5 +176,5 @@ def keep_alert(store: Store, incident_id: str, labels: Mapping[str, str], **more
         version="v1",
         runbook=more.get("runbook", ""),
     )
-    store.write(lambda tx: alerts.write(tx, [alerts.Episode(alert, verdict, 1, incident_id, None)], NOW))
+    store.write(lambda tx: alerts.write(tx, [alerts.Episode(alert, verdict, 1, incident_id, "[]")], NOW))
     return alert.fingerprint
