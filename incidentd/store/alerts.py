@@ -132,10 +132,8 @@ def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
     replaced = {e.alert.fingerprint for e in episodes if e.replaces}
     if replaced:
         tx.execute(_REPLACE, {"fingerprints": sorted(replaced)})
-    tx.execute(
-        _WRITE[tx.dialect.name],
-        [_row(e, last[e.alert.fingerprint] == e.alert.starts_at, now) for e in sorted(episodes, key=_place)],
-    )
+    rows = [_row(e, last[e.alert.fingerprint] == e.alert.starts_at, now) for e in sorted(episodes, key=_place)]
+    tx.execute(_WRITE[tx.dialect.name], rows)
 
 
 def _place(episode: Episode) -> tuple[str, datetime]:

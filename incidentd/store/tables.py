@@ -99,7 +99,6 @@ ALERTS = sa.Table(
     sa.Column("annotations", sa.Text, nullable=False),
     sa.Column("generator_url", sa.Text, nullable=False),
     sa.Column("readings", sa.Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 CURSORS = sa.Table(
