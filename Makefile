@@ -11,7 +11,7 @@ ARGS ?= avalo/core-api --value 99.4 --region eu
 # How many tests run side by side.
 JOBS ?= 3
 
-.PHONY: help run demo alert test check lint format setup servers secrets docs constraints clean
+.PHONY: help run demo alert test bench check lint format setup servers secrets docs constraints clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,9 @@ alert: $(VENV)/.run ## fire a sample alert on a running `make run`; ARGS="avalo/
 
 test: $(VENV)/.dev servers ## every test
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+bench: $(VENV)/.dev servers ## the benchmarks, about 20 minutes; BENCH="--only ad --database sqlite"
+	@$(BIN)/python -m bench $(BENCH)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Benchmarks: incidentd against a bare endpoint, side by side in one run. ``make bench`` runs them."""
