@@ -27,7 +27,16 @@ from incidentd.timeline import Entry
 
 
 def decide(incident: Incident | None, command: Command, policy: Policy, now: datetime) -> list[Entry]:
-    """The entries that follow: first what time has brought, then the command, then at most one level.
+    """The entries that follow.
+
+    Raises:
+        RefusedError: as ``decision``.
+    """
+    return decision(incident, command, policy, now).entries
+
+
+def decision(incident: Incident | None, command: Command, policy: Policy, now: datetime) -> Draft:
+    """What follows, with the state it leads to: first what time has brought, then the command, then at most one level.
 
     So an answer at the deadline beats the page (model 11).
 
@@ -41,7 +50,7 @@ def decide(incident: Incident | None, command: Command, policy: Policy, now: dat
     _carry_out(draft, command)
     if draft.entries or incident is not None:
         climb(draft)
-    return draft.entries
+    return draft
 
 
 def _carry_out(draft: Draft, command: Command) -> None:

@@ -23,6 +23,11 @@ class Draft:
         self._state = self.before
 
     @property
+    def after(self) -> Incident | None:
+        """The state that the entries lead to; None where nothing has begun."""
+        return self._state
+
+    @property
     def incident(self) -> Incident:
         """The state so far; there is one once the story has begun."""
         if self._state is None:

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from incidentd.incident.apply import apply
 from incidentd.incident.audience import audience
 from incidentd.incident.command import Command
-from incidentd.incident.decide import decide
+from incidentd.incident.decide import decision
 from incidentd.incident.slot import Slot
 from incidentd.incident.state import Incident
 from incidentd.jobs import Work
@@ -84,9 +83,8 @@ class Ledger:
         """
         page = self._pages.setdefault(incident_id, Page(None))
         policy = policy or self.rulebook.policy(_present(page))
-        decided = decide(page.incident, command, policy, self.now)
-        for entry in decided:
-            page.incident = apply(page.incident, entry)
+        draft = decision(page.incident, command, policy, self.now)
+        page.incident, decided = draft.after, draft.entries
         page.entries.extend(decided)
         if page.incident is None:
             del self._pages[incident_id]

@@ -19,7 +19,7 @@ from incidentd.process.failpoint import failpoint
 from incidentd.store import incidents
 from incidentd.store.engine import Store
 
-TOGETHER = 100
+TOGETHER = 250
 LET_ALONE = timedelta(minutes=5)
 
 log = structlog.get_logger("incidentd.tick")
@@ -27,7 +27,7 @@ log = structlog.get_logger("incidentd.tick")
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """Ticks in transactions of a hundred; where one fails for other reasons than the database, singly."""
+    """Ticks in transactions of some hundred; where one fails for other reasons than the database, singly."""
 
     store: Store
     rulebook: Rulebook
