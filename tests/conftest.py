@@ -37,3 +37,15 @@ def redis_server() -> Iterator[RedisServer]:
         yield server.start()
     finally:
         server.kill()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured: what they gave `record_property` under this name."""
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    properties = [
+        each for report in reports if getattr(report, "when", "") == "call" for each in report.user_properties
+    ]
+    measured = [str(value) for name, value in properties if name == "measured"]
+    if measured:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(measured))
