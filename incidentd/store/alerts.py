@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.alert import Alert
 from incidentd.classify.verdict import Verdict
-from incidentd.store.tables import ALERTS, INCIDENTS
+from incidentd.store.tables import ALERTS, INCIDENTS, microseconds
 
 READINGS_KEPT = 100
 
@@ -63,7 +63,7 @@ class Episode:
 _FINGERPRINTS = ALERTS.c.latest.in_(sa.bindparam("fingerprints", expanding=True))
 # No join: until PostgreSQL has gathered statistics, it would read all incidents for one.
 _IS_OPEN = sa.select(INCIDENTS.c.resolved_at.is_(None)).where(INCIDENTS.c.id == ALERTS.c.incident_id).scalar_subquery()
-_LATEST = sa.select(
+_KNOWN = sa.select(
     ALERTS.c.fingerprint,
     ALERTS.c.starts_at,
     ALERTS.c.received_at,
@@ -73,7 +73,13 @@ _LATEST = sa.select(
     ALERTS.c.digest,
     _IS_OPEN,
     ALERTS.c.readings,
-).where(_FINGERPRINTS)
+)
+_LISTED = sa.bindparam("fingerprints", type_=postgresql.ARRAY(sa.Text))
+_LATEST = {
+    "sqlite": _KNOWN.where(_FINGERPRINTS),
+    # One array instead of a parameter for each.
+    "postgresql": _KNOWN.where(ALERTS.c.latest == sa.any_(_LISTED)),
+}
 _OF_INCIDENTS = (
     sa.select(
         ALERTS.c.incident_id,
@@ -97,14 +103,23 @@ def _upsert(insert: Any) -> Any:
     return insert.on_conflict_do_update(index_elements=["fingerprint", "starts_at"], set_=changed)
 
 
-_WRITE = {"sqlite": _upsert(sqlite.insert(ALERTS)), "postgresql": _upsert(postgresql.insert(ALERTS))}
+# One text instead of a parameter for each value: a storm is many rows of many columns.
+_HEARD = (
+    sa.func.json_to_recordset(sa.bindparam("rows", type_=sa.Text).cast(postgresql.JSON))
+    .table_valued(*(sa.column(column.name, column.type) for column in ALERTS.c), name="heard")
+    .render_derived(with_types=True)
+)
+_WRITE_POSTGRESQL = _upsert(
+    postgresql.insert(ALERTS).from_select([column.name for column in ALERTS.c], sa.select(*_HEARD.c))
+)
+_WRITE_SQLITE = _upsert(sqlite.insert(ALERTS))
 
 
 def latest(tx: Connection, fingerprints: Collection[str]) -> dict[str, Known]:
     """The latest episode of each fingerprint that has one."""
     if not fingerprints:
         return {}
-    rows = tx.execute(_LATEST, {"fingerprints": sorted(fingerprints)})
+    rows = tx.execute(_LATEST[tx.dialect.name], {"fingerprints": sorted(fingerprints)})
     return {
         row[0]: Known(row[0], row[1], min(row[1], row[2]), row[3], row[4], row[5], row[6], bool(row[7]), row[8])
         for row in rows
@@ -133,7 +148,10 @@ def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
     if replaced:
         tx.execute(_REPLACE, {"fingerprints": sorted(replaced)})
     rows = [_row(e, last[e.alert.fingerprint] == e.alert.starts_at, now) for e in sorted(episodes, key=_place)]
-    tx.execute(_WRITE[tx.dialect.name], rows)
+    if tx.dialect.name == "postgresql":
+        tx.execute(_WRITE_POSTGRESQL, {"rows": to_json([_plain(row) for row in rows]).decode()})
+    else:
+        tx.execute(_WRITE_SQLITE, rows)
 
 
 def _place(episode: Episode) -> tuple[str, datetime]:
@@ -160,6 +178,10 @@ def _row(episode: Episode, latest: bool, now: datetime) -> dict[str, object]:
         "generator_url": alert.generator_url,
         "readings": episode.readings,
     }
+
+
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
+    return {name: microseconds(value) if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def readings(alert: Alert, known: Known | None, now: datetime) -> str:
