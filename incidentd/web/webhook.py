@@ -119,18 +119,20 @@ class WebhookEndpoint:
         return await stored(self._runtime.submit_webhook(Webhook(alerts, _source(scope), complaints)), STORE_SECONDS)
 
     def _log(self, scope: Scope, outcome: _Outcome, response: Response | None, begun: float) -> None:
+        said = {
+            "status": response.status_code if response else None,
+            "reason": outcome.reason,
+            "alerts": outcome.alerts,
+            "set_aside": outcome.set_aside,
+            "source": _source(scope),
+            "request_id": scope.get(REQUEST_ID, ""),
+            "ms": round((self._runtime.clock.monotonic() - begun) * 1000, 1),
+        }
         # Each replica of Alertmanager repeats what fires, for as long as it does: that is no news in the log either.
-        tell = _log.debug if outcome.reason == REPEAT else _log.info
-        tell(
-            "webhook",
-            status=response.status_code if response else None,
-            reason=outcome.reason,
-            alerts=outcome.alerts,
-            set_aside=outcome.set_aside,
-            source=_source(scope),
-            request_id=scope.get(REQUEST_ID, ""),
-            ms=round((self._runtime.clock.monotonic() - begun) * 1000, 1),
-        )
+        if outcome.reason == REPEAT:
+            _log.debug("webhook", **said)
+        else:
+            _log.info("webhook", **said)
 
 
 def _refused_by_headers(scope: Scope) -> IntakeError | None:
