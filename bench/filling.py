@@ -42,6 +42,7 @@ def open_at(url: str, instants: Sequence[datetime], severity: str) -> list[int]:
     finally:
         runtime.close()
     level(Store(engine))
+    _tidy(engine)
     engine.dispose()
     return numbers
 
@@ -60,6 +61,15 @@ def level(store: Store) -> None:
         with store.engine.begin() as connection:
             connection.execute(sa.text("SET LOCAL statement_timeout = 0")) if _is_postgres(store) else None
             connection.execute(told.values(reference=text, **values))
+
+
+def _tidy(engine: sa.Engine) -> None:
+    """What PostgreSQL does by itself within minutes of so many changes is not to happen in the middle of a round."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("VACUUM ANALYZE")
+            connection.exec_driver_sql("CHECKPOINT")
 
 
 def _is_postgres(store: Store) -> bool:
