@@ -33,7 +33,7 @@ STORE_SECONDS = 2.8
 REPEAT = "repeat"
 """Why nothing had to be stored."""
 
-_PARSED_ON_THE_LOOP = 64 * 1024
+_PARSED_ON_THE_LOOP = 128 * 1024
 _UTF8 = ("", "utf-8", "utf8")
 _log = structlog.get_logger()
 
