@@ -18,11 +18,12 @@ def browser() -> Iterator[Browser]:
 
 def test_people_acknowledge_on_the_page_and_in_slack(make_up: Callable[..., Up], browser: Browser) -> None:
     up = make_up().start()
-    assert up.post(json.loads(EXAMPLE.read_text())).status_code == 200
+    example = json.loads(EXAMPLE.read_text())
+    assert up.post(example).status_code == 200
 
     browser.open(up.printed(r"pages         (\S+)"))
     browser.sees("1 open", "triggered")
-    browser.click("//a[contains(., 'Core API availability is 99.4 %')]")
+    browser.click(f"//a[contains(., '{example['alerts'][0]['annotations']['summary']}')]")
     browser.sees("Why P0", "availability 99.4 < 99.5", "Who was told")
     browser.write("//input[@name='actor']", "Dana Cole")
     browser.click("//button[.='Acknowledge']")

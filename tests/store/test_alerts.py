@@ -71,9 +71,7 @@ def test_episodes_are_written_in_one_order_whatever_order_they_came_in(store: St
 def test_labels_and_first_receipt_stay_while_the_rest_follows(store: Store) -> None:
     _write(store, episode(alert()))
     again = alert(labels={"alertname": "Other"}, annotations={"value": "98.0"}, firing=False, ends_at=minutes(9))
-    store.write(
-        lambda tx: alerts.write(tx, [episode(again)], minutes(9))
-    )
+    store.write(lambda tx: alerts.write(tx, [episode(again)], minutes(9)))
     row = store.read(lambda tx: tx.execute(sa.select(ALERTS)).one())
     assert (row.labels, row.received_at) == ('{"alertname":"CoreApi"}', NOW)
     assert (row.firing, row.ends_at, row.closed_at, row.annotations) == (

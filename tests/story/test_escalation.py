@@ -9,7 +9,7 @@ from tests.story.story import INCIDENTS, MANAGEMENT, TICKETS, Story
 def test_p0_unanswered_pages_levels_1_2_3_at_0_5_and_15_minutes_and_starts_over_at_30(story: Story) -> None:
     story.fire("avalo/core-api", value=99.4, region="eu")
     story.expect_page(level=1)
-    story.expect_card("P0", "availability 99.4 &lt; 99.5", "99.4", "eu", "on-call engineer", "engineering manager")
+    story.expect_card("P0", "availability 99.4 < 99.5", "99.4", "eu", "on-call engineer", "engineering manager")
     story.forward(minutes=4, seconds=59)
     story.expect_no_page()
     story.forward(seconds=1)
