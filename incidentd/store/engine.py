@@ -83,31 +83,35 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
-    writes = connection.get_execution_options().get(WRITES)
-    if not (writes and _takes_lock(connection.connection.driver_connection)):
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        if not _takes_lock(driver):
+            # Once more, for its error to be SQLAlchemy's.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _takes_lock(driver: Any) -> bool:
-    """Try for the write lock every millisecond, nearly as long as others may hold it.
+    """Try for the write lock every millisecond, for as long as others may hold it.
 
     SQLite itself sleeps for up to 100 ms between two tries, while others pass: where several processes write, that
     would be most of what a write takes.
     """
     end = time.monotonic() + BUSY_SECONDS
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
-        while time.monotonic() < end:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    return False
-                time.sleep(_LOCK_PAUSE_SECONDS)
-            else:
-                return True
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000 // 10}")
+    while time.monotonic() < end:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                return False
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return True
     return False
 
 
