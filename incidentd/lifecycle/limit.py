@@ -103,7 +103,7 @@ def _bucket(parcel: Parcel) -> str:
 def _hold_back(tx: Connection, name: str, parcels: Sequence[Parcel], now: datetime) -> Sequence[Parcel]:
     """Put those that can't go now in line, and return them."""
     stored = buckets.read(tx, name)
-    bucket = stored or _full(parcels[0], now)
+    bucket = _as_the_rules_say(stored, parcels[0].destination, now)
     unused = sum(parcel.cursor.granted and parcel.silent is not None for parcel in parcels)
     asking = [parcel for parcel in parcels if not parcel.cursor.granted]
     level = min(float(bucket.burst), bucket.level + unused)
@@ -116,8 +116,11 @@ def _hold_back(tx: Connection, name: str, parcels: Sequence[Parcel], now: dateti
     return held
 
 
-def _full(parcel: Parcel, now: datetime) -> Bucket:
-    destination = parcel.destination
+def _as_the_rules_say(stored: Bucket | None, destination: Destination | None, now: datetime) -> Bucket:
+    """The bucket with the limit in force, which may have changed since it was stored; full before its first use."""
     if destination is None:
         raise ValueError("only a destination has a limit")
-    return Bucket(destination.bucket, float(destination.burst), now, destination.per_minute, destination.burst)
+    per_minute, burst = destination.per_minute, destination.burst
+    if stored is None:
+        return Bucket(destination.bucket, float(burst), now, per_minute, burst)
+    return replace(stored, per_minute=per_minute, burst=burst)

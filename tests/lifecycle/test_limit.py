@@ -8,7 +8,10 @@ import sqlalchemy as sa
 
 from incidentd.incident.command import Acknowledge, ChangeTier, Escalate
 from incidentd.incident.slot import PAGE
+from incidentd.keyring import Keyring
 from incidentd.lifecycle.limit import WAIT
+from incidentd.store import buckets
+from incidentd.store.buckets import Bucket
 from incidentd.store.cursors import HELD
 from incidentd.store.tables import BUCKETS
 from incidentd.tier import Tier
@@ -104,6 +107,12 @@ def test_should_nobody_call_them_those_in_line_are_found_due(narrow: Bench) -> N
     assert len(narrow.runtime.due()[PAGE]) == 3
 
 
+def test_a_changed_limit_counts_at_once(narrow: Bench) -> None:
+    narrow.store.write(lambda tx: buckets.write(tx, Bucket(_bucket(narrow), 5.0, narrow.now, 0, 0), first=True))
+    narrow.hear(*(lesser(f"slo-{number}", "critical") for number in range(BURST + 3)))
+    assert _paged(narrow) == BURST
+
+
 def test_what_one_receiver_holds_back_holds_up_no_other(narrow: Bench) -> None:
     narrow.hear(*(alert(f"place-{number}") for number in range(BURST + 40)), lesser("disk", "critical"))
     (disk,) = narrow.with_key("disk")
@@ -129,6 +138,13 @@ def test_two_processes_keep_one_limit_together(narrow: Bench) -> None:
     wait_until(lambda: len(narrow.events("trigger")) >= BURST, "the pages of the burst", 10)
     _paged(narrow)
     assert len(narrow.events("trigger")) == BURST
+
+
+def _bucket(bench: Bench) -> str:
+    spec = bench.runtime.rulebook.in_force.destinations["page-oncall"]
+    destination = Keyring(bench.runtime.settings, {}).destination(spec)
+    assert destination is not None
+    return destination.bucket
 
 
 def _paged(bench: Bench) -> int:
