@@ -5,7 +5,7 @@ Source: notify/webhook and template/template.go of Alertmanager; the fingerprint
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -145,7 +145,7 @@ def _alert(item: object, received_at: datetime, faults: dict[str, None]) -> Aler
     url = item.get("generatorURL")
     return Alert(
         fingerprint=_fingerprint(item.get("fingerprint"), labels),
-        labels={_line(name): _line(value) for name, value in labels.items()},
+        labels=_cleaned(labels, _line),
         annotations=annotations,
         starts_at=starts_at,
         ends_at=_end(item.get("endsAt"), received_at, firing=firing),
@@ -170,10 +170,20 @@ def _annotations(value: object, as_sent: str | None, faults: dict[str, None]) ->
     except _FaultError as fault:
         faults[str(fault)] = None
         pairs = {}
-    cleaned = {_line(name): _text(text) for name, text in pairs.items()}
-    if as_sent is not None:
-        cleaned[START_AS_SENT] = as_sent
-    return cleaned
+    cleaned = _cleaned(pairs, _text)
+    return cleaned if as_sent is None else {**cleaned, START_AS_SENT: as_sent}
+
+
+def _cleaned(pairs: dict[str, str], clean: Callable[[str], str]) -> dict[str, str]:
+    """Names and values fit to be stored and shown. Nearly always they are so already, which one look at all tells."""
+    if _is_plain("".join(pairs)) and _is_plain("".join(pairs.values())):
+        return pairs
+    return {_line(name): clean(value) for name, value in pairs.items()}
+
+
+def _is_plain(text: str) -> bool:
+    """Whether neither this nor any part of it needs cleaning."""
+    return text.isascii() and text.isprintable() and len(text) <= LONGEST_VALUE
 
 
 def _fingerprint(value: object, labels: Mapping[str, str]) -> str:
@@ -230,14 +240,14 @@ def _parsed_instant(text: str) -> datetime | None:
 
 def _line(value: str) -> str:
     """Text for one line: no line breaks, no control characters, no lone surrogates."""
-    if value.isascii() and value.isprintable() and len(value) <= LONGEST_VALUE:
+    if _is_plain(value):
         return value
     return _cut(_NOT_IN_LINE.sub(_REPLACEMENT, _SPACES.sub(" ", value)))
 
 
 def _text(value: str) -> str:
     """Text of several lines: no control characters but line breaks and tabs, no lone surrogates."""
-    if value.isascii() and value.isprintable() and len(value) <= LONGEST_VALUE:
+    if _is_plain(value):
         return value
     return _cut(_NOT_IN_TEXT.sub(_REPLACEMENT, value.replace("\r\n", "\n").replace("\r", "\n")))
 

@@ -1,6 +1,7 @@
 """The rules table: load, check, classify."""
 
 from incidentd.classify.check import Check, check
+from incidentd.classify.classifier import Classifier
 from incidentd.classify.classify import classify
 from incidentd.classify.destination import DestinationSpec
 from incidentd.classify.escalation import PersonSpec
@@ -8,6 +9,7 @@ from incidentd.classify.example import ExampleResult, run_examples
 from incidentd.classify.explanation import Explanation, explain
 from incidentd.classify.kind import KINDS, Kind
 from incidentd.classify.load import load, parse
+from incidentd.classify.row import title_of
 from incidentd.classify.rules import Rules
 from incidentd.classify.table import DEFAULT_POLICY
 from incidentd.classify.verdict import Verdict
@@ -16,6 +18,7 @@ __all__ = [
     "DEFAULT_POLICY",
     "KINDS",
     "Check",
+    "Classifier",
     "DestinationSpec",
     "ExampleResult",
     "Explanation",
@@ -29,4 +32,5 @@ __all__ = [
     "load",
     "parse",
     "run_examples",
+    "title_of",
 ]

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from incidentd.alert import Alert
 from incidentd.classify.condition import VALUE, Condition
 from incidentd.classify.line import one_line
-from incidentd.classify.row import Fit, Row, title_of
+from incidentd.classify.row import Fit, Row
 from incidentd.classify.rules import Rules
 from incidentd.classify.table import DEFAULT_POLICY, Table
 from incidentd.classify.verdict import Verdict
 from incidentd.timeline import Scope
 
 NO_ROW = "severity"
+REGION = "region"
+SLI = "sli"
 _LONGEST_READING = 40
 
 
@@ -68,10 +70,10 @@ def _by_row(alert: Alert, rules: Rules, taker: Taker) -> Verdict:
         slo=slo,
         row=row.name,
         reason=reason,
-        title=title_of(row.title, alert),
+        title=row.title,
         policy=row.policy,
         version=rules.version,
-        region=alert.labels.get("region") or None,
+        region=alert.labels.get(REGION) or None,
         scope=_counted(row.scope or table.scope_of(alert.labels), table, alert),
         destinations=row.destinations,
         runbook=row.runbook,
@@ -89,10 +91,10 @@ def _by_severity(alert: Alert, rules: Rules) -> Verdict:
         slo=slo,
         row=NO_ROW,
         reason=f"no row matched: {rules.grading.severities.reason(alert.labels)}",
-        title=title_of("", alert),
+        title="",
         policy=table.policy if table else DEFAULT_POLICY,
         version=rules.version,
-        region=alert.labels.get("region") or None,
+        region=alert.labels.get(REGION) or None,
         scope=_counted(table.scope_of(alert.labels), table, alert) if table else None,
         destinations=table.destinations if table else (),
     )
@@ -100,7 +102,7 @@ def _by_severity(alert: Alert, rules: Rules) -> Verdict:
 
 def _counted(scope: Scope | None, table: Table, alert: Alert) -> Scope | None:
     """A region that the table doesn't list counts for no scope rule."""
-    return None if table.regions and alert.labels.get("region") not in table.regions else scope
+    return None if table.regions and alert.labels.get(REGION) not in table.regions else scope
 
 
 def _numbers(alert: Alert, row: Row) -> str:
@@ -121,7 +123,7 @@ def _unread(alert: Alert, condition: Condition) -> str:
 
 
 def _name(alert: Alert, condition: Condition) -> str:
-    return _short(alert.labels.get("sli", "")) or VALUE if condition.operand == VALUE else condition.operand
+    return _short(alert.labels.get(SLI, "")) or VALUE if condition.operand == VALUE else condition.operand
 
 
 def _short(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from incidentd.alert import Alert
 from incidentd.classify.classify import classify, find
 from incidentd.classify.condition import VALUE
-from incidentd.classify.row import Fit, Row
+from incidentd.classify.row import Fit, Row, title_of
 from incidentd.classify.rules import Rules
 from incidentd.classify.verdict import Verdict
 from incidentd.tier import Tier
@@ -32,11 +32,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The rows that were asked, in order, and the verdict. ``taker`` None: no row took the alert."""
+    """The rows that were asked, in order, and the verdict. ``taker`` None: no row took the alert.
+
+    ``title`` is what people read.
+    """
 
     asked: tuple[Asked, ...]
     taker: str | None
     verdict: Verdict
+    title: str
 
 
 def explain(alert: Alert, rules: Rules) -> Explanation:
@@ -48,7 +52,8 @@ def explain(alert: Alert, rules: Rules) -> Explanation:
         if fit is Fit.YES:
             break
     taker = find(alert, rules.rows_for(alert.labels))
-    return Explanation(tuple(asked), taker.row.name if taker else None, classify(alert, rules))
+    verdict = classify(alert, rules)
+    return Explanation(tuple(asked), taker.row.name if taker else None, verdict, title_of(verdict.title, alert))
 
 
 def _answers(row: Row, alert: Alert) -> tuple[Answer, ...]:

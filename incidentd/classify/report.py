@@ -53,7 +53,7 @@ def show_explanation(explanation: Explanation) -> str:
             *lines,
             "" if lines else "No row was asked.",
             f"{verdict.tier} by {verdict.row}: {verdict.reason}",
-            f"title:    {verdict.title}",
+            f"title:    {explanation.title}",
             f"key:      {verdict.key}",
             f"policy:   {verdict.policy}",
             f"region:   {verdict.region or '-'}",

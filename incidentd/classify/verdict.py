@@ -1,17 +1,21 @@
 """What the rules table says of one alert."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from incidentd.tier import Tier
 from incidentd.timeline import Scope
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """The row that took the alert, and everything the incident needs to know of it.
 
+    It holds nothing of the alert but what rules may ask for, so that alerts which differ in nothing else share one.
+
     ``row`` is ``<file stem>/<row name>`` (``avalo/core-api-below-99.5``), or ``severity`` when no row matched.
-    ``reason`` is one line with the numbers (``availability 99.4 < 99.5``). ``version`` is the table's hash.
+    ``reason`` is one line with the numbers (``availability 99.4 < 99.5``). ``version`` is the table's hash. ``title``
+    is the row's, with its placeholders still in it; ``title_of`` fills them.
     """
 
     tier: Tier
@@ -27,3 +31,8 @@ class Verdict:
     scope: Scope | None = None
     destinations: tuple[str, ...] = ()
     runbook: str = ""
+
+    @cached_property
+    def shown(self) -> str:
+        """All of it that is stored or shown of an alert, as one text."""
+        return repr((self.row, self.tier, self.region, self.scope, self.destinations, self.runbook))

@@ -1,12 +1,12 @@
 """An alert with its verdict: what the incident needs to know of it, and whether it is news at all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import NamedTuple
 
 from incidentd.alert import Alert
-from incidentd.classify.verdict import Verdict
+from incidentd.classify import Verdict, title_of
 from incidentd.intake import START_AS_SENT, fingerprint
 from incidentd.lifecycle.work import Complaint, Webhook
 from incidentd.store.alerts import Known
@@ -17,11 +17,13 @@ INTERNAL_SYSTEM = "incidentd"
 INTERNAL_POLICY = "internal"
 INTERNAL_QUIET = timedelta(minutes=30)
 
+_APART = "\x1f"
+# No text of an alert holds this: control characters are taken out at intake.
+
 Classify = Callable[[Alert], Verdict]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """``digest`` changes when anything that is stored or shown of the alert does. ``quiet`` ends internal alerts."""
 
     alert: Alert
@@ -79,7 +81,7 @@ class Heard:
             tier=verdict.tier,
             row=verdict.row,
             reason=verdict.reason,
-            title=verdict.title,
+            title=title_of(verdict.title, self.alert),
             region=verdict.region,
             scope=verdict.scope,
             destinations=verdict.destinations,
@@ -111,7 +113,7 @@ def internal(complaint: Complaint, source: str, now: datetime) -> Heard:
         slo=complaint.reason,
         row=INTERNAL_SYSTEM,
         reason=complaint.detail,
-        title=f"incidentd: {complaint.detail}",
+        title=_as_it_is(f"incidentd: {complaint.detail}"),
         policy=INTERNAL_POLICY,
         version="",
     )
@@ -119,16 +121,14 @@ def internal(complaint: Complaint, source: str, now: datetime) -> Heard:
 
 
 def _heard(alert: Alert, verdict: Verdict) -> Heard:
-    said = (
-        alert.firing,
-        sorted(alert.annotations.items()),
-        alert.generator_url,
-        verdict.row,
-        verdict.tier,
-        verdict.region,
-        verdict.scope,
-        verdict.destinations,
-        verdict.runbook,
-    )
-    digest = blake2b(repr(said).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    annotations = alert.annotations
+    said = [verdict.shown, "firing" if alert.firing else "resolved", alert.generator_url]
+    for name in sorted(annotations):
+        said += (name, annotations[name])
+    digest = blake2b(_APART.join(said).encode("utf-8", "backslashreplace"), digest_size=8).digest()
     return Heard(alert, verdict, int.from_bytes(digest) >> 1)
+
+
+def _as_it_is(text: str) -> str:
+    """As a title in which nothing is a placeholder."""
+    return text.replace("{", "{{").replace("}", "}}")

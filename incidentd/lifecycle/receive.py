@@ -16,17 +16,16 @@ from incidentd.timeline import Member
 NewId = Callable[[], str]
 
 
-def receive(ledger: Ledger, notifications: Sequence[Sequence[Heard]], new_id: NewId) -> int:
+def receive(ledger: Ledger, notifications: Sequence[Sequence[Heard]], new_id: NewId) -> list[int]:
     """Take in notifications one after the other; the alerts of each belong together.
 
-    Returns how many alerts were news, internal ones left out.
+    Returns how many alerts of each were news.
     """
     reception = Reception(ledger, new_id)
     reception.prepare([heard for notification in notifications for heard in notification])
-    for notification in notifications:
-        reception.take(notification)
+    news = [reception.take(notification) for notification in notifications]
     reception.write()
-    return reception.news
+    return news
 
 
 class Reception:
@@ -38,7 +37,6 @@ class Reception:
         self._stored: dict[str, Known] = {}
         self._known: dict[str, Known] = {}
         self._written: dict[tuple[str, object], Episode] = {}
-        self.news = 0
 
     def prepare(self, all_heard: Sequence[Heard]) -> None:
         """Read what all notifications need, in two statements."""
@@ -49,16 +47,16 @@ class Reception:
             keys={heard.verdict.key for heard in all_heard},
         )
 
-    def take(self, notification: Sequence[Heard]) -> None:
-        """One notification: each incident hears its alerts of it at once."""
+    def take(self, notification: Sequence[Heard]) -> int:
+        """One notification: each incident hears its alerts of it at once. Returns how many were news."""
         groups: dict[str, list[Heard]] = {}
         for each in notification:
             heard = self._continued(each)
             if not self._is_no_news(heard):
-                self.news += heard.quiet is None
                 groups.setdefault(self._key(heard), []).append(heard)
         for key in sorted(groups):
             self._hear(key, groups[key])
+        return sum(map(len, groups.values()))
 
     def write(self) -> None:
         """Store the episodes that were news."""
@@ -72,7 +70,7 @@ class Reception:
         """
         known = self._known.get(heard.alert.fingerprint)
         if known and (heard.continues(known) or (heard.is_earlier_firing(known) and self._is_soon(known))):
-            return replace(heard, alert=replace(heard.alert, starts_at=known.starts_at))
+            return heard._replace(alert=replace(heard.alert, starts_at=known.starts_at))
         return heard
 
     def _is_no_news(self, heard: Heard) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.engine import Connection
 
-from incidentd.classify import DEFAULT_POLICY, Rules, parse
+from incidentd.classify import DEFAULT_POLICY, Classifier, Rules, parse
 from incidentd.errors import RulesError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
@@ -23,6 +23,7 @@ class Rulebook:
     def __init__(self, store: Store, in_force: Rules) -> None:
         self._store = store
         self._in_force = in_force
+        self._classifier = Classifier(in_force)
         self._known: dict[str, Rules] = {in_force.version: in_force}
         self._refused = ""
         self._policies: dict[tuple[str, str, str], Policy] = {}
@@ -31,6 +32,11 @@ class Rulebook:
     def in_force(self) -> Rules:
         """The table that new incidents and new rounds take."""
         return self._in_force
+
+    @property
+    def classifier(self) -> Classifier:
+        """Says what the table in force makes of an alert."""
+        return self._classifier
 
     def version(self, version: str) -> Rules:
         """A table by its hash; the one in force where that one is not to be had, or means nothing to this version."""
@@ -77,6 +83,7 @@ class Rulebook:
     def _take(self, rules: Rules) -> None:
         self._known[rules.version] = rules
         self._in_force = rules
+        self._classifier = Classifier(rules)
         self._policies.clear()
 
 

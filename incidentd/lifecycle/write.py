@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from incidentd.classify import classify
 from incidentd.errors import NotFoundError, RefusedError
 from incidentd.jobs import Work
 from incidentd.lifecycle.act import act
@@ -27,10 +26,14 @@ Item = Webhook | Action
 Answer = ActionResult | RefusedError | NotFoundError | bool | None
 """Of an action what it came to, of a webhook whether it brought any news."""
 
+_STORM = 100
+# So many alerts that were news in one batch: the next ones are not searched for repeats before the lock is taken, as
+# that would only read everything twice.
+
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What one transaction came to. ``news`` is how many alerts were."""
+    """What one transaction came to. ``news`` is how many alerts were, those of our own counted."""
 
     answers: list[Answer]
     work: Work
@@ -58,6 +61,7 @@ class Writer:
         self._mark = mark
         self._hand_over = hand_over
         self._meter = meter
+        self._is_storm = False
 
     def together(self, items: list[Item]) -> list[Answer]:
         """One answer for each item, after one commit. An item that the model refuses harms no other.
@@ -67,11 +71,13 @@ class Writer:
         """
         now = self._now()
         notifications = [self._heard(item, now) for item in items]
-        news = self._news(notifications)
-        if not any(news) and not any(isinstance(item, Action) for item in items):
+        if not self._is_storm:
+            notifications = self._without_repeats(notifications)
+        if not any(notifications) and not any(isinstance(item, Action) for item in items):
             self._count(items, 0)
             return [False] * len(items)
-        written = self._store.write(lambda tx: self._write(tx, items, news, now))
+        written = self._store.write(lambda tx: self._write(tx, items, notifications, now))
+        self._is_storm = written.news >= _STORM and 2 * written.news > sum(map(len, notifications))
         failpoint("web.after_commit")
         self._hand_over(written.work)
         self._count(items, written.news)
@@ -82,11 +88,10 @@ class Writer:
     def _heard(self, item: Item, now: datetime) -> list[Heard]:
         if isinstance(item, Action):
             return []
-        rules = self._rulebook.in_force
-        return heard(item, lambda alert: classify(alert, rules), now)
+        return heard(item, self._rulebook.classifier, now)
 
-    def _news(self, notifications: Sequence[Sequence[Heard]]) -> list[list[Heard]]:
-        """Without the repeats, which cost one read and no lock."""
+    def _without_repeats(self, notifications: Sequence[Sequence[Heard]]) -> list[list[Heard]]:
+        """What has to be written, found out by one read and without a lock."""
         fingerprints = {each.alert.fingerprint for notification in notifications for each in notification}
         if not fingerprints:
             return [[] for _ in notifications]
@@ -95,29 +100,35 @@ class Writer:
 
     def _count(self, items: list[Item], news: int) -> None:
         webhooks = [item for item in items if isinstance(item, Webhook)]
-        self._meter.alerts.add(NEWS, amount=news)
-        self._meter.alerts.add(REPEAT, amount=sum(len(webhook.alerts) for webhook in webhooks) - news)
+        outside = news - sum(len(webhook.complaints) for webhook in webhooks)
+        self._meter.alerts.add(NEWS, amount=outside)
+        self._meter.alerts.add(REPEAT, amount=sum(len(webhook.alerts) for webhook in webhooks) - outside)
         complaints = sum(len(webhook.complaints) for webhook in webhooks if webhook.source != MACHINE)
         self._meter.alerts.add(NOT_UNDERSTOOD, amount=complaints)
 
-    def _write(self, tx: Connection, items: list[Item], news: list[list[Heard]], now: datetime) -> _Written:
+    def _write(self, tx: Connection, items: list[Item], heard: list[list[Heard]], now: datetime) -> _Written:
         ledger = Ledger(tx, self._rulebook, now, self._mark)
         answers: list[Answer] = []
         pending: list[list[Heard]] = []
-        told = 0
-        for item, notification in zip(items, news, strict=True):
+        news: list[int] = []
+
+        def take_pending() -> None:
+            found = receive(ledger, pending, self._new_id)
+            news.extend(found)
+            answers.extend(map(bool, found))
+            pending.clear()
+
+        for item, notification in zip(items, heard, strict=True):
             if isinstance(item, Action):
-                told += receive(ledger, pending, self._new_id)
-                pending = []
+                take_pending()
                 answers.append(_answer(ledger, item))
             else:
                 intake.set_aside(tx, [(item.source, c.reason, c.body) for c in item.complaints], now)
                 pending.append(notification)
-                answers.append(bool(notification))
-        told += receive(ledger, pending, self._new_id)
+        take_pending()
         work = ledger.flush()
         failpoint("web.before_commit")
-        return _Written(answers, work, told, ledger.opened)
+        return _Written(answers, work, sum(news), ledger.opened)
 
 
 def _answer(ledger: Ledger, action: Action) -> Answer:

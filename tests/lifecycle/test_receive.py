@@ -45,6 +45,15 @@ def test_a_repeat_is_read_once_and_writes_nothing(bench: Bench) -> None:
     assert statements[0].startswith("SELECT")
 
 
+def test_repeats_amid_a_storm_change_nothing_and_are_told_from_news(bench: Bench) -> None:
+    storm = [alert(labels={"pod": str(number)}) for number in range(150)]
+    bench.hear(*storm)
+    bench.settle()
+    with _unchanged(bench):
+        assert bench.runtime.submit_webhook(Webhook(tuple(storm), "alertmanager")).result() is False
+    assert bench.runtime.submit_webhook(Webhook((alert(labels={"pod": "new"}),), "alertmanager")).result() is True
+
+
 def test_a_notification_in_which_one_alert_is_new_touches_the_others_not(bench: Bench) -> None:
     bench.hear(alert())
     bench.hear(alert(), alert(region="us"))

@@ -104,4 +104,4 @@ def alert(fingerprint: str = FINGERPRINT, **changes: Any) -> Alert:
 def episode(of: Alert, incident_id: str | None = "core", **changes: Any) -> Episode:
     """What is stored of an alert that was just heard."""
     verdict = Verdict(Tier.P0, "avalo/core", "avalo", "core", "avalo/row", "99.4 < 99.5", "Core API", "default", "v1")
-    return replace(Episode(of, verdict, 7, incident_id, readings(of, None, NOW)), **changes)
+    return Episode(of, verdict, 7, incident_id, readings(of, None, NOW))._replace(**changes)
