@@ -136,17 +136,17 @@ def _tried(item: object, received_at: datetime, faults: dict[str, None]) -> Aler
 def _alert(item: object, received_at: datetime, faults: dict[str, None]) -> Alert:
     if not isinstance(item, dict):
         raise _FaultError("alert_not_an_object")
-    labels = _pairs(item.get("labels"), "labels")
+    as_sent: Any = item.get("labels")
+    labels = _pairs(as_sent, "labels", _line)
     if not labels:
         raise _FaultError("labels")
     firing = item.get("status") != "resolved"
-    starts_at, as_sent = _start(item.get("startsAt"), received_at)
-    annotations = _annotations(item.get("annotations"), as_sent, faults)
+    starts_at, start_as_sent = _start(item.get("startsAt"), received_at)
     url = item.get("generatorURL")
     return Alert(
-        fingerprint=_fingerprint(item.get("fingerprint"), labels),
-        labels=_cleaned(labels, _line),
-        annotations=annotations,
+        fingerprint=_fingerprint(item.get("fingerprint"), as_sent),
+        labels=labels,
+        annotations=_annotations(item.get("annotations"), start_as_sent, faults),
         starts_at=starts_at,
         ends_at=_end(item.get("endsAt"), received_at, firing=firing),
         firing=firing,
@@ -154,31 +154,26 @@ def _alert(item: object, received_at: datetime, faults: dict[str, None]) -> Aler
     )
 
 
-def _pairs(value: object, reason: str) -> dict[str, str]:
-    """A map of text to text, still as sent."""
+def _pairs(value: object, reason: str, clean: Callable[[str], str]) -> dict[str, str]:
+    """A map of text to text, fit to be stored and shown. Nearly always it is so as sent, which one look tells."""
     if not isinstance(value, dict) or len(value) > MOST_PAIRS:
         raise _FaultError(reason)
-    if not {str}.issuperset(map(type, value.values())):
-        raise _FaultError(reason)
-    return value
+    try:
+        if _is_plain("".join(value)) and _is_plain("".join(value.values())):
+            return value
+    except TypeError:
+        raise _FaultError(reason) from None
+    return {_line(name): clean(text) for name, text in value.items()}
 
 
 def _annotations(value: object, as_sent: str | None, faults: dict[str, None]) -> dict[str, str]:
     """Annotations only explain: broken ones are reported, and the alert goes its way without them."""
     try:
-        pairs = {} if value is None else _pairs(value, "annotations")
+        pairs = {} if value is None else _pairs(value, "annotations", _text)
     except _FaultError as fault:
         faults[str(fault)] = None
         pairs = {}
-    cleaned = _cleaned(pairs, _text)
-    return cleaned if as_sent is None else {**cleaned, START_AS_SENT: as_sent}
-
-
-def _cleaned(pairs: dict[str, str], clean: Callable[[str], str]) -> dict[str, str]:
-    """Names and values fit to be stored and shown. Nearly always they are so already, which one look at all tells."""
-    if _is_plain("".join(pairs)) and _is_plain("".join(pairs.values())):
-        return pairs
-    return {_line(name): clean(value) for name, value in pairs.items()}
+    return pairs if as_sent is None else {**pairs, START_AS_SENT: as_sent}
 
 
 def _is_plain(text: str) -> bool:

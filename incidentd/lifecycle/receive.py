@@ -138,7 +138,8 @@ class Reception:
         known, stored = self._known.get(alert.fingerprint), self._stored.get(alert.fingerprint)
         replaces = stored is not None and stored.starts_at != alert.starts_at
         readings = alerts.readings(alert, known, now)
-        episode = Episode(alert, heard.verdict, digest, incident.id if incident else None, readings, replaces)
+        incident_id = incident.id if incident else None
+        episode = Episode(alert, heard.verdict, digest, incident_id, readings, replaces, first=stored is None)
         self._written.pop((alert.fingerprint, alert.starts_at), None)
         self._written[(alert.fingerprint, alert.starts_at)] = episode
         self._known[alert.fingerprint] = Known(
