@@ -13,7 +13,7 @@ from bench.result import Result
 
 ROUNDS = 5
 SINGLES = 600
-GROUPS = 120
+GROUPS = 40
 GROUP = 100
 
 Bodies = Callable[[], Sequence[bytes]]

@@ -136,7 +136,7 @@ class Reception:
     def _note(self, heard: Heard, incident: Incident | None, digest: int) -> None:
         alert, now = heard.alert, self._ledger.now
         known, stored = self._known.get(alert.fingerprint), self._stored.get(alert.fingerprint)
-        replaces = stored is not None and stored.starts_at != alert.starts_at
+        replaces = stored.starts_at if stored and stored.starts_at != alert.starts_at else None
         readings = alerts.readings(alert, known, now)
         incident_id = incident.id if incident else None
         episode = Episode(alert, heard.verdict, digest, incident_id, readings, replaces, first=stored is None)

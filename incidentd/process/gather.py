@@ -8,7 +8,7 @@ import structlog
 
 Item = TypeVar("Item", bound=Hashable)
 
-LONGEST_REST = 0.05
+LONGEST_REST = 0.1
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.alert import Alert
 from incidentd.classify.verdict import Verdict
+from incidentd.errors import ConflictError
 from incidentd.store.tables import ALERTS, INCIDENTS, microseconds
 
 READINGS_KEPT = 100
@@ -54,7 +55,8 @@ class Stored:
 class Episode(NamedTuple):
     """What is written of an alert as it was just heard.
 
-    ``replaces``: another episode is stored as the latest one. ``first``: none is stored of this fingerprint.
+    ``replaces``: the start of another episode that is stored as the latest one. ``first``: none is stored of this
+    fingerprint.
     """
 
     alert: Alert
@@ -62,11 +64,11 @@ class Episode(NamedTuple):
     digest: int
     incident_id: str | None
     readings: str
-    replaces: bool = False
+    replaces: datetime | None = None
     first: bool = False
 
 
-_FINGERPRINTS = ALERTS.c.latest.in_(sa.bindparam("fingerprints", expanding=True))
+_FINGERPRINTS = sa.and_(ALERTS.c.fingerprint.in_(sa.bindparam("fingerprints", expanding=True)), ALERTS.c.past == 0)
 # No join: until PostgreSQL has gathered statistics, it would read all incidents for one.
 _IS_OPEN = sa.select(INCIDENTS.c.resolved_at.is_(None)).where(INCIDENTS.c.id == ALERTS.c.incident_id).scalar_subquery()
 _KNOWN = sa.select(
@@ -84,7 +86,7 @@ _LISTED = sa.bindparam("fingerprints", type_=postgresql.ARRAY(sa.Text))
 _LATEST = {
     "sqlite": _KNOWN.where(_FINGERPRINTS),
     # One array instead of a parameter for each.
-    "postgresql": _KNOWN.where(ALERTS.c.latest == sa.any_(_LISTED)),
+    "postgresql": _KNOWN.where(ALERTS.c.fingerprint == sa.any_(_LISTED), ALERTS.c.past == 0),
 }
 _OF_INCIDENTS = (
     sa.select(
@@ -97,16 +99,20 @@ _OF_INCIDENTS = (
         ALERTS.c.generator_url,
         ALERTS.c.runbook,
     )
-    .where(ALERTS.c.incident_id.in_(sa.bindparam("incidents", expanding=True)), ALERTS.c.latest.is_not(None))
+    .where(ALERTS.c.incident_id.in_(sa.bindparam("incidents", expanding=True)), ALERTS.c.past == 0)
     .order_by(ALERTS.c.incident_id, ALERTS.c.firing.desc(), ALERTS.c.tier, ALERTS.c.fingerprint)
 )
-_REPLACE = sa.update(ALERTS).where(_FINGERPRINTS).values(latest=None)
+_RETIRE = sa.update(ALERTS).where(_FINGERPRINTS).values(past=sa.type_coerce(ALERTS.c.starts_at, sa.BigInteger))
+_MAKE_ROOM = sa.delete(ALERTS).where(
+    ALERTS.c.fingerprint == sa.bindparam("the_fingerprint"), ALERTS.c.past == sa.bindparam("the_start")
+)
 
 
 def _upsert(insert: Any) -> Any:
-    kept = ("fingerprint", "starts_at", "received_at", "labels")
+    kept = ("fingerprint", "past", "starts_at", "received_at", "labels")
     changed = {column.name: insert.excluded[column.name] for column in ALERTS.c if column.name not in kept}
-    return insert.on_conflict_do_update(index_elements=["fingerprint", "starts_at"], set_=changed)
+    same = ALERTS.c.starts_at == insert.excluded.starts_at
+    return insert.on_conflict_do_update(index_elements=["fingerprint", "past"], set_=changed, where=same)
 
 
 # One text instead of a parameter for each value: a storm is many rows of many columns.
@@ -117,7 +123,7 @@ _HEARD = (
 )
 _WRITE_POSTGRESQL = _upsert(
     postgresql.insert(ALERTS).from_select([column.name for column in ALERTS.c], sa.select(*_HEARD.c))
-)
+).execution_options(preserve_rowcount=True)
 # The text alone: what SQLAlchemy does to the parameters of a hundred rows takes as long as SQLite does to write them.
 _WRITE_SQLITE = str(_upsert(sqlite.insert(ALERTS)).compile(dialect=sqlite.dialect()))
 _COLUMNS = [str(column.name) for column in ALERTS.c]
@@ -152,14 +158,12 @@ def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
     Rows are written in one order for all writers, so that two of them never wait for each other.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: another writer has stored the first episode of a fingerprint meanwhile.
+        ConflictError, sqlalchemy.exc.IntegrityError: another writer has stored another episode of one meanwhile.
     """
     if not episodes:
         return
+    _retire(tx, episodes)
     last = {e.alert.fingerprint: e.alert.starts_at for e in episodes}
-    replaced = {e.alert.fingerprint for e in episodes if e.replaces}
-    if replaced:
-        tx.execute(_REPLACE, {"fingerprints": sorted(replaced)})
     at = microseconds(now)
     first: list[Row] = []
     further: list[Row] = []
@@ -169,7 +173,19 @@ def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
     if tx.dialect.name == "postgresql":
         _write_postgresql(tx, first, further)
     else:
-        tx.exec_driver_sql(_WRITE_SQLITE, [*first, *further])
+        rows = [*first, *further]
+        _all_written(tx.exec_driver_sql(_WRITE_SQLITE, rows), len(rows))
+
+
+def _retire(tx: Connection, episodes: Sequence[Episode]) -> None:
+    """Make what is replaced an episode of the past. One that comes back from there is stored once all the same."""
+    replaced = {e.alert.fingerprint: e.replaces for e in episodes if e.replaces}
+    if not replaced:
+        return
+    starts = {*replaced.items(), *(_place(e) for e in episodes if e.alert.fingerprint in replaced)}
+    places = [{"the_fingerprint": each, "the_start": microseconds(start)} for each, start in sorted(starts)]
+    tx.execute(_MAKE_ROOM, places)
+    tx.execute(_RETIRE, {"fingerprints": sorted(replaced)})
 
 
 def _write_postgresql(tx: Connection, first: Sequence[Row], further: Sequence[Row]) -> None:
@@ -179,7 +195,12 @@ def _write_postgresql(tx: Connection, first: Sequence[Row], further: Sequence[Ro
         tx.exec_driver_sql(_COPY, first)
     if rows := further if many else [*first, *further]:
         by_name = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-        tx.execute(_WRITE_POSTGRESQL, {"rows": to_json(by_name).decode()})
+        _all_written(tx.execute(_WRITE_POSTGRESQL, {"rows": to_json(by_name).decode()}), len(rows))
+
+
+def _all_written(result: sa.CursorResult[Any], rows: int) -> None:
+    if result.rowcount != rows:
+        raise ConflictError("another writer has stored another episode")
 
 
 def _place(episode: Episode) -> tuple[str, datetime]:
@@ -188,10 +209,11 @@ def _place(episode: Episode) -> tuple[str, datetime]:
 
 def _row(episode: Episode, latest: bool, at: int) -> Row:
     alert, verdict = episode.alert, episode.verdict
+    starts_at = microseconds(alert.starts_at)
     return (
         alert.fingerprint,
-        microseconds(alert.starts_at),
-        alert.fingerprint if latest else None,
+        0 if latest else starts_at,
+        starts_at,
         episode.incident_id,
         alert.firing,
         alert.ends_at and microseconds(alert.ends_at),

@@ -123,9 +123,7 @@ def alerts(tx: Connection, incident_ids: Collection[str], most: int) -> dict[str
     order = (ALERTS.c.firing.desc(), ALERTS.c.tier, ALERTS.c.fingerprint)
     place = sa.func.row_number().over(partition_by=ALERTS.c.incident_id, order_by=order).label("place")
     ranked = (
-        sa.select(ALERTS, place)
-        .where(ALERTS.c.incident_id.in_(sorted(incident_ids)), ALERTS.c.latest.is_not(None))
-        .subquery()
+        sa.select(ALERTS, place).where(ALERTS.c.incident_id.in_(sorted(incident_ids)), ALERTS.c.past == 0).subquery()
     )
     rows = tx.execute(sa.select(ranked).where(ranked.c.place <= most).order_by(ranked.c.incident_id, ranked.c.place))
     found: dict[str, list[AlertShown]] = {}

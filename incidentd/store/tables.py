@@ -89,8 +89,9 @@ ALERTS = sa.Table(
     "alerts",
     METADATA,
     sa.Column("fingerprint", sa.String(16), primary_key=True),
-    sa.Column("starts_at", Instant, primary_key=True),
-    sa.Column("latest", sa.String(16), unique=True),
+    # 0 for the latest episode of the fingerprint, of an earlier one its start: one index finds both.
+    sa.Column("past", sa.BigInteger, primary_key=True),
+    sa.Column("starts_at", Instant, nullable=False),
     sa.Column("incident_id", sa.String(36), index=True),
     sa.Column("firing", sa.Boolean, nullable=False),
     sa.Column("ends_at", Instant),

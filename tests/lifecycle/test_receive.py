@@ -332,7 +332,7 @@ def _resolve(bench: Bench) -> None:
 
 
 def _latest_alerts(bench: Bench) -> list[Any]:
-    return bench.store.read(lambda tx: list(tx.execute(sa.select(ALERTS).where(ALERTS.c.latest.is_not(None)))))
+    return bench.store.read(lambda tx: list(tx.execute(sa.select(ALERTS).where(ALERTS.c.past == 0))))
 
 
 def _put_in_force(bench: Bench, files: dict[str, str]) -> None:

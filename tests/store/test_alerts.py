@@ -5,10 +5,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from pydantic_core import from_json
 from sqlalchemy import event
 
+from incidentd.errors import ConflictError
 from incidentd.incident.state import Incident
 from incidentd.store import alerts, incidents
 from incidentd.store.alerts import READINGS_KEPT, Episode
@@ -34,9 +36,25 @@ def test_an_alert_of_no_incident_belongs_to_none(store: Store) -> None:
 
 def test_a_newer_episode_takes_the_fingerprint_and_the_older_stays(store: Store) -> None:
     _write(store, episode(alert()))
-    _write(store, episode(alert(starts_at=minutes(3)), replaces=True))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=NOW))
     assert _latest(store).starts_at == minutes(3)
     assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(ALERTS))) == 2
+
+
+def test_an_episode_that_comes_back_is_stored_once(store: Store) -> None:
+    _write(store, episode(alert()))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=NOW))
+    _write(store, episode(alert(), replaces=minutes(3)))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=NOW))
+    assert _latest(store).starts_at == minutes(3)
+    assert store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(ALERTS))) == 2
+
+
+def test_another_episode_stored_meanwhile_is_not_written_over(store: Store) -> None:
+    _write(store, episode(alert(starts_at=minutes(3))))
+    with pytest.raises(ConflictError):
+        _write(store, episode(alert()))
+    assert _latest(store).starts_at == minutes(3)
 
 
 def test_of_two_episodes_in_one_batch_the_one_heard_last_is_the_latest(store: Store) -> None:
@@ -46,7 +64,7 @@ def test_of_two_episodes_in_one_batch_the_one_heard_last_is_the_latest(store: St
 
 def test_an_episode_whose_start_is_earlier_can_take_the_place_of_a_later_one(store: Store) -> None:
     _write(store, episode(alert(starts_at=minutes(10))))
-    _write(store, episode(alert(starts_at=minutes(3)), replaces=True))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=minutes(10)))
     assert _latest(store).starts_at == minutes(3)
 
 
