@@ -174,23 +174,23 @@ class Sender:
     def _claim(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
         claimed = Claim([], more=False)
         for _ in range(_SURVEYS):
-            now = self._now()
-            found = self._store.read(partial(self._survey, ids=ids, queue=queue, limit=limit, now=now))
+            found = self._store.read(partial(self._survey, ids=ids, queue=queue, limit=limit))
             if not found.cursors:
                 return Claim([], more=False)
-            claimed = self._store.write(partial(self._take, surveyed=found, queue=queue, limit=limit, now=now))
+            claimed = self._store.write(partial(self._take, surveyed=found, queue=queue, limit=limit))
             failpoint("claim.after_commit")
             if claimed.parcels or not claimed.overtaken:
                 return claimed
         # Whatever changes without end is left to the timekeeper.
         return replace(claimed, more=False)
 
-    def _survey(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int, now: datetime) -> Survey:
-        channels, new_id = self._channels, self._new_id
+    def _survey(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int) -> Survey:
+        channels, now, new_id = self._channels, self._now(), self._new_id
         return survey(tx, self._packer, channels, ids, queue=queue, limit=limit, now=now, new_id=new_id)
 
-    def _take(self, tx: Connection, *, surveyed: Survey, queue: str, limit: int, now: datetime) -> Claim:
-        return take(tx, self._packer, surveyed, queue=queue, limit=limit, now=now, lease=self._pace.lease)
+    def _take(self, tx: Connection, *, surveyed: Survey, queue: str, limit: int) -> Claim:
+        # Not the time of the survey: whoever was frozen in between would take a lease that is over already.
+        return take(tx, self._packer, surveyed, queue=queue, limit=limit, now=self._now(), lease=self._pace.lease)
 
     def _send(self, parcel: Parcel) -> None:
         try:

@@ -36,6 +36,26 @@ class Gate:
         return None if self._slot in (None, news.slot) else self._channel.silent(news)
 
 
+class Hesitant:
+    """A channel at which a sender freezes for so long before it claims; notes how long its lease then is."""
+
+    def __init__(self, channel: Channel, bench: Bench, freeze: timedelta) -> None:
+        self._channel = channel
+        self._bench = bench
+        self._freeze = freeze
+        self.leases: list[timedelta] = []
+
+    def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
+        """As the real channel does."""
+        self.leases.append(self._bench.cursor(slot=news.slot).due_at - self._bench.now)
+        return self._channel.deliver(destination, news, seconds=seconds)
+
+    def silent(self, news: News) -> Receipt | None:
+        """As the real channel does, later: claims ask it before they lease."""
+        self._bench.clock.advance(self._freeze)
+        return self._channel.silent(news)
+
+
 class Broken:
     """A channel with a fault of its own, so many times."""
 

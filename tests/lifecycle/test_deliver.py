@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import sqlalchemy as sa
 
+from incidentd.channels.channel import Channel
 from incidentd.incident.command import Acknowledge, Escalate
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import State
@@ -16,7 +17,7 @@ from incidentd.store import query
 from incidentd.store.deliveries import Outcome
 from incidentd.store.tables import DELIVERIES
 from tests.lifecycle.bench import KEYS, MINUTE, SECOND, Bench, alert, open_bench
-from tests.lifecycle.gate import Broken, held_back, sender
+from tests.lifecycle.gate import PACE, Broken, Hesitant, held_back, sender
 from tests.servers import wait_until
 
 
@@ -270,6 +271,20 @@ def test_a_frozen_senders_lease_is_taken_over_and_its_late_result_changes_nothin
     frozen.close()
     assert (bench.cursor(queue=PAGE), _attempts(bench)) == before
     assert len(bench.sandbox.pagerduty.alerts) == 1
+
+
+def test_a_sender_frozen_before_it_claims_has_its_whole_lease_when_it_wakes(bench: Bench) -> None:
+    bench.hear(alert())
+    made: list[Hesitant] = []
+
+    def hesitating(channel: Channel) -> Channel:
+        made.append(Hesitant(channel, bench, MINUTE))
+        return made[0]
+
+    frozen = sender(bench, hesitating)
+    frozen.deliver(PAGE, bench.incident_ids())
+    frozen.close()
+    assert made[0].leases == [PACE.lease]
 
 
 def test_ten_seconds_after_a_takeover_the_final_state_is_told_once_more(bench: Bench) -> None:
