@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
-from incidentd.lifecycle.limit import not_in_line, still_to_ask, within_limits
+from incidentd.lifecycle.limit import lock, not_in_line, still_to_ask, within_limits
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
 from incidentd.store import cursors, incidents
@@ -66,9 +66,10 @@ def take(
     """
     ids = {cursor.incident_id for cursor in surveyed.cursors}
     found = cursors.claimable(tx, ids, queue, now, limit)
-    asking = still_to_ask(tx, found, packer.limited, now)
+    locked = lock(tx, found, surveyed.parcels.values(), packer.limited)
+    asking = still_to_ask(tx, found, packer.limited, locked, now)
     current = _current(tx, asking, surveyed)
-    parcels = within_limits(tx, current, now)
+    parcels = within_limits(tx, current, locked, now)
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")

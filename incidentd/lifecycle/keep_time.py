@@ -5,12 +5,15 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from incidentd.jobs import ESCALATE, Work
-from incidentd.lifecycle.limit import call_up
+from incidentd.lifecycle.limit import WAIT, call_up
 from incidentd.process.failpoint import failpoint
 from incidentd.store import buckets, cursors, incidents
 from incidentd.store.engine import Store
 
 MOST = 2000
+_FARTHEST = WAIT + timedelta(minutes=1)
+"""Beyond every next try, mark, lease and wait in line."""
+_SOON = timedelta(minutes=1)
 
 
 def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: timedelta) -> Work:
@@ -21,10 +24,16 @@ def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: tim
     """
 
     def anything(tx: Connection) -> bool:
-        return incidents.any_due(tx, now, escalate_mark) or cursors.any_due(tx, now) or buckets.any_due(tx, now)
+        return (
+            incidents.any_due(tx, now, escalate_mark)
+            or cursors.any_due(tx, now)
+            or buckets.any_due(tx, now)
+            or cursors.any_beyond(tx, now + _FARTHEST)
+        )
 
     def mark(tx: Connection) -> Work:
         by_queue: dict[str, list[str]] = {}
+        cursors.bring_back(tx, now + _FARTHEST, now + _SOON)
         if escalations := incidents.mark_due(tx, now, escalate_mark, MOST):
             by_queue[ESCALATE] = escalations
         called = call_up(tx, now, deliver_mark)

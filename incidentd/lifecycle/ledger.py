@@ -26,6 +26,7 @@ class Page:
     incident: Incident | None
     read_version: int = 0
     read_news: int = 0
+    read_tier: Tier | None = None
     entries: list[Entry] = field(default_factory=list)
     slots: set[Slot] = field(default_factory=set)
 
@@ -55,7 +56,7 @@ class Ledger:
             incident = held.incident
             if incident.id not in self._pages:
                 slots = audience(incident, self.rulebook.policy(incident))
-                self._pages[incident.id] = Page(incident, incident.last, incident.news, [], slots)
+                self._pages[incident.id] = Page(incident, incident.last, incident.news, incident.tier, [], slots)
             if held.holds:
                 self._holders[incident.key] = incident.id
 
@@ -122,6 +123,7 @@ class Ledger:
         woken = {
             incident.id: incident.tier for page, incident in pairs if not page.is_new and incident.news > page.read_news
         }
+        cursors.retier(self.tx, {i.id: i.tier for page, i in pairs if page.read_tier not in (None, i.tier)})
         marked = cursors.wake(self.tx, woken, until)
         again = cursors.existing(self.tx, {id_ for id_, _, _ in opened if not self._pages[id_].is_new})
         fresh = [each for each in opened if (each[0], each[2].destination, each[2].name) not in again]

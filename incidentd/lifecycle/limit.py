@@ -3,7 +3,7 @@
 Whoever comes while others wait joins the line, so that the most urgent go first, whenever they came.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -26,12 +26,26 @@ def not_in_line(
     """Those that, as it looks now, will not have to join a line unread. Locks nothing."""
     behind = _behind(cursors, limited)
     lines = buckets.with_line(tx, behind) if behind else set()
-    joining = {id(cursor) for name in lines for cursor in behind[name]}
-    return [cursor for cursor in cursors if id(cursor) not in joining]
+    return _without(cursors, _unread(tx, {name: behind[name] for name in lines}))
+
+
+def lock(
+    tx: Connection,
+    cursors: Sequence[Cursor],
+    parcels: Iterable[Parcel],
+    limited: Callable[[str], Destination | None],
+) -> Mapping[str, Bucket]:
+    """All buckets that these may need, at once and in one order: two senders never wait for each other."""
+    names = {*_behind(cursors, limited), *filter(None, map(_bucket, parcels))}
+    return buckets.lock(tx, names) if names else {}
 
 
 def still_to_ask(
-    tx: Connection, cursors: Sequence[Cursor], limited: Callable[[str], Destination | None], now: datetime
+    tx: Connection,
+    cursors: Sequence[Cursor],
+    limited: Callable[[str], Destination | None],
+    locked: Mapping[str, Bucket],
+    now: datetime,
 ) -> list[Cursor]:
     """Those of which it is to be seen what they have to say, and whether they may.
 
@@ -39,15 +53,22 @@ def still_to_ask(
     nearly all. ``limited`` is the destination of a name, if it has a limit.
     """
     behind = _behind(cursors, limited)
-    joined: set[int] = set()
-    for name in sorted(behind):
-        bucket = buckets.read(tx, name)
-        if bucket and bucket.next_at:
-            unanswered = incidents.triggered(tx, {cursor.incident_id for cursor in behind[name]})
-            waiting = [cursor for cursor in behind[name] if cursor.incident_id in unanswered]
-            line.join(tx, waiting, name, now + WAIT)
-            joined |= {id(cursor) for cursor in waiting}
-    return [cursor for cursor in cursors if id(cursor) not in joined]
+    joining = _unread(tx, {name: behind[name] for name in behind if name in locked and locked[name].next_at})
+    for name, unread in joining.items():
+        line.join(tx, unread, name, now + WAIT)
+    return _without(cursors, joining)
+
+
+def _unread(tx: Connection, behind: Mapping[str, Sequence[Cursor]]) -> Mapping[str, Sequence[Cursor]]:
+    """Those whose incident nobody has answered: what the others have to say, if anything, is to be seen."""
+    ids = {cursor.incident_id for cursors in behind.values() for cursor in cursors}
+    unanswered = incidents.triggered(tx, ids) if ids else set()
+    return {name: [each for each in cursors if each.incident_id in unanswered] for name, cursors in behind.items()}
+
+
+def _without(cursors: Sequence[Cursor], joining: Mapping[str, Sequence[Cursor]]) -> list[Cursor]:
+    gone = {id(cursor) for unread in joining.values() for cursor in unread}
+    return [cursor for cursor in cursors if id(cursor) not in gone]
 
 
 def _behind(cursors: Sequence[Cursor], limited: Callable[[str], Destination | None]) -> Mapping[str, list[Cursor]]:
@@ -60,7 +81,9 @@ def _behind(cursors: Sequence[Cursor], limited: Callable[[str], Destination | No
     return behind
 
 
-def within_limits(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> list[Parcel]:
+def within_limits(
+    tx: Connection, parcels: Sequence[Parcel], locked: Mapping[str, Bucket], now: datetime
+) -> list[Parcel]:
     """Those that may be sent now, in their order; the others wait in line.
 
     One with nothing to say takes nothing, and gives back what it was granted.
@@ -71,7 +94,7 @@ def within_limits(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> l
             by_bucket.setdefault(name, []).append(parcel)
     waiting: set[int] = set()
     for name in sorted(by_bucket):
-        waiting |= {id(parcel) for parcel in _hold_back(tx, name, by_bucket[name], now)}
+        waiting |= {id(parcel) for parcel in _hold_back(tx, by_bucket[name], locked.get(name), now)}
     return [parcel for parcel in parcels if id(parcel) not in waiting]
 
 
@@ -79,7 +102,7 @@ def call_up(tx: Connection, now: datetime, mark: timedelta) -> list[tuple[str, s
     """Let go as many of each line as its bucket has tokens for; returns (incident, queue) of each."""
     called = []
     for bucket in buckets.due(tx, now):
-        room = take(bucket.level, bucket.at, now, bucket.burst, bucket.per_minute, bucket.burst).granted
+        room = take(bucket.level, bucket.at, now, max(1, bucket.burst), bucket.per_minute, bucket.burst).granted
         going = line.call(tx, bucket.name, room, now + mark) if room else []
         buckets.write(tx, _reckoned(tx, bucket, len(going), now))
         called += going
@@ -100,9 +123,8 @@ def _bucket(parcel: Parcel) -> str:
     return destination.bucket if destination and limited and (not parcel.silent or parcel.cursor.granted) else ""
 
 
-def _hold_back(tx: Connection, name: str, parcels: Sequence[Parcel], now: datetime) -> Sequence[Parcel]:
+def _hold_back(tx: Connection, parcels: Sequence[Parcel], stored: Bucket | None, now: datetime) -> Sequence[Parcel]:
     """Put those that can't go now in line, and return them."""
-    stored = buckets.read(tx, name)
     bucket = _as_the_rules_say(stored, parcels[0].destination, now)
     unused = sum(parcel.cursor.granted and parcel.silent is not None for parcel in parcels)
     asking = [parcel for parcel in parcels if not parcel.cursor.granted]
@@ -110,7 +132,7 @@ def _hold_back(tx: Connection, name: str, parcels: Sequence[Parcel], now: dateti
     wanted = 0 if bucket.next_at else len(asking)
     taken = take(level, bucket.at, now, wanted, bucket.per_minute, bucket.burst)
     held = asking[taken.granted :]
-    line.join(tx, [parcel.cursor for parcel in held], name, now + WAIT)
+    line.join(tx, [parcel.cursor for parcel in held], bucket.name, now + WAIT)
     next_at = taken.next_at if held or bucket.next_at else None
     buckets.write(tx, replace(bucket, level=taken.level, at=taken.at, next_at=next_at), first=stored is None)
     return held
@@ -120,7 +142,7 @@ def _as_the_rules_say(stored: Bucket | None, destination: Destination | None, no
     """The bucket with the limit in force, which may have changed since it was stored; full before its first use."""
     if destination is None:
         raise ValueError("only a destination has a limit")
-    per_minute, burst = destination.per_minute, destination.burst
+    per_minute, burst = destination.per_minute, max(1, destination.burst)
     if stored is None:
         return Bucket(destination.bucket, float(burst), now, per_minute, burst)
     return replace(stored, per_minute=per_minute, burst=burst)

@@ -1,7 +1,7 @@
 """The rules tables at hand: the one in force, and those that older rounds still follow (model 37)."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -10,9 +10,12 @@ from incidentd.classify import DEFAULT_POLICY, Classifier, Rules, parse
 from incidentd.errors import RulesError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
-from incidentd.store import cursors
+from incidentd.store import cursors, line
 from incidentd.store import rules as stored
 from incidentd.store.engine import Store
+
+FOLLOWED = timedelta(seconds=1)
+"""In this time every process takes a new table (model 37)."""
 
 log = structlog.get_logger("incidentd.rules")
 
@@ -88,11 +91,15 @@ class Rulebook:
 
 
 def put_in_force(store: Store, rules: Rules, now: datetime) -> None:
-    """Store a table as the one in force. What was given up is tried again: it may have been mended."""
+    """Store a table as the one in force. What was given up is tried again: it may have been mended.
+
+    Whoever waits for a receiver's limit asks anew once every process has followed.
+    """
 
     def put(tx: Connection) -> None:
         stored.put_in_force(tx, rules.version, rules.files, now)
         cursors.retry_given_up(tx, now)
+        line.dissolve(tx, now + FOLLOWED)
 
     store.write(put)
 

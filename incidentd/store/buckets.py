@@ -8,16 +8,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from incidentd.store.cycles import APART
 from incidentd.store.tables import BUCKETS
 
 _NAMED = BUCKETS.c.name == sa.bindparam("the_name")
-_READ = sa.select(BUCKETS).where(_NAMED).with_for_update()
+_AMONG = BUCKETS.c.name.in_(sa.bindparam("names", expanding=True))
+_LOCK = sa.select(BUCKETS).where(_AMONG).order_by(BUCKETS.c.name).with_for_update()
 _INSERT = sa.insert(BUCKETS)
 _UPDATE = sa.update(BUCKETS).where(_NAMED).values({c.name: sa.bindparam(c.name) for c in BUCKETS.c if c.name != "name"})
-_WITH_LINE = sa.select(BUCKETS.c.name).where(
-    BUCKETS.c.name.in_(sa.bindparam("names", expanding=True)), BUCKETS.c.next_at.is_not(None)
+_WITH_LINE = sa.select(BUCKETS.c.name).where(_AMONG, BUCKETS.c.next_at.is_not(None))
+# One reckoned later than now is so too: the clock went back since, and its line must not wait for it to catch up.
+_IS_DUE = sa.and_(
+    BUCKETS.c.next_at.is_not(None),
+    sa.or_(BUCKETS.c.next_at <= sa.bindparam("now"), BUCKETS.c.at > sa.bindparam("ahead")),
 )
-_IS_DUE = BUCKETS.c.next_at <= sa.bindparam("now")
 _DUE = sa.select(BUCKETS).where(_IS_DUE).order_by(BUCKETS.c.name).with_for_update(skip_locked=True)
 _ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
 
@@ -34,10 +38,12 @@ class Bucket:
     next_at: datetime | None = None
 
 
-def read(tx: Connection, name: str) -> Bucket | None:
-    """The bucket, kept from others until the transaction ends; None before its first use."""
-    row = tx.execute(_READ, {"the_name": name}).first()
-    return _bucket(row) if row else None
+def lock(tx: Connection, names: Collection[str]) -> dict[str, Bucket]:
+    """These buckets by name, kept from others until the transaction ends; those never used are absent.
+
+    In the order of their names: who needs several asks for all at once.
+    """
+    return {row.name: _bucket(row) for row in tx.execute(_LOCK, {"names": sorted(names)})}
 
 
 def write(tx: Connection, bucket: Bucket, *, first: bool = False) -> None:
@@ -55,7 +61,7 @@ def write(tx: Connection, bucket: Bucket, *, first: bool = False) -> None:
 
 def due(tx: Connection, now: datetime) -> Sequence[Bucket]:
     """The buckets with a line, of which one may go now; those that another holds are left to it."""
-    return [_bucket(row) for row in tx.execute(_DUE, {"now": now})]
+    return [_bucket(row) for row in tx.execute(_DUE, {"now": now, "ahead": now + APART})]
 
 
 def with_line(tx: Connection, names: Collection[str]) -> set[str]:
@@ -65,7 +71,7 @@ def with_line(tx: Connection, names: Collection[str]) -> set[str]:
 
 def any_due(tx: Connection, now: datetime) -> bool:
     """Whether ``due`` would find any."""
-    return tx.scalar(_ANY_DUE, {"now": now}) or False
+    return tx.scalar(_ANY_DUE, {"now": now, "ahead": now + APART}) or False
 
 
 def _bucket(row: Any) -> Bucket:

@@ -2,7 +2,8 @@
 
 ``due_at`` is at once the next try, the mark of who enqueued it and the sender's lease; null when level.
 ``token`` says which: empty for a plain next try, ``enqueued`` for a mark, ``held`` in line before a receiver's limit
-(``held_by``), ``granted`` for the mark of one that was called out of the line; anything else is a sender's lease.
+(``held_by``), ``granted`` for the mark of one that was called out of the line and keeps its turn; anything else is a
+sender's lease.
 ``behind_since`` stays however often that moves: the end of the first mark of the news that are still to be told; null
 when level or given up.
 """
@@ -57,6 +58,9 @@ _WAKE = (
     )
     .returning(CURSORS.c.incident_id, CURSORS.c.queue)
 )
+_RETIER = (
+    sa.update(CURSORS).where(_INCIDENTS, CURSORS.c.tier != sa.bindparam("urgency")).values(tier=sa.bindparam("urgency"))
+)
 _DUE = (
     sa.select(*_NAMES, CURSORS.c.queue)
     .where(CURSORS.c.due_at <= sa.bindparam("now"))
@@ -65,6 +69,9 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _ANY_DUE = sa.select(sa.exists().where(CURSORS.c.due_at <= sa.bindparam("now")))
+_IS_BEYOND = CURSORS.c.due_at > sa.bindparam("horizon")
+_ANY_BEYOND = sa.select(sa.exists().where(_IS_BEYOND))
+_BRING_BACK = sa.update(CURSORS).where(_IS_BEYOND).values(due_at=sa.bindparam("soon"))
 # No IN: it can't be executed for many rows at once.
 _IS_LEASED = sa.and_(*(CURSORS.c.token != name for name in _UNLEASED))
 _MARK = (
@@ -72,7 +79,7 @@ _MARK = (
     .where(THIS)
     .values(
         due_at=sa.bindparam("mark"),
-        token=ENQUEUED,
+        token=sa.case((CURSORS.c.token == GRANTED, GRANTED), else_=ENQUEUED),
         held_by=None,
         uncertain=sa.case((_IS_LEASED, True), else_=CURSORS.c.uncertain),
         echo=sa.case((_IS_LEASED, True), else_=CURSORS.c.echo),
@@ -199,6 +206,13 @@ def wake(tx: Connection, news: Mapping[str, Tier], due_at: datetime) -> set[tupl
     return marked
 
 
+def retier(tx: Connection, changed: Mapping[str, Tier]) -> None:
+    """Give the cursors of these incidents their tier, whoever has them: they may yet have to stand in a line."""
+    for tier in sorted(set(changed.values())):
+        ids = sorted(incident_id for incident_id, its in changed.items() if its is tier)
+        tx.execute(_RETIER, {"incidents": ids, "urgency": tier.value})
+
+
 def retry_given_up(tx: Connection, due_at: datetime) -> int:
     """What was refused for good is tried again: whoever reloads the rules may have mended the cause (model 35).
 
@@ -273,6 +287,16 @@ def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list
 def any_due(tx: Connection, now: datetime) -> bool:
     """Whether ``mark_due`` would find any."""
     return tx.scalar(_ANY_DUE, {"now": now}) or False
+
+
+def any_beyond(tx: Connection, horizon: datetime) -> bool:
+    """Whether ``bring_back`` would find any."""
+    return tx.scalar(_ANY_BEYOND, {"horizon": horizon}) or False
+
+
+def bring_back(tx: Connection, horizon: datetime, due_at: datetime) -> None:
+    """Cursors due later than any can rightly be: whoever wrote that had a clock which has gone back since."""
+    tx.execute(_BRING_BACK, {"horizon": horizon, "soon": due_at})
 
 
 def look(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:

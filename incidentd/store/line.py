@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from incidentd.store.cursors import GRANTED, HELD, THIS, Cursor, key
+from incidentd.store.cursors import FREE, GRANTED, HELD, THIS, Cursor, key
 from incidentd.store.tables import CURSORS
 
 _JOIN = (
@@ -29,6 +29,11 @@ _FRONT = (
     .with_for_update(skip_locked=True)
 )
 _CALL = sa.update(CURSORS).where(THIS).values(token=GRANTED, held_by=None, due_at=sa.bindparam("mark"))
+_DISSOLVE = (
+    sa.update(CURSORS)
+    .where(CURSORS.c.held_by.is_not(None))
+    .values(token=FREE, held_by=None, due_at=sa.bindparam("until"))
+)
 _ANYBODY = sa.select(sa.exists().where(_WAITS))
 
 
@@ -56,3 +61,8 @@ def call(tx: Connection, bucket: str, how_many: int, due_at: datetime) -> list[t
 def is_empty(tx: Connection, bucket: str) -> bool:
     """Whether nobody waits before the bucket."""
     return not tx.scalar(_ANYBODY, {"bucket": bucket})
+
+
+def dissolve(tx: Connection, due_at: datetime) -> None:
+    """Let nobody wait any more: at ``due_at`` all ask anew, as the limits may be others."""
+    tx.execute(_DISSOLVE, {"until": due_at})

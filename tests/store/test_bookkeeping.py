@@ -24,10 +24,10 @@ from tests.store.row import NOW, PAGE_SLOT, SECOND, minutes, open_cursors, open_
 def test_a_bucket_keeps_its_level(store: Store) -> None:
     full = Bucket("slack:#incidents", 9.5, NOW, per_minute=60, burst=10)
     used = replace(full, level=8.25, at=minutes(1), next_at=minutes(2))
-    assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) is None
+    assert store.read(lambda tx: buckets.lock(tx, ["slack:#incidents"])) == {}
     store.write(lambda tx: buckets.write(tx, full, first=True))
     store.write(lambda tx: buckets.write(tx, used))
-    assert store.read(lambda tx: buckets.read(tx, "slack:#incidents")) == used
+    assert store.read(lambda tx: buckets.lock(tx, ["slack:#incidents"])) == {"slack:#incidents": used}
 
 
 def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[], Store]) -> None:
@@ -37,7 +37,7 @@ def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[],
         start.wait()
 
         def work(tx: Connection) -> None:
-            before = buckets.read(tx, "shared")
+            before = buckets.lock(tx, ["shared"]).get("shared")
             level = before.level if before else 10.0
             buckets.write(tx, Bucket("shared", level - 1, NOW, 60, 10), first=before is None)
 
@@ -45,7 +45,7 @@ def test_senders_at_once_share_one_bucket(store: Store, open_store: Callable[[],
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(take, [store, *(open_store() for _ in range(3))]))
-    assert store.read(lambda tx: buckets.read(tx, "shared")) == Bucket("shared", 6.0, NOW, 60, 10)
+    assert store.read(lambda tx: buckets.lock(tx, ["shared"])) == {"shared": Bucket("shared", 6.0, NOW, 60, 10)}
 
 
 def test_the_newest_full_cycle_of_any_timekeeper_counts(store: Store) -> None:
