@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ import pytest
 
 from incidentd.errors import StoreUnavailableError
 from incidentd.process.group_commit import GroupCommit
+from incidentd.web.wait import stored
 
 
 class Store:
@@ -181,3 +184,33 @@ def test_asyncio_awaits_its_results() -> None:
 
     with writer(store) as commit:
         assert asyncio.run(submit_all(commit)) == [item * 2 for item in range(100)]
+
+
+class Body:
+    """An item that can be watched."""
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_meets_an_unavailable_store_is_freed_with_its_futures_by_itself(count: int) -> None:
+    def together(_items: list[Body]) -> list[None]:
+        raise StoreUnavailableError("away")
+
+    async def refused(commit: GroupCommit[Body, None], body: Body) -> None:
+        with pytest.raises(StoreUnavailableError):
+            await stored(commit.submit(body), 10)
+
+    async def all_refused(commit: GroupCommit[Body, None], bodies: list[Body]) -> None:
+        await asyncio.gather(*(refused(commit, body) for body in bodies))
+
+    commit = GroupCommit[Body, None](together)
+    bodies = [Body() for _ in range(count)]
+    watched = [weakref.ref(body) for body in bodies]
+    gc.disable()
+    try:
+        asyncio.run(all_refused(commit, bodies))
+        commit.close()
+        bodies.clear()
+        left = [body() for body in watched]
+    finally:
+        gc.enable()
+    assert left == [None] * count

@@ -95,10 +95,10 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = self._do([item for item, _ in batch])
         except StoreUnavailableError as error:
-            _fail(batch, error)
+            _fail(batch, str(error))
         except Exception as error:  # noqa: BLE001 - raised where the result is awaited
             if len(batch) == 1:
-                _fail(batch, error)
+                batch[0][1].set_exception(error)
             else:
                 self._settle_singly(batch)
         else:
@@ -115,10 +115,11 @@ class GroupCommit(Generic[Item, Result]):
         for position, waiting in enumerate(batch):
             self._settle([waiting])
             if isinstance(waiting[1].exception(), StoreUnavailableError):
-                _fail(batch[position + 1 :], StoreUnavailableError("the batch before met an unavailable store"))
+                _fail(batch[position + 1 :], "the batch before met an unavailable store")
                 return
 
 
-def _fail(batch: list[Waiting[Item, Result]], error: Exception) -> None:
+def _fail(batch: list[Waiting[Item, Result]], why: str) -> None:
+    """An error for each: with one for all, whose trace holds this batch, nothing of it would be freed by itself."""
     for _, future in batch:
-        future.set_exception(error)
+        future.set_exception(StoreUnavailableError(why))

@@ -25,7 +25,11 @@ async def stored(future: "Future[Result]", seconds: float, *, withdraw: bool = F
         if withdraw:
             future.cancel()
         raise StoreUnavailableError("not stored in time")
-    return waiting.result()
+    try:
+        return waiting.result()
+    finally:
+        # An error that its own frame knows stays until the garbage is collected, and the request's body with it.
+        del future, waiting, done
 
 
 def _look_away(late: "asyncio.Future[Result]") -> None:

@@ -108,8 +108,12 @@ class WebhookEndpoint:
         except IntakeError as error:
             fault = error
         if fault is not None:
-            await self._store(scope, (), (SetAside(fault.reason, _sentence(fault)),), raw)
-            raise fault
+            try:
+                await self._store(scope, (), (SetAside(fault.reason, _sentence(fault)),), raw)
+                raise fault
+            finally:
+                # An error that its own frame knows stays until the garbage is collected, and 16 MB of body with it.
+                del fault
         outcome.alerts, outcome.set_aside = len(alerts), len(aside)
         if not await self._store(scope, alerts, aside, raw) and not aside:
             outcome.reason = REPEAT

@@ -1,7 +1,9 @@
 """Every row of "Bad input to the webhook", at the edge: token, type, size, storing, answering."""
 
+import gc
 import gzip
 import json
+import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,3 +253,19 @@ def test_answers_are_short_carry_a_request_id_and_never_echo(sender: Client, raw
 
 def test_the_webhook_stands_in_the_openapi_document(client: Client) -> None:
     assert "post" in client.get("/openapi.json").json()["paths"][PATH]
+
+
+def test_large_bodies_that_are_refused_leave_no_memory_behind(sender: Client) -> None:
+    size = 4 << 20
+    body = b'{"alerts": [], "cut off": "' + size * b"x"
+    sender.post(PATH, content=body)
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            sender.post(PATH, content=body)
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert left < size
