@@ -21,15 +21,6 @@ IDLE_SECONDS = 10
 WRITES = "incidentd_writes"
 """The execution option of an engine whose transactions write."""
 
-# Alerts are found by fingerprint, which is no order: each checkpoint writes nearly the whole index, so the fewer the
-# better. 4,000 pages are 16 MB.
-_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "wal_autocheckpoint=4000",
-    "temp_store=MEMORY",
-    "cache_size=-16000",
-)
 _ATTEMPTS = 4
 _LOCK_PAUSE_SECONDS = 0.001
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
@@ -97,7 +88,7 @@ def _open_sqlite(url: sa.URL) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
-    for pragma in _PRAGMAS:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
