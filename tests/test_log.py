@@ -1,11 +1,14 @@
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
 from urllib.parse import quote
 
 import pytest
@@ -135,3 +138,26 @@ def test_crashes_and_warnings_are_events_too(stream: io.StringIO) -> None:
 def test_a_huge_value_is_cut(stream: io.StringIO) -> None:
     LOGGER.info("event", body="x" * 1_000_000)
     assert len(stream.getvalue()) < 20_000
+
+
+def full_disk() -> TextIO:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is always full")
+    return Path("/dev/full").open("w", buffering=1)
+
+
+def pipe_that_nobody_reads() -> TextIO:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w", buffering=1)
+
+
+@pytest.mark.parametrize("opened", [full_disk, pipe_that_nobody_reads])
+def test_whoever_logs_goes_on_where_nothing_can_be_written(opened: Callable[[], TextIO]) -> None:
+    stream = opened()
+    try:
+        log.configure(stream=stream)
+        LOGGER.error("page_failed")
+    finally:
+        with suppress(OSError):
+            stream.close()

@@ -9,8 +9,9 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -38,7 +39,7 @@ def configure(
     # Ours are written directly: the way through standard logging costs more than all else that a webhook's line does.
     structlog.configure(
         processors=[*shared, *last],
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lasting(stream or sys.stderr))),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=False,
     )
@@ -52,6 +53,21 @@ def configure(
     _replace_root_handlers(handler, level)
     sys.excepthook = _crash
     threading.excepthook = _thread_crash
+
+
+class _Lasting:
+    """A stream whose reader may be gone, or its disk full: the line is lost then, and whoever wrote it goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def escape(text: str, keep: str = "") -> str:
