@@ -19,10 +19,12 @@ STATEMENT_SECONDS = 2.5
 BUSY_SECONDS = 2
 IDLE_SECONDS = 10
 WRITES = "incidentd_writes"
-"""The execution option of an engine whose transactions write."""
+"""The execution option of an engine whose transactions write: for how many seconds they wait for SQLite's lock."""
 
 _ATTEMPTS = 4
 _LOCK_PAUSE_SECONDS = 0.001
+# A database that another process recovers is busy too: https://www.sqlite.org/rescode.html#busy_recovery
+_PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
 _POSTGRES_OPTIONS = (
@@ -94,31 +96,32 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
-    if not connection.get_execution_options().get(WRITES):
+    patience = connection.get_execution_options().get(WRITES)
+    if patience is None:
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout=0")
     try:
-        if not _takes_lock(driver):
+        if not _takes_lock(driver, patience):
             # Once more, for its error to be SQLAlchemy's.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
-def _takes_lock(driver: Any) -> bool:
-    """Try for the write lock every millisecond, for as long as others may hold it.
+def _takes_lock(driver: Any, patience: float) -> bool:
+    """Try for the write lock every millisecond, for so many seconds.
 
     SQLite itself sleeps for up to 100 ms between two tries, while others pass: where several processes write, that
     would be most of what a write takes.
     """
-    end = time.monotonic() + BUSY_SECONDS
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         try:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                 return False
             time.sleep(_LOCK_PAUSE_SECONDS)
         else:
@@ -131,7 +134,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writing = engine.execution_options(**{WRITES: True})
+        self._writing = engine.execution_options(**{WRITES: BUSY_SECONDS})
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction and commit it; again when another writer was first.

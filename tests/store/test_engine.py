@@ -1,8 +1,11 @@
 """Transactions: decided anew after a conflict, bounded in time, foreign errors translated."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -94,6 +97,33 @@ def test_readers_do_not_wait_for_a_writer(store: Store, open_store: Callable[[],
 
 
 @pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+# What a process holds while it recovers SQLite's log after a crash: https://www.sqlite.org/walformat.html#wal_locks
+RECOVERING = """
+import fcntl, os, sys
+shared = os.open(sys.argv[1], os.O_RDWR)
+for lock in (120, 122):
+    fcntl.lockf(shared, fcntl.LOCK_EX, 1, lock)
+os.pwrite(shared, bytes(96), 0)
+print("recovering", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_writer_waits_until_another_process_has_recovered_the_file(tmp_path: Path) -> None:
+    store = Store(open_engine(f"sqlite:///{tmp_path / 'i.db'}"))
+    store.write(lambda tx: tx.execute(sa.text("CREATE TABLE page (number INTEGER)")))
+    argv = [sys.executable, "-c", RECOVERING, str(tmp_path / "i.db-shm")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        end = threading.Timer(0.1, other.kill)
+        end.start()
+        store.write(lambda tx: tx.execute(sa.text("INSERT INTO page VALUES (1)")))
+        end.join()
+    assert store.read(lambda tx: tx.scalar(sa.text("SELECT number FROM page"))) == 1
+    store.close()
+
+
 def test_a_statement_that_never_ends_is_ended_by_postgresql(store: Store) -> None:
     begun = time.monotonic()
     with pytest.raises(StoreUnavailableError):
