@@ -31,7 +31,7 @@ def migrate(engine: Engine) -> None:
             _refuse_foreign(connection)
             if _revision(connection) == _head():
                 return
-        with engine.execution_options(**{WRITES: True}).connect() as connection:
+        with engine.execution_options(**{WRITES: _PATIENCE_SECONDS}).connect() as connection:
             _lock(connection)
             command.upgrade(_config(connection), "head")
             connection.commit()
@@ -73,7 +73,11 @@ def _refuse_foreign(connection: Connection) -> None:
 
 
 def _lock(connection: Connection) -> None:
-    """One migrates, the others wait for it; neither is bound by the time-outs of everyday statements."""
+    """One migrates, the others wait for it; neither is bound by the time-outs of everyday statements.
+
+    Whatever begins the transaction here, alembic does all of its steps in it, and SQLite's lock is held throughout.
+    """
+    connection.begin()
     if connection.dialect.name == "postgresql":
         for setting in ("lock_timeout", "statement_timeout"):
             connection.execute(sa.text(f"SET LOCAL {setting} = '{_PATIENCE_SECONDS}s'"))

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from incidentd.errors import SchemaError, StoreUnavailableError
-from incidentd.store.engine import open_engine
+from incidentd.store.engine import BUSY_SECONDS, open_engine
 from incidentd.store.migrate import check, migrate, refuse_damaged
 from incidentd.store.tables import METADATA
 from tests.servers import free_port
@@ -19,7 +20,7 @@ from tests.store.database import SQLITE
 
 _MIGRATE = """
 import sys
-from incidentd.store.engine import open_engine
+from incidentd.store.engine import BUSY_SECONDS, open_engine
 from incidentd.store.migrate import check, migrate
 engine = open_engine(sys.argv[1])
 sys.stdin.readline()
@@ -52,6 +53,30 @@ def test_several_processes_migrate_at_once(empty_url: str) -> None:
     ]
     outputs = [process.communicate(b"go\n", timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, b"\n".join(outputs).decode()
+
+
+def test_all_steps_are_one_transaction_so_that_nobody_else_can_do_some_of_them(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    commits: list[object] = []
+    sa.event.listen(engine, "commit", commits.append)
+    migrate(engine)
+    check(engine)
+    assert len(commits) == 1
+    engine.dispose()
+
+
+def test_whoever_migrates_waits_for_another_longer_than_everyday_writers(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/incidentd.db")
+    other = sqlite3.connect(tmp_path / "incidentd.db", isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("BEGIN IMMEDIATE")
+    end = threading.Timer(BUSY_SECONDS + 1, other.execute, ["ROLLBACK"])
+    end.start()
+    migrate(engine)
+    check(engine)
+    end.join()
+    other.close()
+    engine.dispose()
 
 
 def test_a_database_that_was_never_migrated_is_not_worked_on(empty_url: str) -> None:
