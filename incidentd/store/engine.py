@@ -23,6 +23,8 @@ WRITES = "incidentd_writes"
 
 _ATTEMPTS = 4
 _LOCK_PAUSE_SECONDS = 0.001
+# A database that another process recovers is busy too: https://www.sqlite.org/rescode.html#busy_recovery
+_PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
 _POSTGRES_OPTIONS = (
@@ -119,7 +121,7 @@ def _takes_lock(driver: Any, patience: float) -> bool:
         try:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                 return False
             time.sleep(_LOCK_PAUSE_SECONDS)
         else:
