@@ -96,7 +96,6 @@ def test_readers_do_not_wait_for_a_writer(store: Store, open_store: Callable[[],
     assert store.write(work) == 1
 
 
-@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
 # What a process holds while it recovers SQLite's log after a crash: https://www.sqlite.org/walformat.html#wal_locks
 RECOVERING = """
 import fcntl, os, sys
@@ -124,6 +123,7 @@ def test_a_writer_waits_until_another_process_has_recovered_the_file(tmp_path: P
     store.close()
 
 
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
 def test_a_statement_that_never_ends_is_ended_by_postgresql(store: Store) -> None:
     begun = time.monotonic()
     with pytest.raises(StoreUnavailableError):
