@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from incidentd.process import log
+from incidentd.process.redaction import LONGEST, Redactor
 
 CANARY = "canary/+secret=value"
 LOGGER: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -65,6 +66,10 @@ def test_an_event_is_one_json_line_with_time_and_level(stream: io.StringIO) -> N
         'body was {"routing_key": "canary", "x": 1}',
         "GET /?token=canary&x=1",
         "x-slack-signature: v0=canary",
+        "https://x.example/?api_key=canary",
+        f"GET /{quote(CANARY)}",
+        "x" * (LONGEST - 10) + CANARY,
+        "x" * (LONGEST - 20) + "rediss://:canary@cache",
     ],
 )
 def test_no_secret_is_logged_wherever_it_stands(stream: io.StringIO, text: str) -> None:
@@ -76,7 +81,14 @@ def test_no_secret_is_logged_wherever_it_stands(stream: io.StringIO, text: str) 
     assert "canary" not in stream.getvalue()
 
 
-@pytest.mark.parametrize("key", ["Authorization", "token", "api_token", "routing_key", "X-Slack-Signature", "password"])
+def test_a_secret_with_quotes_is_known_in_the_form_of_a_representation() -> None:
+    secret = "canary'\"\\end"
+    assert "canary" not in Redactor([secret]).text(f"it said {secret!r}")
+
+
+@pytest.mark.parametrize(
+    "key", ["Authorization", "token", "api_token", "api_key", "routing_key", "X-Slack-Signature", "password"]
+)
 def test_what_stands_under_a_secrets_name_is_hidden(stream: io.StringIO, key: str) -> None:
     LOGGER.info("event", headers={key: "anything", "tokens": 3})
     assert lines(stream)[0]["headers"] == {key: "[redacted]", "tokens": 3}

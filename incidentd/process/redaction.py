@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 HIDDEN = "[redacted]"
+LONGEST = 16_000
+"""Characters of a text in a log line."""
 _DEEPEST = 6
-_LONGEST = 16_000
 _SHORTEST_SECRET = 6
 
 _SECRET_KEY = re.compile(
-    r"(^|[_-])(authorization|token|routing[_-]?key|signature|secret|password|cookie|credentials?)$", re.IGNORECASE
+    r"(^|[_-])(authorization|token|api[_-]?key|routing[_-]?key|signature|secret|password|cookie|credentials?)$",
+    re.IGNORECASE,
 )
 _PATTERNS = [
     (re.compile(r"xox[a-z](?:\.xox[a-z])?-[\w-]+|xapp-[\w-]+", re.IGNORECASE), HIDDEN),
@@ -21,14 +23,16 @@ _PATTERNS = [
     (re.compile(r"\b((?:bearer|basic)\s+)[\w+/=.~-]{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (
         re.compile(
-            r"((?:authorization|token|routing_?key|signature|secret|password)[\"']?\s*[:=]\s*(?:token=)?[\"']?)"
+            r"((?:authorization|token|api_?key|routing_?key|signature|secret|password)[\"']?\s*[:=]\s*(?:token=)?[\"']?)"
             r"(?!\[redacted\])[^\s\"',;&<>)}\]]+",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
     ),
 ]
-_SUSPECT = re.compile("xox|xapp|://|bearer|basic|authorization|token|routing|signature|secret|password", re.IGNORECASE)
+_SUSPECT = re.compile(
+    "xox|xapp|://|bearer|basic|authorization|token|api_?key|routing|signature|secret|password", re.IGNORECASE
+)
 """What each of the patterns needs: nearly every text of a log line holds nothing of it."""
 
 
@@ -37,21 +41,20 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        known |= {quote(secret, safe="") for secret in known}
+        known |= {form for secret in known for form in (quote(secret, safe=""), quote(secret), repr(secret)[1:-1])}
         longest_first = sorted(known, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
         self._shortest = min(map(len, known), default=0)
 
     def text(self, text: str) -> str:
         """``text`` without secrets, cut where it is too long for a log line."""
-        if len(text) > _LONGEST:
-            text = text[:_LONGEST] + "…"
         if self._known and len(text) >= self._shortest:
             text = self._known.sub(HIDDEN, text)
         if _SUSPECT.search(text):
             for pattern, replacement in _PATTERNS:
                 text = pattern.sub(replacement, text)
-        return text
+        # Only now: a secret that is cut in two would not be known.
+        return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """A value of JSON's kinds without secrets: what isn't of these kinds becomes text first."""
