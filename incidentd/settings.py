@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -54,6 +55,12 @@ def _strong(secret: SecretStr) -> SecretStr:
     if not value.isprintable() or not value.isascii() or " " in value:
         raise ValueError("holds a character that no header can carry")
     return secret
+
+
+def _named(folder: str) -> str:
+    if not folder:
+        raise ValueError("is empty; unset it, or name a folder")
+    return folder
 
 
 def _web_address(url: str) -> str:
@@ -102,6 +109,7 @@ DatabaseAddress = Annotated[
     str, AfterValidator(_database_address), Allowed("a sqlite:/// or postgresql:// address (postgres:// too)")
 ]
 RedisAddress = Annotated[str, AfterValidator(_redis_address), Allowed("a redis://, rediss:// or unix:// address")]
+Folder = Annotated[Path, BeforeValidator(_named), Allowed("a folder")]
 SocketAddress = Annotated[str, AfterValidator(_socket_address), Allowed("host:port")]
 
 
@@ -116,7 +124,7 @@ class Settings(BaseModel):
     redis_url: RedisAddress | None = Field(
         None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
     )
-    rules: Annotated[Path, Allowed("a folder")] = Field(Path("rules"), description="folder of the rules table")
+    rules: Folder = Field(Path("rules"), description="folder of the rules table")
     listen: SocketAddress = Field("127.0.0.1:8080", description="address and port of the web server")
     public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
     metrics_listen: Annotated[str, AfterValidator(_socket_address_or_none), Allowed("host:port, or empty")] = Field(
@@ -237,9 +245,17 @@ def hidden_values(settings: Settings, environ: Mapping[str, str], names: Collect
 
 
 def rules_folder(environ: Mapping[str, str]) -> Path:
-    """Where the rules are: needed before the other settings, as rules may name further variables."""
+    """Where the rules are: needed before the other settings, as rules may name further variables.
+
+    Raises:
+        SettingsError: the variable is empty, or its file can't be read.
+    """
     value = _read(environ, _variable("rules"))
-    return Path(value) if value else Path(str(Settings.model_fields["rules"].default))
+    values = {} if value is None else {"rules": value}
+    faults = list(_malformed(values))
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings.model_validate(values).rules
 
 
 def load_settings(environ: Mapping[str, str], extra_names: Collection[str] | None = ()) -> Settings:

@@ -40,6 +40,7 @@ def test_an_empty_environment_gives_a_sqlite_file_no_redis_and_loopback() -> Non
         ("INCIDENTD_REDIS_URL", "http://canary", "is not a redis://"),
         ("INCIDENTD_LISTEN", "8080", "is not host:port"),
         ("INCIDENTD_LISTEN", "127.0.0.1:70000", "is not host:port"),
+        ("INCIDENTD_RULES", "", "is empty"),
         ("INCIDENTD_PUBLIC_URL", "incidents.example.org", "is not an http://"),
         ("INCIDENTD_LOG_LEVEL", "canary", "Input should be 'DEBUG'"),
         ("INCIDENTD_TICK_SECONDS", "canary", "valid number"),
@@ -167,6 +168,8 @@ def test_no_secret_shows_in_a_representation_and_each_is_known_for_redaction() -
 def test_the_rules_folder_is_known_before_the_rest() -> None:
     assert rules_folder({}) == Path("rules")
     assert rules_folder({"INCIDENTD_RULES": "/etc/incidentd", "INCIDENTD_UNKNOWN": "x"}) == Path("/etc/incidentd")
+    with pytest.raises(SettingsError, match="INCIDENTD_RULES is empty"):
+        rules_folder({"INCIDENTD_RULES": ""})
 
 
 def test_an_ipv6_address_can_be_listened_on() -> None:

@@ -12,7 +12,7 @@ from incidentd.classify import Rules, check, explain, load, run_examples
 from incidentd.classify.report import show_check, show_examples, show_explanation, show_faults
 from incidentd.cli.sample import alerts_in
 from incidentd.clock import SystemClock
-from incidentd.errors import IntakeError, RulesError
+from incidentd.errors import IntakeError, RulesError, SettingsError
 from incidentd.settings import rules_folder
 
 app = typer.Typer(no_args_is_help=True, help="Is the table sound; do its examples hold; which row takes this alert.")
@@ -52,7 +52,9 @@ def _load(folder: Path | None) -> Rules:
         return load(folder or rules_folder(os.environ))
     except RulesError as error:
         typer.echo(show_faults(error.faults), err=True)
-        raise typer.Exit(2) from None
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+    raise typer.Exit(2)
 
 
 def _alerts(file: str) -> list[Alert]:
