@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from incidentd.incident.slot import PAGE
 from incidentd.store.cursors import FREE, GRANTED, HELD, THIS, Cursor, key
 from incidentd.store.tables import CURSORS
 
@@ -21,10 +22,12 @@ _JOIN = (
     )
 )
 _WAITS = CURSORS.c.held_by == sa.bindparam("bucket")
+# What follows the page itself answers or ends it: hundreds of those, once a storm is over, must not delay the next page.
+_WAKES_NOBODY = sa.and_(CURSORS.c.queue == PAGE, CURSORS.c.accepted_at.is_not(None))
 _FRONT = (
     sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot, CURSORS.c.queue)
     .where(_WAITS)
-    .order_by(CURSORS.c.tier, CURSORS.c.behind_since)
+    .order_by(_WAKES_NOBODY, CURSORS.c.tier, CURSORS.c.behind_since)
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
@@ -48,7 +51,7 @@ def join(tx: Connection, cursors: Sequence[Cursor], bucket: str, until: datetime
 
 
 def call(tx: Connection, bucket: str, how_many: int, due_at: datetime) -> list[tuple[str, str]]:
-    """Let the most urgent, of those the longest waiting, go; marked as enqueued until ``due_at``.
+    """Let so many go, marked as enqueued until ``due_at``: who wakes somebody, then who is urgent, then who waits longest.
 
     Returns (incident, queue) of each.
     """

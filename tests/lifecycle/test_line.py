@@ -73,6 +73,20 @@ def test_the_card_of_what_was_answered_has_its_place_in_the_line(narrow: Bench) 
     assert narrow.cursor(destination="incidents", incident_id=answered.id).accepted_at is not None
 
 
+def test_what_wakes_somebody_goes_before_what_only_says_that_others_are_answered(narrow: Bench) -> None:
+    for number in range(12):
+        narrow.hear(alert(f"place-{number}"))
+        narrow.forward(SECOND)
+    for incident_id in narrow.incident_ids():
+        narrow.act(Acknowledge("anna"), incident_id)
+    _paged(narrow)
+    narrow.hear(lesser("disk", "critical"))
+    _paged(narrow)
+    narrow.clock.advance(SECOND)
+    _paged(narrow)
+    assert narrow.events("trigger")[-1].payload["component"] == "disk"
+
+
 def test_whoever_was_called_keeps_the_turn_though_the_job_is_late(narrow: Bench) -> None:
     _line(narrow)
     narrow.clock.advance(SECOND)
