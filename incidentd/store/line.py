@@ -22,7 +22,7 @@ _JOIN = (
     )
 )
 _WAITS = CURSORS.c.held_by == sa.bindparam("bucket")
-# What follows the page itself answers or ends it: hundreds of those, once a storm is over, must not delay the next page.
+# What follows a page answers or ends it: hundreds of those, once a storm is over, must not delay the next page.
 _WAKES_NOBODY = sa.and_(CURSORS.c.queue == PAGE, CURSORS.c.accepted_at.is_not(None))
 _FRONT = (
     sa.select(CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot, CURSORS.c.queue)
@@ -51,9 +51,9 @@ def join(tx: Connection, cursors: Sequence[Cursor], bucket: str, until: datetime
 
 
 def call(tx: Connection, bucket: str, how_many: int, due_at: datetime) -> list[tuple[str, str]]:
-    """Let so many go, marked as enqueued until ``due_at``: who wakes somebody, then who is urgent, then who waits longest.
+    """Let so many go: first who wakes somebody, then the most urgent, of those the longest waiting.
 
-    Returns (incident, queue) of each.
+    They are marked as enqueued until ``due_at``. Returns (incident, queue) of each.
     """
     rows = tx.execute(_FRONT, {"bucket": bucket, "most": how_many}).all()
     if rows:
