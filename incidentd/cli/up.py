@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import typer
+
 from incidentd.classify import load
 from incidentd.cli.listen import claim
 from incidentd.cli.part import group, refuse_missing, web
@@ -31,6 +33,8 @@ def run(environ: Mapping[str, str], state: Path) -> int:
     asked = strict_settings(environ)
     with held(state):
         _refuse_taken_port(asked)
+        if asked.metrics_address:
+            typer.echo("INCIDENTD_METRICS_LISTEN is of no use to `up`: its web part tells all metrics", err=True)
         return _run(environ, state, asked)
 
 
