@@ -7,7 +7,6 @@ and 4xx only for what is no webhook. What an authenticated sender sends in vain 
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -53,6 +52,7 @@ class WebhookEndpoint:
     def __init__(self, runtime: Runtime, largest_body: int = LARGEST_BODY) -> None:
         self._runtime = runtime
         self._largest_body = largest_body
+        self._parsing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one notification in and answer once it is stored."""
@@ -101,7 +101,7 @@ class WebhookEndpoint:
         try:
             raw = await body.read(BODY_KEPT if fault else self._largest_body, kept=BODY_KEPT)
             if fault is None:
-                alerts, aside = await _parsed(raw, self._runtime.clock.now())
+                alerts, aside = await self._parsed(raw)
         except TooLargeError as error:
             raw = error.beginning
             fault = fault or IntakeError(413, "too_large", f"the body is over {self._largest_body >> 20} MB")
@@ -117,6 +117,13 @@ class WebhookEndpoint:
         outcome.alerts, outcome.set_aside = len(alerts), len(aside)
         if not await self._store(scope, alerts, aside, raw) and not aside:
             outcome.reason = REPEAT
+
+    async def _parsed(self, raw: bytes) -> tuple[tuple[Alert, ...], tuple[SetAside, ...]]:
+        """A large body is parsed beside the loop, which goes on answering others; one at a time, as it takes room."""
+        if len(raw) <= _PARSED_ON_THE_LOOP:
+            return parse(raw, self._runtime.clock.now())
+        async with self._parsing:
+            return await asyncio.to_thread(parse, raw, self._runtime.clock.now())
 
     async def _store(self, scope: Scope, alerts: tuple[Alert, ...], aside: tuple[SetAside, ...], raw: bytes) -> bool:
         complaints = tuple(Complaint(each.reason, each.detail, raw[:BODY_KEPT]) for each in aside)
@@ -149,13 +156,6 @@ def _refused_by_headers(scope: Scope) -> IntakeError | None:
     if media.strip() != "application/json" or named.get("charset", "") not in _UTF8:
         return IntakeError(415, "content_type", "the content type must be application/json")
     return None
-
-
-async def _parsed(raw: bytes, now: datetime) -> tuple[tuple[Alert, ...], tuple[SetAside, ...]]:
-    """A large body is parsed beside the loop, which goes on answering others."""
-    if len(raw) <= _PARSED_ON_THE_LOOP:
-        return parse(raw, now)
-    return await asyncio.to_thread(parse, raw, now)
 
 
 def _sentence(fault: IntakeError) -> str:
