@@ -1,5 +1,6 @@
 """Taking secrets out of what is logged, whoever wrote it: our code, a library, or the text of an exception."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Set
 from functools import lru_cache
@@ -18,12 +19,12 @@ _SECRET_KEY = re.compile(
 )
 _PATTERNS = [
     (re.compile(r"xox[a-z](?:\.xox[a-z])?-[\w-]+|xapp-[\w-]+", re.IGNORECASE), HIDDEN),
-    (re.compile(r"(\w://)[^\s/@?#]*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(\w://)[^\s/?#]*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"(https://hooks\.slack\.com/)[^\s\"'<>]+"), rf"\1{HIDDEN}"),
     (re.compile(r"\b((?:bearer|basic)\s+)[\w+/=.~-]{6,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (
         re.compile(
-            r"((?:authorization|token|api_?key|routing_?key|signature|secret|password)[\"']?\s*[:=]\s*(?:token=)?[\"']?)"
+            r"((?:authorization|token|api[_-]?key|routing[_-]?key|signature|secret|password)[\"']?\s*[:=]\s*(?:token=)?[\"']?)"
             r"(?!\[redacted\])[^\s\"',;&<>)}\]]+",
             re.IGNORECASE,
         ),
@@ -31,7 +32,7 @@ _PATTERNS = [
     ),
 ]
 _SUSPECT = re.compile(
-    "xox|xapp|://|bearer|basic|authorization|token|api_?key|routing|signature|secret|password", re.IGNORECASE
+    "xox|xapp|://|bearer|basic|authorization|token|api[_-]?key|routing|signature|secret|password", re.IGNORECASE
 )
 """What each of the patterns needs: nearly every text of a log line holds nothing of it."""
 
@@ -41,7 +42,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        known |= {form for secret in known for form in (quote(secret, safe=""), quote(secret), repr(secret)[1:-1])}
+        known |= {form for secret in known for form in _written(secret)}
         longest_first = sorted(known, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
         self._shortest = min(map(len, known), default=0)
@@ -69,6 +70,18 @@ class Redactor:
     def entry(self, key: str, value: Any, depth: int = 0) -> Any:
         """The value that stands under ``key``: hidden where the name alone says that it is secret."""
         return HIDDEN if value is not None and _is_secret_key(key) else self.value(value, depth)
+
+
+def _written(secret: str) -> tuple[str, ...]:
+    """As it stands in an address, in a value's or its bytes' representation, and in JSON."""
+    return (
+        quote(secret, safe=""),
+        quote(secret),
+        repr(secret)[1:-1],
+        repr(secret.encode())[2:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    )
 
 
 @lru_cache(maxsize=1024)
