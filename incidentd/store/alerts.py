@@ -1,6 +1,6 @@
 """Alert episodes: labels once, start, end, and the values seen."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -102,10 +102,14 @@ _OF_INCIDENTS = (
     .where(ALERTS.c.incident_id.in_(sa.bindparam("incidents", expanding=True)), ALERTS.c.past == 0)
     .order_by(ALERTS.c.incident_id, ALERTS.c.firing.desc(), ALERTS.c.tier, ALERTS.c.fingerprint)
 )
-_RETIRE = sa.update(ALERTS).where(_FINGERPRINTS).values(past=sa.type_coerce(ALERTS.c.starts_at, sa.BigInteger))
-_MAKE_ROOM = sa.delete(ALERTS).where(
-    ALERTS.c.fingerprint == sa.bindparam("the_fingerprint"), ALERTS.c.past == sa.bindparam("the_start")
+_START = sa.bindparam("the_start", type_=sa.BigInteger)
+_OF_ONE = ALERTS.c.fingerprint == sa.bindparam("the_fingerprint")
+_RETIRE = (
+    sa.update(ALERTS)
+    .where(_OF_ONE, ALERTS.c.past == 0, sa.type_coerce(ALERTS.c.starts_at, sa.BigInteger) == _START)
+    .values(past=_START)
 )
+_MAKE_ROOM = sa.delete(ALERTS).where(_OF_ONE, ALERTS.c.past == _START)
 
 
 def _upsert(insert: Any) -> Any:
@@ -121,10 +125,10 @@ _HEARD = (
     .table_valued(*(sa.column(column.name, column.type) for column in ALERTS.c), name="heard")
     .render_derived(with_types=True)
 )
-_WRITE_POSTGRESQL = _upsert(
-    postgresql.insert(ALERTS).from_select([column.name for column in ALERTS.c], sa.select(*_HEARD.c))
-).execution_options(preserve_rowcount=True)
+_INSERT_POSTGRESQL = postgresql.insert(ALERTS).from_select([column.name for column in ALERTS.c], sa.select(*_HEARD.c))
+_WRITE_POSTGRESQL = _upsert(_INSERT_POSTGRESQL).execution_options(preserve_rowcount=True)
 # The text alone: what SQLAlchemy does to the parameters of a hundred rows takes as long as SQLite does to write them.
+_INSERT_SQLITE = str(sqlite.insert(ALERTS).compile(dialect=sqlite.dialect()))
 _WRITE_SQLITE = str(_upsert(sqlite.insert(ALERTS)).compile(dialect=sqlite.dialect()))
 _COLUMNS = [str(column.name) for column in ALERTS.c]
 _COPY = f"COPY alerts ({', '.join(_COLUMNS)}) FROM STDIN"
@@ -155,47 +159,65 @@ def of_incidents(tx: Connection, incident_ids: Collection[str], limit: int) -> d
 def write(tx: Connection, episodes: Sequence[Episode], now: datetime) -> None:
     """Insert or bring up to date, in the order in which they were heard: the last of a fingerprint is its latest.
 
-    Rows are written in one order for all writers, so that two of them never wait for each other.
+    Rows are written in one order for all writers, so that two of them seldom wait for each other.
 
     Raises:
-        ConflictError, sqlalchemy.exc.IntegrityError: another writer has stored another episode of one meanwhile.
+        ConflictError, sqlalchemy.exc.IntegrityError: what is stored of one is no longer what was known of it, as
+            another writer was first.
     """
     if not episodes:
         return
-    _retire(tx, episodes)
     last = {e.alert.fingerprint: e.alert.starts_at for e in episodes}
+    _retire(tx, episodes, last)
     at = microseconds(now)
     first: list[Row] = []
     further: list[Row] = []
     for each in sorted(episodes, key=_place):
         row = _row(each, last[each.alert.fingerprint] == each.alert.starts_at, at)
         (first if each.first else further).append(row)
-    if tx.dialect.name == "postgresql":
-        _write_postgresql(tx, first, further)
-    else:
-        rows = [*first, *further]
-        _all_written(tx.exec_driver_sql(_WRITE_SQLITE, rows), len(rows))
+    if first:
+        _insert(tx, first)
+    if further:
+        _upsert_all(tx, further)
 
 
-def _retire(tx: Connection, episodes: Sequence[Episode]) -> None:
+def _retire(tx: Connection, episodes: Sequence[Episode], last: Mapping[str, datetime]) -> None:
     """Make what is replaced an episode of the past. One that comes back from there is stored once all the same."""
-    replaced = {e.alert.fingerprint: e.replaces for e in episodes if e.replaces}
+    replaced = {
+        e.alert.fingerprint: e.replaces for e in episodes if e.replaces and e.replaces != last[e.alert.fingerprint]
+    }
     if not replaced:
         return
-    starts = {*replaced.items(), *(_place(e) for e in episodes if e.alert.fingerprint in replaced)}
-    places = [{"the_fingerprint": each, "the_start": microseconds(start)} for each, start in sorted(starts)]
-    tx.execute(_MAKE_ROOM, places)
-    tx.execute(_RETIRE, {"fingerprints": sorted(replaced)})
+    retired = _places(replaced.items())
+    tx.execute(_MAKE_ROOM, _places({*replaced.items(), *((each, last[each]) for each in replaced)}))
+    _all_written(tx.execute(_RETIRE, retired), len(retired))
 
 
-def _write_postgresql(tx: Connection, first: Sequence[Row], further: Sequence[Row]) -> None:
-    """Copying takes half as long, and fails where another writer was first: as any insert, it is tried again then."""
-    many = len(first) >= _MANY
-    if many:
-        tx.exec_driver_sql(_COPY, first)
-    if rows := further if many else [*first, *further]:
-        by_name = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-        _all_written(tx.execute(_WRITE_POSTGRESQL, {"rows": to_json(by_name).decode()}), len(rows))
+def _insert(tx: Connection, rows: Sequence[Row]) -> None:
+    """First episodes: if there is one by now, whoever takes this for the first decided on too little."""
+    if tx.dialect.name == "sqlite":
+        tx.exec_driver_sql(_INSERT_SQLITE, list(rows))
+    elif len(rows) >= _MANY:
+        # Takes half as long.
+        tx.exec_driver_sql(_COPY, list(rows))
+    else:
+        tx.execute(_INSERT_POSTGRESQL, _as_text(rows))
+
+
+def _upsert_all(tx: Connection, rows: Sequence[Row]) -> None:
+    if tx.dialect.name == "sqlite":
+        _all_written(tx.exec_driver_sql(_WRITE_SQLITE, list(rows)), len(rows))
+    else:
+        _all_written(tx.execute(_WRITE_POSTGRESQL, _as_text(rows)), len(rows))
+
+
+def _as_text(rows: Sequence[Row]) -> dict[str, str]:
+    by_name = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    return {"rows": to_json(by_name).decode()}
+
+
+def _places(starts: Iterable[tuple[str, datetime]]) -> list[dict[str, object]]:
+    return [{"the_fingerprint": each, "the_start": microseconds(start)} for each, start in sorted(starts)]
 
 
 def _all_written(result: sa.CursorResult[Any], rows: int) -> None:

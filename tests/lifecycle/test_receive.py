@@ -1,7 +1,7 @@
 """What comes in becomes incidents, once, and repeats cost next to nothing (model 1 to 5, 22 to 24, 30, 39)."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,10 +15,12 @@ from incidentd.errors import StoreError, StoreUnavailableError
 from incidentd.incident.command import Acknowledge
 from incidentd.incident.state import State
 from incidentd.lifecycle.work import Action, Complaint, Webhook
+from incidentd.store.engine import WRITES
 from incidentd.store.tables import ALERTS, METADATA, SET_ASIDE
 from incidentd.tier import Tier
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
-from tests.store.database import SQLITE
+from tests.lifecycle.twin import twin
+from tests.store.database import POSTGRESQL, SQLITE
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -109,6 +111,25 @@ def test_while_the_database_is_locked_nobody_is_told_that_it_was_stored(database
 def test_a_resolved_for_what_was_never_announced_opens_nothing(bench: Bench) -> None:
     bench.hear(alert(firing=False))
     assert bench.incident_ids() == []
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+def test_the_end_of_an_episode_counts_though_its_beginning_comes_to_another_process_meanwhile(bench: Bench) -> None:
+    begin = Webhook((alert(),), "am")
+    with twin(bench) as other, _just_before(bench, "INSERT INTO alerts", lambda: other.submit_webhook(begin).result(20)):
+        bench.hear(alert(firing=False))
+    assert bench.incident().state is State.RECOVERING
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+def test_an_earlier_episode_is_kept_though_two_processes_hear_the_next_at_once(bench: Bench) -> None:
+    bench.hear(alert())
+    again = alert(starts_at=BEGIN + MINUTE)
+    same = Webhook((again,), "am")
+    with twin(bench) as other, _just_before(bench, "FOR UPDATE", lambda: other.submit_webhook(same).result(20)):
+        bench.hear(again)
+    starts = bench.store.read(lambda tx: list(tx.scalars(sa.select(ALERTS.c.starts_at).order_by(ALERTS.c.starts_at))))
+    assert starts == [BEGIN, BEGIN + MINUTE]
 
 
 def test_a_late_firing_copy_of_what_was_resolved_first_opens_nothing(bench: Bench) -> None:
@@ -383,3 +404,20 @@ def _refused(bench: Bench, text: str) -> Iterator[None]:
         yield
     finally:
         event.remove(bench.store.engine, "before_cursor_execute", refuse)
+
+
+@contextmanager
+def _just_before(bench: Bench, part: str, do: Callable[[], object]) -> Iterator[None]:
+    """Once, before the bench's own process executes a statement with this in it, another does something."""
+    waiting = [do]
+
+    def interrupt(connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        if part in statement and waiting and connection.get_execution_options().get(WRITES):
+            waiting.pop()()
+
+    event.listen(bench.store.engine, "before_cursor_execute", interrupt)
+    try:
+        yield
+    finally:
+        event.remove(bench.store.engine, "before_cursor_execute", interrupt)
+    assert not waiting

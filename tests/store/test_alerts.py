@@ -1,7 +1,7 @@
 """Alert episodes: the latest of each fingerprint is found at once, older ones stay for history (model 4)."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -55,6 +55,31 @@ def test_another_episode_stored_meanwhile_is_not_written_over(store: Store) -> N
     with pytest.raises(ConflictError):
         _write(store, episode(alert()))
     assert _latest(store).starts_at == minutes(3)
+
+
+def test_an_earlier_episode_outlives_two_writers_that_replace_it_at_once(store: Store) -> None:
+    _write(store, episode(alert()))
+    _write(store, episode(alert(starts_at=minutes(3)), replaces=NOW))
+    with pytest.raises(ConflictError):
+        _write(store, episode(alert(starts_at=minutes(3)), replaces=NOW))
+    assert _starts(store) == [NOW, minutes(3)]
+
+
+@pytest.mark.parametrize("beside", [0, 30])
+def test_who_takes_an_episode_for_the_first_writes_over_nothing(store: Store, beside: int) -> None:
+    _write(store, episode(alert(), first=True))
+    others = [episode(alert(f"{number:016x}"), first=True) for number in range(beside)]
+    with pytest.raises(ConflictError):
+        _write(store, episode(alert(firing=False), None, first=True), *others)
+    assert _latest(store).firing
+    assert _starts(store) == [NOW]
+
+
+def test_an_episode_that_another_interrupts_within_one_batch_is_stored_once(store: Store) -> None:
+    _write(store, episode(alert(starts_at=minutes(3))))
+    _write(store, episode(alert(), replaces=minutes(3)), episode(alert(starts_at=minutes(3))))
+    assert _latest(store).starts_at == minutes(3)
+    assert _starts(store) == [NOW, minutes(3)]
 
 
 def test_of_two_episodes_in_one_batch_the_one_heard_last_is_the_latest(store: Store) -> None:
@@ -147,6 +172,10 @@ def _write(store: Store, *episodes: Episode) -> None:
 
 def _latest(store: Store) -> alerts.Known:
     return store.read(lambda tx: alerts.latest(tx, [FINGERPRINT]))[FINGERPRINT]
+
+
+def _starts(store: Store) -> list[datetime]:
+    return store.read(lambda tx: list(tx.scalars(sa.select(ALERTS.c.starts_at).order_by(ALERTS.c.starts_at))))
 
 
 def _resolve(store: Store, before: Incident) -> None:
