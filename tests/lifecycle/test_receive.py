@@ -115,8 +115,8 @@ def test_a_resolved_for_what_was_never_announced_opens_nothing(bench: Bench) -> 
 
 @pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
 def test_the_end_of_an_episode_counts_though_its_beginning_comes_to_another_process_meanwhile(bench: Bench) -> None:
-    begin = Webhook((alert(),), "am")
-    with twin(bench) as other, _just_before(bench, "INSERT INTO alerts", lambda: other.submit_webhook(begin).result(20)):
+    same = Webhook((alert(),), "am")
+    with twin(bench) as other, _just_before(bench, "INSERT INTO alerts", lambda: other.submit_webhook(same).result(20)):
         bench.hear(alert(firing=False))
     assert bench.incident().state is State.RECOVERING
 
