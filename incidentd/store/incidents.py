@@ -40,9 +40,15 @@ _UPDATE = (
     .where(INCIDENTS.c.id == sa.bindparam("the_id"), INCIDENTS.c.version == sa.bindparam("the_version"))
     .values({name: sa.bindparam(name) for name in _CHANGING})
 )
+_FARTHEST = timedelta(minutes=6)
+"""Beyond every mark: whoever wrote a later one had a clock which has gone back since."""
 _IS_DUE = sa.and_(
     INCIDENTS.c.wake_at <= sa.bindparam("now"),
-    sa.or_(INCIDENTS.c.asked_at.is_(None), INCIDENTS.c.asked_at <= sa.bindparam("asked_before")),
+    sa.or_(
+        INCIDENTS.c.asked_at.is_(None),
+        INCIDENTS.c.asked_at <= sa.bindparam("asked_before"),
+        INCIDENTS.c.asked_at > sa.bindparam("horizon"),
+    ),
 )
 _ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
 _DUE = (
@@ -111,7 +117,7 @@ def release(tx: Connection, ids: Collection[str]) -> None:
 
 def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[str]:
     """Ids of incidents whose time has come and that nobody has asked about within ``mark``; the most urgent first."""
-    ids = list(tx.scalars(_DUE, {"now": now, "asked_before": now - mark, "most": limit}))
+    ids = list(tx.scalars(_DUE, _asked(now, mark) | {"most": limit}))
     if ids:
         tx.execute(_ASK, {"ids": ids, "now": now})
     return ids
@@ -124,7 +130,12 @@ def let_alone(tx: Connection, incident_id: str, until: datetime) -> None:
 
 def any_due(tx: Connection, now: datetime, mark: timedelta) -> bool:
     """Whether ``mark_due`` would find any."""
-    return tx.scalar(_ANY_DUE, {"now": now, "asked_before": now - mark}) or False
+    return tx.scalar(_ANY_DUE, _asked(now, mark)) or False
+
+
+def _asked(now: datetime, mark: timedelta) -> dict[str, object]:
+    """The parameters of ``_IS_DUE``."""
+    return {"now": now, "asked_before": now - mark, "horizon": now + _FARTHEST}
 
 
 def _columns(incident: Incident) -> dict[str, object]:

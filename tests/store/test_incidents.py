@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from incidentd.errors import ConflictError
 from incidentd.incident.apply import fold
 from incidentd.incident.state import Incident
+from incidentd.lifecycle.ticker import LET_ALONE
 from incidentd.store import entries, incidents
 from incidentd.store.engine import Store
 from incidentd.store.tables import INCIDENTS
@@ -117,6 +118,19 @@ def test_a_due_incident_is_marked_once_within_the_mark_and_again_after_it(store:
     for at, found in ((due, ["core"]), (due + MARK - timedelta(microseconds=1), []), (due + MARK, ["core"])):
         assert store.read(partial(incidents.any_due, now=at, mark=MARK)) == bool(found)
         assert store.write(partial(incidents.mark_due, now=at, mark=MARK, limit=10)) == found
+
+
+def test_a_mark_that_a_clock_set_before_it_went_back_holds_up_no_deadline(store: Store) -> None:
+    open_incident(store, respond_by=None)
+    store.write(partial(incidents.mark_due, now=minutes(65), mark=MARK, limit=10))
+    assert store.read(partial(incidents.any_due, now=minutes(5), mark=MARK))
+    assert store.write(partial(incidents.mark_due, now=minutes(5), mark=MARK, limit=10)) == ["core"]
+
+
+def test_what_is_let_alone_is_not_due_until_then(store: Store) -> None:
+    open_incident(store, respond_by=None)
+    store.write(partial(incidents.let_alone, incident_id="core", until=minutes(5) + LET_ALONE))
+    assert not store.read(partial(incidents.any_due, now=minutes(5), mark=MARK))
 
 
 def test_many_timekeepers_at_once_mark_each_due_incident_once(store: Store, open_store: Callable[[], Store]) -> None:
