@@ -27,7 +27,7 @@ from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
-from incidentd.lifecycle.write import Answer, Item, Writer
+from incidentd.lifecycle.write import HEAVIEST, Answer, Item, Writer, weight
 from incidentd.meter import Meter
 from incidentd.meter.meter import REFUSED, TAKEN
 from incidentd.process.failpoint import arm
@@ -210,7 +210,7 @@ class Runtime:
 
     def _make_writer(self) -> GroupCommit[Item, Answer]:
         writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over, self.meter)
-        return GroupCommit(writer.together, name="writer")
+        return GroupCommit(writer.together, weigh=weight, heaviest=HEAVIEST, name="writer")
 
     def _make_sender(self) -> Sender:
         packer = Packer(self.rulebook, self._keyring.destination, self.settings.base_url)

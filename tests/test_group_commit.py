@@ -36,8 +36,8 @@ class Store:
 
 
 @contextmanager
-def writer(store: Store, most: int = 256, room: int = 4096) -> Iterator[GroupCommit[int, int]]:
-    commit = GroupCommit(store.together, most=most, room=room)
+def writer(store: Store, most: int = 256, room: int = 4096, heaviest: int = 10_000) -> Iterator[GroupCommit[int, int]]:
+    commit = GroupCommit(store.together, most=most, room=room, weigh=lambda item: item, heaviest=heaviest)
     try:
         yield commit
     finally:
@@ -70,6 +70,16 @@ def test_a_batch_is_bounded() -> None:
         store.held.set()
         assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10]
     assert store.batches == [[0], [1, 2], [3, 4], [5]]
+
+
+def test_a_batch_takes_no_more_once_it_is_heavy() -> None:
+    store = Store()
+    with writer(store, heaviest=6) as commit:
+        gather(store, commit)
+        futures = [commit.submit(item) for item in (9, 1, 3, 4, 1, 2)]
+        store.held.set()
+        assert [future.result(10) for future in futures] == [18, 2, 6, 8, 2, 4]
+    assert store.batches == [[0], [9], [1, 3, 4], [1, 2]]
 
 
 def test_when_a_batch_fails_each_is_done_singly_and_the_faulty_one_fails_alone() -> None:

@@ -26,6 +26,8 @@ Item = Webhook | Action
 Answer = ActionResult | RefusedError | NotFoundError | bool | None
 """Of an action what it came to, of a webhook whether it brought any news."""
 
+HEAVIEST = 2000
+"""Alerts that are enough for one transaction; a notification of more has one of its own."""
 _STORM = 100
 # So many alerts that were news in one batch: the next ones are not searched for repeats before the lock is taken, as
 # that would only read everything twice.
@@ -39,6 +41,11 @@ class _Written:
     work: Work
     news: int
     opened: list[Tier]
+
+
+def weight(item: Item) -> int:
+    """How many alerts there are in it."""
+    return len(item.alerts) if isinstance(item, Webhook) else 0
 
 
 class Writer:

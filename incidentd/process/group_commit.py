@@ -26,13 +26,25 @@ class GroupCommit(Generic[Item, Result]):
 
     A batch that fails is done again item by item, so that one that fails fails alone. ``StoreUnavailableError`` is
     nobody's own fault: it goes to all of the batch at once, as each would only wait for the same time-out in turn.
+
+    A batch that weighs ``heaviest`` or more takes no further item: one that outlasts the store's time-outs would fail
+    for all of it, and again each time that they come.
     """
 
     def __init__(
-        self, together: Callable[[list[Item]], list[Result]], *, most: int = 256, room: int = 4096, name: str = "writer"
+        self,
+        together: Callable[[list[Item]], list[Result]],
+        *,
+        most: int = 256,
+        weigh: Callable[[Item], int] = lambda _: 0,
+        heaviest: int = 1,
+        room: int = 4096,
+        name: str = "writer",
     ) -> None:
         self._together = together
         self._most = most
+        self._weigh = weigh
+        self._heaviest = heaviest
         self._room = room
         self._waiting: SimpleQueue[Waiting[Item, Result] | None] = SimpleQueue()
         self._closing = False
@@ -70,13 +82,13 @@ class GroupCommit(Generic[Item, Result]):
             self._expected = len(batch) + self._waiting.qsize()
 
     def _next(self) -> list[Waiting[Item, Result]] | None:
-        """All that waits, up to ``most``; blocks while nothing does. None when closed and empty."""
+        """All that waits, within the bounds; blocks while nothing does. None when closed and empty."""
         first = self._waiting.get()
         if first is None:
             return None
-        batch = [first]
+        batch, weight = [first], self._weigh(first[0])
         end = time.monotonic() + LINGER_SECONDS
-        while len(batch) < self._most:
+        while len(batch) < self._most and weight < self._heaviest:
             try:
                 another = self._another(end if len(batch) < self._expected else 0.0)
             except Empty:
@@ -85,6 +97,7 @@ class GroupCommit(Generic[Item, Result]):
                 self._waiting.put(None)
                 break
             batch.append(another)
+            weight += self._weigh(another[0])
         return batch
 
     def _another(self, end: float) -> Waiting[Item, Result] | None:

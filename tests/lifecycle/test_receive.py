@@ -15,6 +15,7 @@ from incidentd.errors import StoreError, StoreUnavailableError
 from incidentd.incident.command import Acknowledge
 from incidentd.incident.state import State
 from incidentd.lifecycle.work import Action, Complaint, Webhook
+from incidentd.lifecycle.write import HEAVIEST
 from incidentd.store.engine import WRITES
 from incidentd.store.tables import ALERTS, METADATA, SET_ASIDE
 from incidentd.tier import Tier
@@ -75,6 +76,16 @@ def test_many_webhooks_that_wait_together_are_stored_together_and_each_answered(
     for each in waiting:
         each.result(30)
     assert len(bench.incident_ids()) == 300
+
+
+def test_large_notifications_that_wait_together_share_no_transaction_that_outlasts_its_time(bench: Bench) -> None:
+    def large(number: int) -> Webhook:
+        return Webhook(tuple(alert(labels={"pod": f"{number}-{pod}"}) for pod in range(HEAVIEST)), "am")
+
+    with _written(bench) as statements:
+        for each in [bench.runtime.submit_webhook(large(number)) for number in range(3)]:
+            each.result(60)
+    assert sum(statement.startswith(("INSERT INTO alerts", "COPY alerts")) for statement in statements) == 3
 
 
 def test_two_hundred_copies_that_arrive_at_once_are_one_incident(bench: Bench) -> None:
