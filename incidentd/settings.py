@@ -286,7 +286,17 @@ def _malformed(values: Mapping[str, Any]) -> Iterator[str]:
         Settings.model_validate(values)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            yield f"{_variable(str(fault['loc'][0]))} {fault['msg'].removeprefix('Value error, ')}"
+            name = str(fault["loc"][0])
+            yield f"{_variable(name)} {_cause(name, fault)}"
+
+
+def _cause(name: str, fault: Mapping[str, Any]) -> str:
+    """A refusal of ours in its own words; of pydantic's, what the documentation says is allowed."""
+    if fault["type"] == "value_error":
+        return str(fault["msg"]).removeprefix("Value error, ")
+    field = Settings.model_fields[name]
+    allowed = _allowed(field)
+    return f"is none of {allowed}" if get_origin(field.annotation) is Literal else f"is not {allowed}"
 
 
 def _weakness(name: str, value: str) -> Iterator[str]:

@@ -42,10 +42,12 @@ def test_an_empty_environment_gives_a_sqlite_file_no_redis_and_loopback() -> Non
         ("INCIDENTD_LISTEN", "127.0.0.1:70000", "is not host:port"),
         ("INCIDENTD_RULES", "", "is empty"),
         ("INCIDENTD_PUBLIC_URL", "incidents.example.org", "is not an http://"),
-        ("INCIDENTD_LOG_LEVEL", "canary", "Input should be 'DEBUG'"),
-        ("INCIDENTD_TICK_SECONDS", "canary", "valid number"),
-        ("INCIDENTD_LEASE_SECONDS", "0", "greater than 0"),
-        ("INCIDENTD_WORKERS_PAGE", "-1", "greater than or equal to 0"),
+        ("INCIDENTD_LOG_LEVEL", "canary", "is none of DEBUG, INFO, WARNING, ERROR"),
+        ("INCIDENTD_TICK_SECONDS", "3", "is not a number above 0 up to 0.5"),
+        ("INCIDENTD_TICK_SECONDS", "canary", "is not a number above 0 up to 0.5"),
+        ("INCIDENTD_LEASE_SECONDS", "0", "is not a number above 0 up to 300"),
+        ("INCIDENTD_WORKERS_PAGE", "-1", "is not a whole number from 0 up to 64"),
+        ("INCIDENTD_WORKERS_PAGE", "canary", "is not a whole number from 0 up to 64"),
     ],
 )
 def test_a_wrong_value_refuses_the_start_and_is_named_but_not_shown(name: str, value: str, cause: str) -> None:
