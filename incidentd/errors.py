@@ -35,7 +35,7 @@ class SettingsError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a rules file: where it stands and what was expected there."""
+    """One fault of a rules file: where it stands and what was expected there. Line 0: the file as a whole."""
 
     file: str
     line: int
@@ -44,7 +44,8 @@ class Fault:
 
     def __str__(self) -> str:
         row = f" [{self.row}]" if self.row else ""
-        return f"{self.file}:{self.line}:{row} {self.cause}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}:{row} {self.cause}"
 
 
 class RulesError(ConfigurationError):

@@ -202,10 +202,10 @@ def _skipped(levels: tuple[int, ...]) -> str:
 
 
 def _via(via: str) -> str:
-    return f" in {_PLACES.get(via, via)}" if via and via != "api" else ""
+    return f" {_PLACES.get(via, f'in {via}')}" if via and via != "api" else ""
 
 
-_PLACES = {"slack": "Slack", "pagerduty": "PagerDuty", "page": "the incident's page"}
+_PLACES = {"slack": "in Slack", "pagerduty": "in PagerDuty", "page": "on the incident's page"}
 
 
 def _until(until: datetime | None, now: datetime) -> str:

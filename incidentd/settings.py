@@ -315,7 +315,8 @@ def _read(environ: Mapping[str, str], name: str) -> str | None:
     try:
         return Path(path).read_text("utf-8").strip()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{name}{_FILE} can't be read: {type(error).__name__}") from None
+        cause = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise SettingsError(f"{name}{_FILE} can't be read: {cause}") from None
 
 
 def _found(environ: Mapping[str, str], names: Collection[str]) -> Iterator[str]:

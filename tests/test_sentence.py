@@ -102,7 +102,7 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (
         Acknowledged("page", TOMORROW, False, snoozed=True),
         "Ann",
-        "Ann snoozed it in the incident's page until 2026-11-22 14:30:00 UTC, too late.",
+        "Ann snoozed it on the incident's page until 2026-11-22 14:30:00 UTC, too late.",
     ),
     (TakenOver("Ann", None), "Bob", "Bob took it over from Ann."),
     (

@@ -87,7 +87,7 @@ def exactly(length: timedelta) -> str:
     """As ``duration``, but for what machines do: ``240 ms``, ``3.2 s``."""
     seconds = length.total_seconds()
     if seconds < 1:
-        return f"{max(0, round(seconds * 1000))} ms"
+        return f"{max(0, length // timedelta(milliseconds=1))} ms"
     return f"{seconds:.1f} s" if seconds < _MINUTE else duration(length)
 
 
