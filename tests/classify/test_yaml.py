@@ -74,6 +74,12 @@ def test_broken_syntax_names_its_line() -> None:
     assert found[0].startswith("one.yaml:3: is no YAML: ")
 
 
+def test_a_tab_is_called_by_its_name() -> None:
+    assert faults(texts(one="system: shop\nobjectives:\n\tcheckout: all of it\n")) == [
+        "one.yaml:3: is no YAML: a tab; indent with spaces"
+    ]
+
+
 @pytest.mark.parametrize("word", ['"NO"', "'5:00'", "true", "false", "Norway", "0.5", "-3", "1e3", "5m", "#"])
 def test_text_in_quotes_and_unambiguous_text_is_taken_as_it_stands(word: str) -> None:
     row = f"rows:\n  - name: down\n    tier: P0\n    title: {word if word != '#' else chr(34) + word + chr(34)}\n"
