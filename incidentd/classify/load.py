@@ -30,7 +30,7 @@ def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
         RulesError: with each fault found.
     """
     if not directory.is_dir():
-        raise RulesError([Fault(str(directory), 0, "", "there is no such folder")])
+        raise RulesError([Fault(str(directory), 0, "", "there is no such folder; INCIDENTD_RULES names it")])
     faults: list[Fault] = []
     files: dict[str, str] = {}
     for path in sorted(directory.iterdir()):

@@ -85,14 +85,17 @@ def refuse_missing(settings: Settings) -> None:
     """Refuse to serve without what makes a sender believable.
 
     Raises:
-        SettingsError: names the variable that is missing.
+        SettingsError: names each variable that is missing.
     """
+    faults = []
     if settings.webhook_token is None:
-        raise SettingsError("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
+        faults.append("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
     if settings.api_token is None:
-        raise SettingsError("INCIDENTD_API_TOKEN is not set: API clients and people have to authenticate")
+        faults.append("INCIDENTD_API_TOKEN is not set: API clients and people have to authenticate")
     if settings.slack_bot_token is not None and settings.slack_signing_secret is None:
-        raise SettingsError("INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack could be believed")
+        faults.append("INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack could be believed")
+    if faults:
+        raise SettingsError("\n".join(faults))
 
 
 def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runtime], None]) -> int:

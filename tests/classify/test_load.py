@@ -54,7 +54,7 @@ def test_missing_folder_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(RulesError) as raised:
         load(tmp_path / "nowhere")
 
-    assert str(raised.value) == f"{tmp_path / 'nowhere'}: there is no such folder"
+    assert str(raised.value) == f"{tmp_path / 'nowhere'}: there is no such folder; INCIDENTD_RULES names it"
 
 
 def test_files_that_are_no_rules_are_left_alone(tmp_path: Path) -> None:
