@@ -22,6 +22,7 @@ from incidentd.incident.state import Incident
 from incidentd.jobs import ESCALATE, Enqueuer, EnqueueThread, Work
 from incidentd.keyring import Keyring
 from incidentd.lifecycle.deliver import Pace, Sender
+from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.rulebook import Rulebook
@@ -32,6 +33,7 @@ from incidentd.meter import Meter
 from incidentd.meter.meter import REFUSED, TAKEN
 from incidentd.process.failpoint import arm
 from incidentd.process.group_commit import GroupCommit
+from incidentd.process.spool import Spool
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
 from incidentd.settings import Settings
@@ -78,6 +80,9 @@ class Runtime:
         self._channels = make_channels(means)
         self._keyring = Keyring(settings, environ)
         self._mark = timedelta(seconds=settings.mark_deliver_seconds)
+        self._pace = Pace(timedelta(seconds=settings.lease_seconds), self._mark, settings.http_seconds)
+        self._packer = Packer(self.rulebook, self._keyring.destination, settings.base_url)
+        self.direct = self._make_direct_pager()
         self._writer = self._make_writer()
         # One sender each: a page never waits behind a Slack post, not even where one process does it all.
         self._senders = {queue: self._make_sender() for queue in (PAGE, TELL)}
@@ -95,6 +100,7 @@ class Runtime:
         self._stopping.set()
         for sender in self._senders.values():
             sender.close()
+        self.direct.close()
         self._writer.close()
         self._enqueue_thread.close()
         self._follower.join()
@@ -110,6 +116,10 @@ class Runtime:
             StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
         """
         return cast("Future[bool]", self._writer.submit(webhook))
+
+    def page_directly(self, webhook: Webhook) -> None:
+        """Page the P0s of a notification that can't be stored, all the same. Never blocks."""
+        self.direct.page(webhook)
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""
@@ -209,20 +219,41 @@ class Runtime:
             self.meter.jobs.observe(time.perf_counter() - began, queue)
 
     def _make_writer(self) -> GroupCommit[Item, Answer]:
-        writer = Writer(self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over, self.meter)
+        writer = Writer(
+            self.store,
+            self.rulebook,
+            self.clock.now,
+            new_id,
+            self._mark,
+            self._hand_over,
+            self.meter,
+            self.direct.remember,
+        )
         return GroupCommit(writer.together, weigh=weight, heaviest=HEAVIEST, name="writer")
 
+    def _make_direct_pager(self) -> DirectPager:
+        return DirectPager(
+            self.store,
+            self.rulebook,
+            self._packer,
+            self._channels,
+            Spool(self.settings.spool),
+            self.clock.now,
+            self.submit_webhook,
+            self._hand_over,
+            self.meter,
+            self._pace,
+        )
+
     def _make_sender(self) -> Sender:
-        packer = Packer(self.rulebook, self._keyring.destination, self.settings.base_url)
-        pace = Pace(timedelta(seconds=self.settings.lease_seconds), self._mark, self.settings.http_seconds)
         return Sender(
             self.store,
             self.rulebook,
-            packer,
+            self._packer,
             self._channels,
             self.clock.now,
             new_id,
-            pace,
+            self._pace,
             self._hand_over,
             self.meter,
         )

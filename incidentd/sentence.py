@@ -12,12 +12,14 @@ from incidentd.timeline import (
     DeliveryFailed,
     Ended,
     Entry,
+    Fact,
     FellBack,
     FiringAgain,
     GaveUp,
     LevelReached,
     Noted,
     Opened,
+    PagedDirectly,
     Prolonged,
     Recovering,
     Reminded,
@@ -48,8 +50,8 @@ def sentence(entry: Entry, people: Mapping[int, str]) -> str:
             return _of_levels(entry, entry.data, people)
         case Acknowledged() | TakenOver() | TierSet() | TierRose() | Noted():
             return _of_work(entry, entry.data)
-        case Accepted() | DeliveryFailed() | GaveUp() | FellBack():
-            return _of_deliveries(entry.data)
+        case Accepted() | DeliveryFailed() | GaveUp() | FellBack() | PagedDirectly():
+            return _of_deliveries(entry, entry.data)
         case _ as never:
             assert_never(never)
 
@@ -164,7 +166,7 @@ def _acknowledged(entry: Entry, data: Acknowledged) -> str:
     return f"{_who(entry)} {verb}{_via(data.via)}{_until(data.until, entry.at)}{in_time}."
 
 
-def _of_deliveries(data: Accepted | DeliveryFailed | GaveUp | FellBack) -> str:
+def _of_deliveries(entry: Entry, data: Fact) -> str:
     match data:
         case Accepted():
             tries = f" at try {data.attempts}" if data.attempts > 1 else ""
@@ -176,6 +178,9 @@ def _of_deliveries(data: Accepted | DeliveryFailed | GaveUp | FellBack) -> str:
             return f"{data.destination} was given up: {data.cause}."
         case FellBack():
             return f"{data.destination} can't be told ({data.cause}); {data.fallback} stands in for it."
+        case PagedDirectly():
+            after = "this incident's own page" if data.took_over else "one page too many, and is resolved"
+            return f"While the database was away, {data.destination} was paged at {_time(data.at, entry.at)}: {after}."
         case _ as never:
             assert_never(never)
 

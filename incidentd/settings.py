@@ -125,6 +125,9 @@ class Settings(BaseModel):
         None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
     )
     rules: Folder = Field(Path("rules"), description="folder of the rules table")
+    spool: Folder = Field(
+        Path("var/spool"), description="where `serve` keeps the pages that it sent while the database was away"
+    )
     listen: SocketAddress = Field("127.0.0.1:8080", description="address and port of the web server")
     public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
     metrics_listen: Annotated[str, AfterValidator(_socket_address_or_none), Allowed("host:port, or empty")] = Field(

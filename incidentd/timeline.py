@@ -323,6 +323,24 @@ class FellBack:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class PagedDirectly:
+    """While the database was away this was paged without it. ``took_over``: the page goes on as the incident's own.
+
+    Else it was one too many, and was resolved at the receiver. ``at`` is when the receiver accepted it.
+    """
+
+    kind: ClassVar[str] = "paged_directly"
+    told: ClassVar[Told] = Told.NO
+    destination: str
+    dedup_key: str
+    at: datetime
+    took_over: bool
+
+
+Fact = Accepted | DeliveryFailed | GaveUp | FellBack | PagedDirectly
+"""What a delivery can come to."""
+
 Data = (
     Opened
     | AlertsChanged
@@ -340,10 +358,7 @@ Data = (
     | FiringAgain
     | Resolved
     | Noted
-    | Accepted
-    | DeliveryFailed
-    | GaveUp
-    | FellBack
+    | Fact
 )
 
 KINDS: dict[str, type[Data]] = {
@@ -351,7 +366,7 @@ KINDS: dict[str, type[Data]] = {
     for kind in (
         Opened, AlertsChanged, Prolonged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached,
         Unanswered, Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, Accepted, DeliveryFailed,
-        GaveUp, FellBack,
+        GaveUp, FellBack, PagedDirectly,
     )
 }  # fmt: skip
 

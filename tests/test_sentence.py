@@ -22,6 +22,7 @@ from incidentd.timeline import (
     Member,
     Noted,
     Opened,
+    PagedDirectly,
     Prolonged,
     Recovering,
     Reminded,
@@ -162,6 +163,16 @@ SENTENCES: list[tuple[Data, str, str]] = [
         FellBack("page-ann", "page-bob", "no connection"),
         "incidentd",
         "page-ann can't be told (no connection); page-bob stands in for it.",
+    ),
+    (
+        PagedDirectly("page-ann", "k", AT - timedelta(seconds=90), took_over=True),
+        "incidentd",
+        "While the database was away, page-ann was paged at 11:58:30 UTC: this incident's own page.",
+    ),
+    (
+        PagedDirectly("page-ann", "k", AT - timedelta(seconds=90), took_over=False),
+        "incidentd",
+        "While the database was away, page-ann was paged at 11:58:30 UTC: one page too many, and is resolved.",
     ),
 ]
 

@@ -155,7 +155,7 @@ def _details(news: News, alerts: list[dict[str, object]]) -> dict[str, object]:
         "summary": _cut(alert.annotations.get("summary", ""), _TEXT) if alert else "",
         "row": _cut(incident.row, _TEXT),
         "reason": _cut(incident.reason, _TEXT),
-        "incident": news.number,
+        "incident": news.number or "",
         "incident_id": incident.id,
         "alerts": alerts,
         "alerts_in_all": len(news.alerts),

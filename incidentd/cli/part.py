@@ -103,6 +103,7 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     configure_logs(settings, environ)
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
     runtime = Runtime(settings, environ)
+    runtime.direct.start()
     begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)

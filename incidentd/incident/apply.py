@@ -21,6 +21,7 @@ from incidentd.timeline import (
     Member,
     Noted,
     Opened,
+    PagedDirectly,
     Prolonged,
     Recovering,
     Reminded,
@@ -102,7 +103,7 @@ def _step(incident: Incident, entry: Entry) -> Incident:
         case FellBack(destination=destination, fallback=fallback):
             stand_ins = incident.stand_ins | {(destination, fallback)}
             return replace(incident, fallbacks=incident.fallbacks | {fallback}, stand_ins=stand_ins)
-        case DeliveryFailed() | GaveUp():
+        case DeliveryFailed() | GaveUp() | PagedDirectly():
             return incident
         case _ as never:
             assert_never(never)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from incidentd.tier import Tier
-from incidentd.timeline import Accepted, DeliveryFailed, FellBack, GaveUp, Member
+from incidentd.timeline import Fact, Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class StartOver:
 class Delivered:
     """A delivery came to something for the first time: written down as it is, told to nobody."""
 
-    fact: Accepted | DeliveryFailed | GaveUp | FellBack
+    fact: Fact
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
+from incidentd.alert import Alert
 from incidentd.channels.channel import AlertDetail, Destination, News, Person, Receipt
 from incidentd.classify import DestinationSpec
 from incidentd.incident.levels import next_level
 from incidentd.incident.slot import TELL, parse_episode
 from incidentd.incident.state import Incident, State
+from incidentd.lifecycle.heard import Heard
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.policy import Policy
 from incidentd.sentence import sentence
@@ -21,6 +23,7 @@ from incidentd.store.cursors import Cursor
 from incidentd.timeline import Entry, Told
 
 ALERTS_SHOWN = 20
+WITHOUT_MEMORY = "incidentd can't reach its database."
 STANDS_IN = "This stands in for a page that could not be delivered."
 
 Resolve = Callable[[DestinationSpec], Destination | None]
@@ -75,6 +78,29 @@ class Packer:
             parcels.append(Parcel(cursor, token, self.resolve(spec) if spec else None, news, incident.last, now))
         return parcels
 
+    def unstored(self, incident: Incident, slot: str, alerts: Sequence[Heard]) -> News:
+        """What is to be said of an incident that exists nowhere yet: the database is away.
+
+        It has no number and no page of its own, and the timeline is its opening.
+        """
+        rules = self.rulebook.version(incident.version)
+        people = {level: Person(person.name, person.mention) for level, person in rules.people.items()}
+        lead = alerts[0]
+        return News(
+            incident=incident,
+            number=0,
+            slot=slot,
+            entries=(),
+            sentences=(),
+            alerts=tuple(_unstored_detail(heard.alert) for heard in alerts),
+            people=people,
+            next_level=_next(incident, self.rulebook.policy(incident), people),
+            url=f"{self.base_url}/",
+            objective=rules.objective(incident.system, incident.slo),
+            runbook=lead.alert.annotations.get("runbook_url") or lead.verdict.runbook,
+            notice=WITHOUT_MEMORY,
+        )
+
     def limited(self, name: str) -> Destination | None:
         """The destination of this name in the table in force, if it is there and has a limit."""
         spec = self.rulebook.in_force.destinations.get(name)
@@ -123,6 +149,12 @@ def _successors(
 def _detail(stored: Stored) -> AlertDetail:
     return AlertDetail(
         stored.fingerprint, stored.starts_at, stored.firing, stored.labels, stored.annotations, stored.generator_url
+    )
+
+
+def _unstored_detail(alert: Alert) -> AlertDetail:
+    return AlertDetail(
+        alert.fingerprint, alert.starts_at, alert.firing, alert.labels, alert.annotations, alert.generator_url
     )
 
 

@@ -1,8 +1,9 @@
 """The one writer of a web process: all that waits at one moment becomes one transaction (group commit)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlalchemy.engine import Connection
 
@@ -60,6 +61,7 @@ class Writer:
         mark: timedelta,
         hand_over: Callable[[Work], None],
         meter: Meter,
+        remember: Callable[[Iterable[Heard]], None],
     ) -> None:
         self._store = store
         self._rulebook = rulebook
@@ -68,6 +70,7 @@ class Writer:
         self._mark = mark
         self._hand_over = hand_over
         self._meter = meter
+        self._remember = remember
         self._is_storm = False
 
     def together(self, items: list[Item]) -> list[Answer]:
@@ -77,15 +80,17 @@ class Writer:
             StoreUnavailableError: nothing of this batch is stored.
         """
         now = self._now()
-        notifications = [self._heard(item, now) for item in items]
+        notifications = everything = [self._heard(item, now) for item in items]
         if not self._is_storm:
             notifications = self._without_repeats(notifications)
         if not any(notifications) and not any(isinstance(item, Action) for item in items):
+            self._remember(chain.from_iterable(everything))
             self._count(items, 0)
             return [False] * len(items)
         written = self._store.write(lambda tx: self._write(tx, items, notifications, now))
         self._is_storm = written.news >= _STORM and 2 * written.news > sum(map(len, notifications))
         failpoint("web.after_commit")
+        self._remember(chain.from_iterable(everything))
         self._hand_over(written.work)
         self._count(items, written.news)
         for tier in written.opened:

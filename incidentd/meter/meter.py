@@ -69,6 +69,13 @@ class Meter:
             ["channel", "outcome"],
             list(product(KINDS, _OUTCOMES)),
         )
+        self.direct_pages = Counters(
+            registry,
+            "incidentd_direct_pages_total",
+            "Pages sent without the database: accepted, failed, and resolved later as one too many.",
+            ["outcome"],
+            _each(("accepted", "failed", "resolved")),
+        )
         self.lateness = Histograms(
             registry,
             "incidentd_deadline_lateness_seconds",

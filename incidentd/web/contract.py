@@ -49,6 +49,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def page_directly(self, webhook: Webhook) -> None:
+        """Page the P0s of a notification that can't be stored. Never blocks."""
+        ...
+
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Done when it is stored.
 

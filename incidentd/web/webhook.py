@@ -127,7 +127,13 @@ class WebhookEndpoint:
 
     async def _store(self, scope: Scope, alerts: tuple[Alert, ...], aside: tuple[SetAside, ...], raw: bytes) -> bool:
         complaints = tuple(Complaint(each.reason, each.detail, raw[:BODY_KEPT]) for each in aside)
-        return await stored(self._runtime.submit_webhook(Webhook(alerts, _source(scope), complaints)), STORE_SECONDS)
+        webhook = Webhook(alerts, _source(scope), complaints)
+        try:
+            return await stored(self._runtime.submit_webhook(webhook), STORE_SECONDS)
+        except Exception:
+            # Whatever the reason: it comes again, but a P0 doesn't wait for that.
+            self._runtime.page_directly(webhook)
+            raise
 
     def _log(self, scope: Scope, outcome: _Outcome, response: Response | None, begun: float) -> None:
         said = {

@@ -29,11 +29,12 @@ from incidentd.incident.state import Incident, State
 from incidentd.incident.wake import wake_at
 from incidentd.policy import Policy
 from incidentd.tier import Tier
-from incidentd.timeline import KINDS, Accepted, DeliveryFailed, FellBack, GaveUp, Member, Scope
+from incidentd.timeline import KINDS, Accepted, DeliveryFailed, Fact, FellBack, GaveUp, Member, PagedDirectly, Scope
 from tests.incident.build import (
     GLOBAL,
     HOUR,
     MINUTE,
+    MONDAY_NOON,
     OFFICE,
     SECOND,
     Story,
@@ -167,10 +168,11 @@ class Life(RuleBasedStateMachine):
                 GaveUp("incidents", "e1", "channel_not_found"),
                 FellBack("page-engineer", "page-cto", "503"),
                 FellBack("page-engineer", "emergency", "503"),
+                PagedDirectly("page-engineer", "key", MONDAY_NOON, took_over=True),
             ]
         )
     )
-    def deliver(self, fact: Accepted | DeliveryFailed | GaveUp | FellBack) -> None:
+    def deliver(self, fact: Fact) -> None:
         self._do(Delivered(fact))
 
     @rule(name=st.sampled_from(sorted(POLICIES)))

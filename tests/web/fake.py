@@ -51,6 +51,7 @@ class FakeRuntime:
     store: Store
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     webhooks: list[Webhook] = field(default_factory=list)
+    paged_directly: list[Webhook] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     whispers: list[tuple[str, str, str]] = field(default_factory=list)
     futures: "list[Future[Any]]" = field(default_factory=list)
@@ -73,6 +74,9 @@ class FakeRuntime:
         )
         self._policy = policy()
         self._seen: set[str] = set()
+
+    def page_directly(self, webhook: Webhook) -> None:
+        self.paged_directly.append(webhook)
 
     def submit_webhook(self, webhook: Webhook) -> "Future[bool]":
         self.webhooks.append(webhook)

@@ -1,0 +1,77 @@
+"""A folder of notes that outlive a crash: each is a file, whole or not there at all."""
+
+import os
+import uuid
+from pathlib import Path
+
+_SUFFIX = ".json"
+
+
+class Spool:
+    """Safe for use by several threads and processes. The folder is made when the first note is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, name: str, text: str) -> bool:
+        """Keep a note under a name; False where there is one already.
+
+        Raises:
+            OSError: it can't be kept.
+        """
+        written = self._written(text)
+        try:
+            os.link(written, self._path(name))
+        except FileExistsError:
+            return False
+        finally:
+            written.unlink()
+        self._sync()
+        return True
+
+    def replace(self, name: str, text: str) -> None:
+        """Keep this in place of what the note said.
+
+        Raises:
+            OSError: it can't be kept; the note is as it was.
+        """
+        self._written(text).replace(self._path(name))
+        self._sync()
+
+    def notes(self) -> dict[str, str]:
+        """All notes by name; one that another process removes just now may be absent.
+
+        Raises:
+            OSError: they can't be read.
+        """
+        found = {}
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            try:
+                found[path.stem] = path.read_text("utf-8")
+            except FileNotFoundError:
+                continue
+        return found
+
+    def remove(self, name: str) -> None:
+        """Forget a note, if it is there."""
+        self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}{_SUFFIX}"
+
+    def _written(self, text: str) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._folder / f".{uuid.uuid4().hex}"
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    def _sync(self) -> None:
+        """A file's name is on disk only when its folder is."""
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

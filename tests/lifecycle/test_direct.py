@@ -1,0 +1,167 @@
+"""While the database is away a P0 is paged from memory; when it is back, every such page finds its incident or ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from incidentd.alert import Alert
+from incidentd.errors import StoreUnavailableError
+from incidentd.incident.state import State
+from incidentd.lifecycle.direct_page import load
+from incidentd.lifecycle.work import Webhook
+from incidentd.runtime import Runtime
+from incidentd.sandbox.fault import FaultKind
+from incidentd.sandbox.pagerduty import Event
+from incidentd.settings import load_settings
+from incidentd.timeline import PagedDirectly
+from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
+from tests.servers import wait_until
+
+ONCALL = "page-oncall"
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    with open_bench(database_url, INCIDENTD_SPOOL=str(tmp_path / "spool")) as opened:
+        yield opened
+
+
+def test_a_p0_is_paged_without_the_database_and_the_page_becomes_its_incidents_own(
+    bench: Bench, tmp_path: Path
+) -> None:
+    with _away(bench):
+        page = _paged(bench, alert())
+        assert "can't reach its database" in page.payload["summary"]
+        assert len(_notes(tmp_path)) == 1
+    bench.runtime.direct.look()
+    bench.settle()
+    assert {event.dedup_key for event in bench.events("trigger")} == {page.dedup_key}
+    assert bench.events("resolve") == []
+    assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=True)]
+    assert _notes(tmp_path) == []
+
+
+def test_what_is_no_p0_waits_for_the_database(bench: Bench) -> None:
+    with _away(bench):
+        _paged(bench, lesser("disk", "critical"), alert("other"))
+    assert len(bench.events("trigger")) == 1
+
+
+def test_copies_of_one_notification_page_once(bench: Bench) -> None:
+    with _away(bench):
+        _paged(bench, alert())
+        _post(bench, alert())
+        _paged(bench, alert("other"), pages=2)
+    assert len(bench.events("trigger")) == 2
+
+
+def test_an_alert_that_is_stored_already_wakes_nobody_again(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    with _away(bench):
+        _post(bench, alert())
+        _paged(bench, alert("other"), pages=2)
+    assert len(bench.events("trigger")) == 2
+
+
+def test_a_page_that_meets_an_open_incident_is_resolved(bench: Bench, tmp_path: Path) -> None:
+    bench.hear(alert())
+    bench.settle()
+    with _away(bench):
+        page = _paged(bench, alert(region="us", starts_at=BEGIN + MINUTE), pages=2)
+    bench.runtime.direct.look()
+    bench.settle()
+    assert [event.dedup_key for event in bench.events("resolve")] == [page.dedup_key]
+    assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=False)]
+    assert bench.incident().state is State.TRIGGERED
+    assert _notes(tmp_path) == []
+
+
+def test_a_page_for_what_is_over_by_then_is_resolved(bench: Bench, tmp_path: Path) -> None:
+    with _away(bench):
+        page = _paged(bench, alert())
+    bench.hear(alert(firing=False))
+    bench.runtime.direct.look()
+    assert [event.dedup_key for event in bench.events("resolve")] == [page.dedup_key]
+    assert bench.incident_ids() == []
+    assert _notes(tmp_path) == []
+
+
+def test_a_page_that_is_refused_at_first_is_sent_again(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    with _away(bench):
+        _post(bench, alert())
+        wait_until(lambda: bench.sandbox.pagerduty.requests, "the first try")
+        assert bench.events("trigger") == []
+        bench.clock.advance(2 * SECOND)
+        wait_until(lambda: _looked(bench) and bench.events("trigger"), "the second try")
+
+
+def test_another_process_finds_the_page_of_one_that_died(bench: Bench, tmp_path: Path) -> None:
+    with _away(bench):
+        page = _paged(bench, alert())
+    bench.runtime.close()
+    again = bench.runtime = Runtime(load_settings(bench.environ, None), bench.environ, clock=bench.clock)
+    again.direct.look()
+    assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=True)]
+    assert _notes(tmp_path) == []
+
+
+def test_without_a_folder_to_write_to_a_p0_is_paged_all_the_same(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("no folder")
+    with _away(bench):
+        _paged(bench, alert())
+        _post(bench, alert())
+        _paged(bench, alert("other"), pages=2)
+    assert len(bench.events("trigger")) == 2
+
+
+@contextmanager
+def _away(bench: Bench) -> Iterator[None]:
+    """The database is away."""
+
+    def refuse(_work: object) -> NoReturn:
+        raise StoreUnavailableError("away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.store, "read", refuse)
+        patch.setattr(bench.store, "write", refuse)
+        yield
+
+
+def _post(bench: Bench, *alerts: Alert) -> None:
+    """A notification, and what the web does where it can't be stored."""
+    webhook = Webhook(alerts, "10.0.0.1")
+    with pytest.raises(StoreUnavailableError):
+        bench.runtime.submit_webhook(webhook).result(20)
+    bench.runtime.page_directly(webhook)
+
+
+def _paged(bench: Bench, *alerts: Alert, pages: int = 1) -> Event:
+    """The last page, once so many were accepted and kept as such."""
+    _post(bench, *alerts)
+    wait_until(lambda: len(bench.events("trigger")) >= pages and _is_kept(bench), "the page")
+    return bench.events("trigger")[-1]
+
+
+def _is_kept(bench: Bench) -> bool:
+    """Whether the folder knows of each page that it was accepted."""
+    notes = Path(bench.environ["INCIDENTD_SPOOL"]).glob("*.json")
+    return all(load(note.read_text()).paged_at for note in notes)
+
+
+def _looked(bench: Bench) -> bool:
+    with pytest.raises(StoreUnavailableError):
+        bench.runtime.direct.look()
+    return True
+
+
+def _facts(bench: Bench) -> list[PagedDirectly]:
+    return [entry.data for entry in bench.timeline() if isinstance(entry.data, PagedDirectly)]
+
+
+def _notes(folder: Path) -> list[Path]:
+    return list((folder / "spool").glob("*"))
