@@ -49,7 +49,7 @@ class Group:
 GROUPS = (
     Group(
         "Where data is",
-        ("database_url", "redis_url", "rules"),
+        ("database_url", "redis_url", "rules", "spool"),
         "`up`, `serve`, `worker`; `migrate` the database and the rules; `rules` and `fire` the rules",
     ),
     Group(

@@ -39,7 +39,7 @@ def run(environ: Mapping[str, str], state: Path) -> int:
 
 
 def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
-    environ = _for_people(_with_database(with_tokens(environ, state), state))
+    environ = _for_people(_with_files(with_tokens(environ, state), state))
     environ, stood_in = stand_ins(environ, load(rules_folder(environ)), asked.listen, state)
     environ, redis = _with_redis(environ, state)
     settings = inherited_settings(environ)
@@ -54,10 +54,12 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     return Supervisor(children, started=lambda: say_when_listening(settings, text)).run()
 
 
-def _with_database(environ: Mapping[str, str], state: Path) -> dict[str, str]:
-    if "INCIDENTD_DATABASE_URL" in environ or "INCIDENTD_DATABASE_URL_FILE" in environ:
-        return dict(environ)
-    return {**environ, "INCIDENTD_DATABASE_URL": f"sqlite:///{(state / 'incidentd.db').resolve()}"}
+def _with_files(environ: Mapping[str, str], state: Path) -> dict[str, str]:
+    """What stands in files stands in the state folder, unless the environment says otherwise."""
+    files = {"INCIDENTD_SPOOL": str((state / "spool").resolve())}
+    if "INCIDENTD_DATABASE_URL_FILE" not in environ:
+        files["INCIDENTD_DATABASE_URL"] = f"sqlite:///{(state / 'incidentd.db').resolve()}"
+    return {**files, **environ}
 
 
 def _for_people(environ: Mapping[str, str]) -> dict[str, str]:

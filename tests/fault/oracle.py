@@ -60,7 +60,8 @@ def _found(plant: Plant) -> dict[str, Found]:
     pages: dict[str, dict[int, list[Event]]] = {}
     for event in plant.sandbox.pagerduty.events:
         if event.action == "trigger":
-            by_level = pages.setdefault(str(event.payload["custom_details"]["incident_id"]), {})
+            # A page that went out without the database names none.
+            by_level = pages.setdefault(str(event.payload["custom_details"].get("incident_id")), {})
             by_level.setdefault(_level(event), []).append(event)
 
     cards = {incident for _, incident in map(_card_of, plant.sandbox.slack.cards("#incidents"))}

@@ -124,6 +124,7 @@ class Plant:
         self.environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         rules = hasty_rules(self.folder / "rules", self.level_seconds)
         self.environ |= environment(self.database_url, self.sandbox, rules) | _TEST_PROFILE
+        self.environ["INCIDENTD_SPOOL"] = str(self.folder / "spool")
         self.environ["INCIDENTD_LISTEN"] = self.url.removeprefix("http://")
         self.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
         if self.redis:
@@ -153,9 +154,13 @@ class Plant:
 
     def fire(self, place: str, *, climbs: bool = True) -> None:
         """Post a P0 until it is answered with 2xx, as Alertmanager does; a P1, where it isn't to climb meanwhile."""
-        body = {"version": "4", "alerts": [_alert(place, "core-api" if climbs else "chat-delivery")]}
-        self.until(lambda: self._answer("POST", "/api/v1/alertmanager", body) == requests.codes.ok, place)
+        self.until(lambda: self.post(place, climbs=climbs) == requests.codes.ok, place)
         self.told.append(Told(place, climbs))
+
+    def post(self, place: str, *, climbs: bool = True) -> int:
+        """Post it once; returns the status, 0 where there is no answer."""
+        body = {"version": "4", "alerts": [_alert(place, "core-api" if climbs else "chat-delivery")]}
+        return self._answer("POST", "/api/v1/alertmanager", body)
 
     def answer(self, place: str) -> None:
         """Wait for the page and answer it by the API, until that is confirmed."""
@@ -171,7 +176,7 @@ class Plant:
     def _paged(self) -> dict[str, str]:
         """The incidents that were paged: their ids by place."""
         triggers = (event.payload["custom_details"] for event in self.sandbox.pagerduty.events if event.payload)
-        return {said["alerts"][0]["labels"]["environment"]: said["incident_id"] for said in triggers}
+        return {said["alerts"][0]["labels"]["environment"]: said.get("incident_id", "") for said in triggers}
 
     def errors(self) -> list[str]:
         """What the processes logged as an error, or printed as no log line."""

@@ -1,0 +1,71 @@
+"""The database is away: a P0 is paged all the same, and when it is back all is as if it had never been gone."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from incidentd.store.engine import Store, open_engine
+from incidentd.store.migrate import migrate
+from tests.fault.oracle import lacks, wrongs
+from tests.fault.plant import TIMEKEEPER, WEB, Plant, running
+from tests.servers import PostgresServer
+
+Outage = tuple[Plant, Callable[[], None], Callable[[], object]]
+"""The plant, what takes its database away, and what gives it back."""
+
+ANSWERED_SECONDS = 5.0
+CONSISTENT_SECONDS = 10.0
+
+
+def _migrate(url: str) -> None:
+    with closing(Store(open_engine(url))) as store:
+        migrate(store.engine)
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[Outage]:
+    server = PostgresServer().create()
+    try:
+        with server.database() as url:
+            _migrate(url)
+            with running(url, folder) as plant:
+                yield plant, server.stop, server.start
+    finally:
+        server.remove()
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Outage]:
+    """Another process holds the lock on its file."""
+    path = folder / "incidentd.db"
+    _migrate(f"sqlite:///{path}")
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        with running(f"sqlite:///{path}", folder) as plant:
+            yield plant, lambda: other.execute("BEGIN EXCLUSIVE").close(), lambda: other.execute("ROLLBACK")
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("database", [_sqlite, _postgresql])
+def test_a_p0_is_paged_at_once_and_lost_nowhere(
+    database: Callable[[Path], AbstractContextManager[Outage]], tmp_path: Path
+) -> None:
+    with database(tmp_path) as (plant, take_away, give_back):
+        plant.start(WEB)
+        plant.start(TIMEKEEPER)
+        plant.wait_for_web()
+        plant.fire("before", climbs=False)
+        plant.until(lambda: plant.is_paged("before"), "the page of before")
+        take_away()
+        assert plant.post("during") == requests.codes.service_unavailable
+        plant.until(lambda: plant.is_paged("during"), "the direct page", ANSWERED_SECONDS)
+        give_back()
+        plant.fire("during")
+        plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
+        plant.until(lambda: not lacks(plant), "all to be told")
+        assert wrongs(plant, expected="timekeeper_failing") == []
