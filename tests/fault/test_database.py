@@ -68,4 +68,4 @@ def test_a_p0_is_paged_at_once_and_lost_nowhere(
         plant.fire("during")
         plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
         plant.until(lambda: not lacks(plant), "all to be told")
-        assert wrongs(plant, expected="timekeeper_failing") == []
+        assert wrongs(plant, expected="StoreUnavailableError") == []
