@@ -12,6 +12,7 @@ import structlog
 import uuid_utils
 
 from incidentd.channels.channel import Destination
+from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.classify import Rules, load, parse
@@ -25,8 +26,11 @@ from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.parcel import Packer
+from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.silence import Silence
 from incidentd.lifecycle.ticker import Ticker
+from incidentd.lifecycle.vouch import Voucher
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
 from incidentd.lifecycle.write import HEAVIEST, Answer, Item, Writer, weight
 from incidentd.meter import Meter
@@ -48,6 +52,7 @@ from incidentd.timeline import MACHINE, Entry
 FOLLOW_SECONDS = 0.5
 BEAT_SECONDS = 0.5
 NEW_CYCLE_SECONDS = 2.5
+LET_ALONE_SECONDS = 60.0
 
 log = structlog.get_logger("incidentd")
 
@@ -83,14 +88,19 @@ class Runtime:
         self._pace = Pace(timedelta(seconds=settings.lease_seconds), self._mark, settings.http_seconds)
         self._packer = Packer(self.rulebook, self._keyring.destination, settings.base_url)
         self.direct = self._make_direct_pager()
+        self._pulse = Pulse(self.rulebook)
         self._writer = self._make_writer()
         # One sender each: a page never waits behind a Slack post, not even where one process does it all.
         self._senders = {queue: self._make_sender() for queue in (PAGE, TELL)}
         self._ticker = Ticker(
             self.store, self.rulebook, self.clock.now, self._mark, self._hand_over, self.complain, self.meter
         )
+        self._silence = Silence(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
+        self._silence_again_at = 0.0
+        self._voucher = self._make_voucher()
         self._beaten_at = 0.0
         self._jump: timedelta | None = None
+        self._storing: Future[bool] | None = None
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._follower.start()
@@ -98,6 +108,8 @@ class Runtime:
     def close(self) -> None:
         """Finish what is on its way; begin nothing new."""
         self._stopping.set()
+        if self._voucher:
+            self._voucher.close()
         for sender in self._senders.values():
             sender.close()
         self.direct.close()
@@ -120,6 +132,18 @@ class Runtime:
     def page_directly(self, webhook: Webhook) -> None:
         """Page the P0s of a notification that can't be stored, all the same. Never blocks."""
         self.direct.page(webhook)
+
+    def submit_heartbeat(self, name: str, source: str) -> "Future[bool]":
+        """Store a sign of life of a job; done once it is committed, or was so moments ago.
+
+        Raises:
+            NotFoundError: the rules expect no job of this name to report.
+            StoreUnavailableError: as ``submit_webhook``.
+        """
+        spec = self.rulebook.in_force.heartbeats.get(name)
+        if spec is None or spec.matchers:
+            raise NotFoundError("there is no such heartbeat")
+        return self.submit_webhook(Webhook((), source, signs=(name,)))
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""
@@ -201,7 +225,9 @@ class Runtime:
     def due(self) -> Work:
         """Find and mark what is due now."""
         escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
-        return due(self.store, self.clock.now(), escalate, self._mark)
+        work = due(self.store, self.clock.now(), escalate, self._mark)
+        self._look_for_silence()
+        return work
 
     def beat(self) -> None:
         """Record that a cycle ran to its end; at most twice a second."""
@@ -209,6 +235,20 @@ class Runtime:
             self._beaten_at = time.monotonic()
             name = f"timekeeper-{id(self)}"
             self.store.write(lambda tx: cycles.beat(tx, name, self.clock.now()))
+        if self._voucher:
+            self._voucher.begin()
+
+    def _look_for_silence(self) -> None:
+        if time.monotonic() < self._silence_again_at:
+            return
+        try:
+            self._silence.look()
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("heartbeats_failed")
+            self._silence_again_at = time.monotonic() + LET_ALONE_SECONDS
+            self.complain(Complaint("heartbeats", "expected heartbeats can't be watched: see the log"))
 
     @contextmanager
     def _timed(self, queue: str) -> Iterator[None]:
@@ -228,6 +268,7 @@ class Runtime:
             self._hand_over,
             self.meter,
             self.direct.remember,
+            self._pulse,
         )
         return GroupCommit(writer.together, weigh=weight, heaviest=HEAVIEST, name="writer")
 
@@ -243,6 +284,20 @@ class Runtime:
             self._hand_over,
             self.meter,
             self._pace,
+        )
+
+    def _make_voucher(self) -> Voucher | None:
+        settings = self.settings
+        if settings.heartbeat_url is None:
+            return None
+        return Voucher(
+            Outsider(settings.heartbeat_url.get_secret_value()),
+            timedelta(seconds=settings.heartbeat_seconds),
+            settings.http_seconds,
+            self.store,
+            self.clock.now,
+            self.is_delivering,
+            self.meter,
         )
 
     def _make_sender(self) -> Sender:
@@ -268,7 +323,7 @@ class Runtime:
     def _follow(self) -> None:
         """Every process follows a reload within a second (model 37), and the database's clock; each by itself."""
         while not self._stopping.wait(FOLLOW_SECONDS):
-            for step in (self._follow_rules, self._follow_clock, self._watch_clock):
+            for step in (self._follow_rules, self._follow_clock, self._watch_clock, self._store_pulse):
                 try:
                     step()
                 except StoreError as error:
@@ -292,6 +347,11 @@ class Runtime:
         if jump is not None and known is None:
             detail = f"the clock jumped by {jump.total_seconds():.0f} s against its own course"
             self.complain(Complaint("clock", detail))
+
+    def _store_pulse(self) -> None:
+        """Signs of life that came soon after others are stored together, one flight at a time."""
+        if self._pulse.waits(self.clock.now()) and (self._storing is None or self._storing.done()):
+            self._storing = self.submit_webhook(Webhook((), MACHINE))
 
     def _whisper(self, channel: str, user: str, text: str) -> None:
         slack, token = self._channels["slack"], self.settings.slack_bot_token

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import unquote, urlsplit
@@ -70,6 +71,23 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _ping_address(secret: SecretStr) -> SecretStr:
+    """Whoever can read or change a ping on its way can keep the outsider quiet: in plain text on this machine alone."""
+    parts = urlsplit(secret.get_secret_value())
+    if not parts.hostname or parts.username is not None or parts.fragment or not parts.geturl().isprintable():
+        raise ValueError("is not an https:// address")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError("is not an https:// address")
+    return secret
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _redis_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix" and parts.path:
@@ -110,6 +128,9 @@ DatabaseAddress = Annotated[
 ]
 RedisAddress = Annotated[str, AfterValidator(_redis_address), Allowed("a redis://, rediss:// or unix:// address")]
 Folder = Annotated[Path, BeforeValidator(_named), Allowed("a folder")]
+SecretAddress = Annotated[
+    SecretStr, AfterValidator(_ping_address), Allowed("an https:// address (http:// on this machine alone)")
+]
 SocketAddress = Annotated[str, AfterValidator(_socket_address), Allowed("host:port")]
 
 
@@ -136,6 +157,7 @@ class Settings(BaseModel):
 
     webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
     api_token: Secret | None = Field(None, description="what API clients authenticate with")
+    heartbeat_token: Secret | None = Field(None, description="what jobs report their heartbeats with, and nothing else")
     slack_bot_token: Secret | None = Field(None, description="Slack bot token")
     slack_signing_secret: Secret | None = Field(None, description="proves that an interaction comes from Slack")
     slack_app_token: Secret | None = Field(None, description="reserved: Slack app token, for Socket Mode")
@@ -147,6 +169,11 @@ class Settings(BaseModel):
     )
     pagerduty_api_token: Secret | None = Field(None, description="reserved: PagerDuty REST token")
     pagerduty_api_url: WebAddress | None = Field(None, description="reserved: PagerDuty's REST API")
+
+    heartbeat_url: SecretAddress | None = Field(
+        None, description="address to ping while pages get out; whoever is there alarms when the pings stay away"
+    )
+    heartbeat_seconds: int = Field(60, ge=1, le=3600, description="seconds from one such ping to the next")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least urgent log line kept")
     log_format: Literal["json", "console"] = Field("json", description="console: for people's eyes")

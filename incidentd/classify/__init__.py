@@ -7,6 +7,7 @@ from incidentd.classify.destination import DestinationSpec
 from incidentd.classify.escalation import PersonSpec
 from incidentd.classify.example import ExampleResult, run_examples
 from incidentd.classify.explanation import Explanation, explain
+from incidentd.classify.heartbeat import HeartbeatSpec, taken_by
 from incidentd.classify.kind import KINDS, Kind
 from incidentd.classify.load import load, parse
 from incidentd.classify.row import title_of
@@ -22,6 +23,7 @@ __all__ = [
     "DestinationSpec",
     "ExampleResult",
     "Explanation",
+    "HeartbeatSpec",
     "Kind",
     "PersonSpec",
     "Rules",
@@ -32,5 +34,6 @@ __all__ = [
     "load",
     "parse",
     "run_examples",
+    "taken_by",
     "title_of",
 ]

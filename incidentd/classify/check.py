@@ -29,6 +29,7 @@ class Check:
     destinations: tuple[str, ...]
     missing: tuple[str, ...]
     warnings: tuple[Fault, ...]
+    heartbeats: tuple[str, ...] = ()
 
 
 def check(rules: Rules, variables: Collection[str] = ()) -> Check:
@@ -46,6 +47,7 @@ def check(rules: Rules, variables: Collection[str] = ()) -> Check:
             if not any(each in variables for each in spec.secret_names)
         ),
         warnings=(*rules.warnings, *further),
+        heartbeats=tuple(rules.heartbeats),
     )
 
 

@@ -10,6 +10,7 @@ from incidentd.classify.destination import read_destinations
 from incidentd.classify.document import MAX_BYTES
 from incidentd.classify.escalation import Ground, read_escalation
 from incidentd.classify.grading import Grading, read_grading
+from incidentd.classify.heartbeat import HeartbeatSpec, read_heartbeats
 from incidentd.classify.kind import KINDS, Kind
 from incidentd.classify.opening_hours import read_calendars
 from incidentd.classify.rules import Rules, build_index
@@ -18,6 +19,7 @@ from incidentd.classify.table import Shelf, Table, read_table
 from incidentd.errors import Fault, RulesError
 
 TIERS, ESCALATION, DESTINATIONS, CALENDARS = "tiers.yaml", "escalation.yaml", "destinations.yaml", "calendars.yaml"
+HEARTBEATS = "heartbeats.yaml"
 _FIXED = (CALENDARS, DESTINATIONS, TIERS, ESCALATION)
 _SUFFIX = ".yaml"
 _VERSION_LENGTH = 12
@@ -102,7 +104,9 @@ class _Loader:
         escalation = read_escalation(self._files[ESCALATION], self._ledger(ESCALATION), ground)
         if not escalation.policies:
             self._stop_at_faults()
-        tables = self._tables(grading, Shelf(escalation.policies, destinations, grading.known, grading.generic))
+        shelf = Shelf(escalation.policies, destinations, grading.known, grading.generic)
+        tables = self._tables(grading, shelf)
+        heartbeats = self._heartbeats(shelf, tables)
         rows = tuple(row for table in tables.values() for row in table.rows)
         for fault in unreachable(rows):
             self._ledger(fault.file).faults.append(fault)
@@ -118,7 +122,13 @@ class _Loader:
             calendars=MappingProxyType(calendars),
             index=build_index(rows),
             warnings=tuple(warnings(tables.values(), escalation.policies, destinations)),
+            heartbeats=MappingProxyType(heartbeats),
         )
+
+    def _heartbeats(self, shelf: Shelf, tables: Mapping[str, Table]) -> dict[str, HeartbeatSpec]:
+        """Those of the one file that need not be there."""
+        text = self._files.get(HEARTBEATS)
+        return {} if text is None else read_heartbeats(text, self._ledger(HEARTBEATS), shelf, tables.values())
 
     def _tables(self, grading: Grading, shelf: Shelf) -> dict[str, Table]:
         found: dict[str, Table] = {}
@@ -130,7 +140,7 @@ class _Loader:
         return found
 
     def _order(self, grading: Grading) -> Iterator[str]:
-        present = {name.removesuffix(_SUFFIX) for name in self._files if name not in _FIXED}
+        present = {name.removesuffix(_SUFFIX) for name in self._files if name not in (*_FIXED, HEARTBEATS)}
         for name in grading.tables:
             if name in present:
                 yield name

@@ -19,6 +19,8 @@ def show_check(check: Check) -> str:
         f"The rules are sound. Version {check.version}.",
         f"Rows: {rows}. Policies: {', '.join(check.policies)}. Destinations: {', '.join(check.destinations)}.",
     ]
+    if check.heartbeats:
+        lines.append(f"Heartbeats: {', '.join(check.heartbeats)}.")
     if check.missing:
         lines.append(f"No secret is set for: {', '.join(check.missing)}.")
     return "\n".join([*lines, *(f"warning: {_line(str(fault))}" for fault in check.warnings)])

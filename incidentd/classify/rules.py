@@ -1,12 +1,13 @@
 """A rules table as loaded: sound, complete, and fixed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from incidentd.calendars import Calendar
 from incidentd.classify.destination import DestinationSpec
 from incidentd.classify.escalation import PersonSpec
 from incidentd.classify.grading import Grading
+from incidentd.classify.heartbeat import HeartbeatSpec
 from incidentd.classify.row import Row
 from incidentd.classify.table import SYSTEM, Table
 from incidentd.errors import Fault
@@ -38,6 +39,7 @@ class Rules:
     calendars: Mapping[str, Calendar]
     index: Index
     warnings: tuple[Fault, ...] = ()
+    heartbeats: Mapping[str, HeartbeatSpec] = field(default_factory=dict)
 
     @property
     def secret_names(self) -> frozenset[str]:

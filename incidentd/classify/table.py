@@ -79,6 +79,19 @@ def read_table(name: str, file: Section, shelf: Shelf) -> Table:
     return _TableReader(name, file.only(*_TABLE_FIELDS), shelf).table()
 
 
+def followers(section: Section, shelf: Shelf, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The field ``destinations``: who follows as well, where people read."""
+    names = section.texts("destinations")
+    for name in names:
+        spec = shelf.destinations.get(name)
+        if spec is None:
+            known = closest(name, shelf.destinations)
+            section.complain(f"destinations names {name!r}, which is no destination{known}", "destinations")
+        elif spec.pages:
+            section.complain(f"destinations names {name!r}, which pages: pages belong to levels", "destinations")
+    return names if section.has("destinations") else default
+
+
 class _TableReader:
     def __init__(self, name: str, file: Section, shelf: Shelf) -> None:
         self._file = file
@@ -174,15 +187,7 @@ class _TableReader:
         return section.choice("policy", self._shelf.policies, default) or default
 
     def _destinations(self, section: Section, default: tuple[str, ...]) -> tuple[str, ...]:
-        names = section.texts("destinations")
-        for name in names:
-            spec = self._shelf.destinations.get(name)
-            if spec is None:
-                known = closest(name, self._shelf.destinations)
-                section.complain(f"destinations names {name!r}, which is no destination{known}", "destinations")
-            elif spec.pages:
-                section.complain(f"destinations names {name!r}, which pages: pages belong to levels", "destinations")
-        return names if section.has("destinations") else default
+        return followers(section, self._shelf, default)
 
     def _scopes(self) -> tuple[ScopeRule, ...]:
         found = []

@@ -61,7 +61,7 @@ GROUPS = (
     Group("Where a worker group shows its metrics", ("metrics_listen",), "`worker`"),
     Group(
         "Who may come in",
-        ("webhook_token", "api_token"),
+        ("webhook_token", "api_token", "heartbeat_token"),
         "`up`, `serve`; `link` and `fire` to reach them",
         "`serve` needs both. `up` makes both by itself, in the folder of `--state`.",
     ),
@@ -84,6 +84,12 @@ GROUPS = (
         "`up`, `worker`",
         "Without any routing key `up` puts the sandbox in PagerDuty's place; elsewhere a page that has no key is given"
         " up, and an incident says so.",
+    ),
+    Group(
+        "Who watches incidentd",
+        ("heartbeat_url", "heartbeat_seconds"),
+        "`up`, `worker`: timekeepers ping",
+        "The address is a secret: whoever knows it can keep the outsider quiet.",
     ),
     Group("Logs", ("log_level", "log_format"), "all that run", "`up` in a terminal takes `console` by itself."),
     Group("Worker processes", ("workers_page", "workers_escalate", "workers_tell"), "`up`, `worker`"),

@@ -91,7 +91,7 @@ class Heard(NamedTuple):
 
 def heard(webhook: Webhook, classify: Classify, now: datetime) -> list[Heard]:
     """All alerts of a notification, classified; what was set aside becomes internal alerts."""
-    alerts = [_heard(alert, classify(alert)) for alert in webhook.alerts]
+    alerts = [weighed(alert, classify(alert)) for alert in webhook.alerts]
     return alerts + [internal(complaint, webhook.source, now) for complaint in webhook.complaints]
 
 
@@ -120,7 +120,8 @@ def internal(complaint: Complaint, source: str, now: datetime) -> Heard:
     return Heard(alert, verdict, 0, INTERNAL_QUIET)
 
 
-def _heard(alert: Alert, verdict: Verdict) -> Heard:
+def weighed(alert: Alert, verdict: Verdict) -> Heard:
+    """An alert with its verdict, and the digest of both."""
     annotations = alert.annotations
     said = [verdict.shown, "firing" if alert.firing else "resolved", alert.generator_url]
     for name in sorted(annotations):

@@ -21,11 +21,15 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One notification: its sound alerts, and what had to be set aside. ``source`` names the sender."""
+    """One notification: its sound alerts, and what had to be set aside. ``source`` names the sender.
+
+    ``signs`` are the heartbeats that reported by themselves.
+    """
 
     alerts: tuple[Alert, ...]
     source: str
     complaints: tuple[Complaint, ...] = ()
+    signs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The one writer of a web process: all that waits at one moment becomes one transaction (group commit)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -12,6 +12,7 @@ from incidentd.jobs import Work
 from incidentd.lifecycle.act import act
 from incidentd.lifecycle.heard import Heard, heard
 from incidentd.lifecycle.ledger import Ledger
+from incidentd.lifecycle.pulse import Pulse, Signs
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
@@ -62,6 +63,7 @@ class Writer:
         hand_over: Callable[[Work], None],
         meter: Meter,
         remember: Callable[[Iterable[Heard]], None],
+        pulse: Pulse,
     ) -> None:
         self._store = store
         self._rulebook = rulebook
@@ -71,6 +73,7 @@ class Writer:
         self._hand_over = hand_over
         self._meter = meter
         self._remember = remember
+        self._pulse = pulse
         self._is_storm = False
 
     def together(self, items: list[Item]) -> list[Answer]:
@@ -83,11 +86,13 @@ class Writer:
         notifications = everything = [self._heard(item, now) for item in items]
         if not self._is_storm:
             notifications = self._without_repeats(notifications)
-        if not any(notifications) and not any(isinstance(item, Action) for item in items):
+        signs = self._pulse.due(now)
+        if not any(notifications) and not signs and not any(isinstance(item, Action) for item in items):
             self._remember(chain.from_iterable(everything))
             self._count(items, 0)
             return [False] * len(items)
-        written = self._store.write(lambda tx: self._write(tx, items, notifications, now))
+        written = self._store.write(lambda tx: self._write(tx, items, notifications, signs, now))
+        self._pulse.stored(signs, now)
         self._is_storm = written.news >= _STORM and 2 * written.news > sum(map(len, notifications))
         failpoint("web.after_commit")
         self._remember(chain.from_iterable(everything))
@@ -100,7 +105,8 @@ class Writer:
     def _heard(self, item: Item, now: datetime) -> list[Heard]:
         if isinstance(item, Action):
             return []
-        return heard(item, self._rulebook.classifier, now)
+        others = self._pulse.take(item, now)
+        return heard(replace(item, alerts=tuple(others)), self._rulebook.classifier, now)
 
     def _without_repeats(self, notifications: Sequence[Sequence[Heard]]) -> list[list[Heard]]:
         """What has to be written, found out by one read and without a lock."""
@@ -118,8 +124,13 @@ class Writer:
         complaints = sum(len(webhook.complaints) for webhook in webhooks if webhook.source != MACHINE)
         self._meter.alerts.add(NOT_UNDERSTOOD, amount=complaints)
 
-    def _write(self, tx: Connection, items: list[Item], heard: list[list[Heard]], now: datetime) -> _Written:
+    def _write(
+        self, tx: Connection, items: list[Item], heard: list[list[Heard]], signs: Signs, now: datetime
+    ) -> _Written:
+        ended = self._pulse.write(tx, signs, now)
         ledger = Ledger(tx, self._rulebook, now, self._mark)
+        if ended:
+            receive(ledger, [ended], self._new_id)
         answers: list[Answer] = []
         pending: list[list[Heard]] = []
         news: list[int] = []

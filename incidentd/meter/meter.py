@@ -15,6 +15,8 @@ NEWS, REPEAT, NOT_UNDERSTOOD = "news", "repeat", "not_understood"
 """What an alert can come to."""
 TAKEN, REFUSED = "taken", "refused"
 """What a reload of the rules can come to."""
+PINGED, FAILED, WITHHELD = "accepted", "failed", "withheld"
+"""What telling an outsider that all is well can come to."""
 STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
@@ -116,6 +118,13 @@ class Meter:
             "Readings of the rules directory that were asked for: taken, or refused.",
             ["result"],
             _each((TAKEN, REFUSED)),
+        )
+        self.pings = Counters(
+            registry,
+            "incidentd_pings_total",
+            "Pings of whoever watches incidentd: accepted, failed, or withheld as pages don't get out.",
+            ["outcome"],
+            _each((PINGED, FAILED, WITHHELD)),
         )
 
     def collect(self) -> Iterable[Metric]:

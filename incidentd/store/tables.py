@@ -206,3 +206,25 @@ CYCLES = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
+
+HEARTBEATS = sa.Table(
+    "heartbeats",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("every_seconds", sa.BigInteger, nullable=False),
+    # Silence counts from here: the last sign of life, later by the time in which nobody kept time.
+    sa.Column("counts_from", Instant, nullable=False),
+    sa.Column("heard_at", Instant),
+    # When silence will have lasted too long; while it does, when that is to be said again.
+    sa.Column("due_at", Instant, nullable=False, index=True),
+    sa.Column("missing_since", Instant),
+    sqlite_with_rowid=False,
+)
+
+PINGS = sa.Table(
+    "pings",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,116 @@
+"""A timekeeper vouches to an outsider that pages get out: he alarms when nobody does."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from incidentd.errors import DeliveryError, IncidentdError
+from incidentd.meter import Meter
+from incidentd.meter.meter import FAILED, PINGED, WITHHELD
+from incidentd.store import pings
+from incidentd.store.engine import Store
+
+LOOK_SECONDS = 1.0
+
+log = structlog.get_logger("incidentd.vouch")
+
+
+class Outsider(Protocol):
+    """Who is pinged."""
+
+    def ping(self, seconds: float) -> None:
+        """Ping once.
+
+        Raises:
+            DeliveryError: it was not accepted.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Voucher:
+    """Pings in a thread of its own, which begins with the first cycle: whatever becomes of it, nothing else waits.
+
+    ``is_delivering`` is what `/-/delivering` answers.
+    """
+
+    def __init__(
+        self,
+        outsider: Outsider,
+        interval: timedelta,
+        seconds: float,
+        store: Store,
+        now: Callable[[], datetime],
+        is_delivering: Callable[[], tuple[bool, str]],
+        meter: Meter,
+    ) -> None:
+        self._outsider = outsider
+        self._interval = interval
+        self._seconds = seconds
+        self._store = store
+        self._now = now
+        self._is_delivering = is_delivering
+        self._meter = meter
+        self._last = ""
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """A timekeeper goes round in this process: vouch from now on."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="voucher", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Ping no more. One that is on its way ends by itself."""
+        self._stopping.set()
+        if self._thread is None:
+            self._outsider.close()
+
+    def vouch(self) -> None:
+        """Ping, if it is time, nobody else has, and pages get out; else say why not. Never raises one of our errors."""
+        try:
+            if not self._store.read(lambda tx: pings.is_due(tx, self._now(), self._interval)):
+                return
+            fine, why = self._is_delivering()
+            if not fine:
+                self._withhold(why)
+            elif self._store.write(lambda tx: pings.take(tx, self._now(), self._interval)):
+                self._ping()
+        except IncidentdError as error:
+            self._withhold(type(error).__name__)
+
+    def _ping(self) -> None:
+        try:
+            self._outsider.ping(self._seconds)
+        except DeliveryError as error:
+            self._meter.pings.add(FAILED)
+            if self._last != FAILED:
+                log.warning("ping_failed", cause=str(error))
+            self._last = FAILED
+            return
+        self._meter.pings.add(PINGED)
+        if self._last != PINGED:
+            log.info("ping_accepted")
+        self._last = PINGED
+
+    def _withhold(self, cause: str) -> None:
+        self._meter.pings.add(WITHHELD)
+        if self._last != WITHHELD:
+            log.warning("ping_withheld", cause=cause)
+        self._last = WITHHELD
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            try:
+                self.vouch()
+            except Exception:
+                log.exception("ping_crashed")
+                self._stopping.wait(self._interval.total_seconds())
+        self._outsider.close()
