@@ -226,7 +226,12 @@ class Runtime:
         """Find and mark what is due now."""
         escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
         work = due(self.store, self.clock.now(), escalate, self._mark)
-        self._look_for_silence()
+        try:
+            self._look_for_silence()
+        except StoreError:
+            # What is marked is to be done all the same.
+            self._hand_over(work)
+            raise
         return work
 
     def beat(self) -> None:

@@ -37,11 +37,18 @@ class Gap:
         """
         if self.lasted < timedelta(0):
             return self._back(heartbeat)
-        if heartbeat.missing_since or heartbeat.counts_from >= self.begin + self.lasted / 2:
+        if heartbeat.missing_since or self._is_crossed_by(heartbeat):
             return heartbeat
         counts_from = heartbeat.counts_from + self.lasted
         due_at = max(counts_from + heartbeat.every, self.is_settled_at)
-        return replace(heartbeat, counts_from=counts_from, due_at=due_at)
+        return replace(heartbeat, counts_from=counts_from, due_at=due_at, carried_to=self.end)
+
+    def _is_crossed_by(self, heartbeat: Heartbeat) -> bool:
+        """Heard behind it, or brought across; another process may have seen it begin and end a little apart."""
+        carried_to = heartbeat.carried_to
+        if carried_to is not None and abs(carried_to - self.end) < LEAST:
+            return True
+        return heartbeat.counts_from >= self.begin + self.lasted / 2
 
     def _back(self, heartbeat: Heartbeat) -> Heartbeat:
         if heartbeat.counts_from <= self.end + LEAST:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.store.tables import HEARTBEATS
 
-SAME_TIME = timedelta(minutes=1)
+SAME_TIME = timedelta(seconds=15)
 """Signs of life that reach the database out of order are no further apart; clocks that were wrong are."""
 
 
@@ -22,7 +22,8 @@ class Heartbeat:
     """One as stored. ``counts_from`` is where its silence begins: its last sign of life, or when it was first expected.
 
     ``due_at`` is when silence becomes an incident; where it is one, when that is to be said again.
-    ``missing_since`` is None while all is well.
+    ``missing_since`` is None while all is well. ``carried_to`` is the end of the newest time without a timekeeper that
+    its silence was brought across.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Heartbeat:
     heard_at: datetime | None
     due_at: datetime
     missing_since: datetime | None = None
+    carried_to: datetime | None = None
 
     @classmethod
     def expected(cls, name: str, every: timedelta, now: datetime) -> "Heartbeat":
@@ -39,8 +41,8 @@ class Heartbeat:
 
     def heard(self, at: datetime, every: timedelta) -> "Heartbeat":
         """As it is after a sign of life. What is due later already stays so: somebody had a reason."""
-        since = self.counts_from - at
-        at = self.counts_from if timedelta(0) < since < SAME_TIME else at
+        if timedelta(0) < self.counts_from - at < SAME_TIME:
+            return self
         later = self.missing_since is None and self.due_at > at + every
         due_at = self.due_at if later and every == self.every else at + every
         return Heartbeat(self.name, every, at, at, due_at)
@@ -111,7 +113,13 @@ def delete(tx: Connection, names: Collection[str]) -> None:
 
 def _heartbeat(row: Any) -> Heartbeat:
     return Heartbeat(
-        row.name, timedelta(seconds=row.every_seconds), row.counts_from, row.heard_at, row.due_at, row.missing_since
+        row.name,
+        timedelta(seconds=row.every_seconds),
+        row.counts_from,
+        row.heard_at,
+        row.due_at,
+        row.missing_since,
+        row.carried_to,
     )
 
 
@@ -122,4 +130,5 @@ def _columns(heartbeat: Heartbeat) -> Mapping[str, object]:
         "heard_at": heartbeat.heard_at,
         "due_at": heartbeat.due_at,
         "missing_since": heartbeat.missing_since,
+        "carried_to": heartbeat.carried_to,
     }

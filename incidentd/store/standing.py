@@ -1,7 +1,7 @@
 """How things stand, in numbers: each by an index, however many incidents there ever were."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE
 from incidentd.incident.state import State
-from incidentd.store import cycles, rules
+from incidentd.store import cycles, heartbeats, rules
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.tier import Tier
 
@@ -33,6 +33,7 @@ class Standing:
 
     A page that nobody needs any more, as its incident is answered or over, does not wait. ``cycle_age`` is the time
     since a timekeeper's newest full cycle, None if there never was one. ``rules_version`` is the table in force.
+    ``silences`` is by expected heartbeat how long it has not been heard; ``missing`` are those where that is too long.
     """
 
     open: Mapping[tuple[Tier, State], int]
@@ -40,6 +41,8 @@ class Standing:
     overdue: int
     cycle_age: timedelta | None
     rules_version: str | None
+    silences: Mapping[str, timedelta] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
 
 
 def read(tx: Connection, now: datetime) -> Standing:
@@ -47,12 +50,15 @@ def read(tx: Connection, now: datetime) -> Standing:
     _keep_to_indexes(tx)
     oldest: datetime | None = tx.scalar(_OLDEST_PAGE)
     last = cycles.last(tx, now)
+    expected = heartbeats.all_of_them(tx)
     return Standing(
         open=_open(tx),
         page_waits=_since(oldest, now) if oldest else timedelta(0),
         overdue=cycles.overdue_incidents(tx, now - cycles.OVERDUE_AFTER),
         cycle_age=_since(last, now) if last else None,
         rules_version=rules.in_force(tx),
+        silences={each.name: _since(each.heard_at or each.counts_from, now) for each in expected},
+        missing=frozenset(each.name for each in expected if each.missing_since),
     )
 
 

@@ -218,6 +218,8 @@ HEARTBEATS = sa.Table(
     # When silence will have lasted too long; while it does, when that is to be said again.
     sa.Column("due_at", Instant, nullable=False, index=True),
     sa.Column("missing_since", Instant),
+    # The end of the newest time without a timekeeper that it was brought across, since it was heard.
+    sa.Column("carried_to", Instant),
     sqlite_with_rowid=False,
 )
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from incidentd import __version__
 from incidentd.errors import IncidentdError
-from incidentd.web import api, health, metrics, pages, slack
+from incidentd.web import api, health, heartbeats, metrics, pages, slack
 from incidentd.web.contract import Runtime
 from incidentd.web.edge import Edge
 from incidentd.web.health import Health
@@ -40,7 +40,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.health = Health.of(runtime)
     app.state.scrape = Scrape(runtime)
-    for router in (api.router, health.router, metrics.router, api.operations, slack.router, pages.door, pages.router):
+    for router in (api.router, heartbeats.router, health.router, metrics.router, api.operations):
+        app.include_router(router)
+    for router in (slack.router, pages.door, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(Edge, direct={PATH: WebhookEndpoint(runtime)})

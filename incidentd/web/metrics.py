@@ -89,6 +89,7 @@ def gauges(now: Standing | None) -> Iterable[Metric]:
         )
     if now.rules_version is not None:
         yield _rules(now.rules_version)
+    yield from _heartbeats(now)
 
 
 def create_group_app(folder: Path) -> Starlette:
@@ -132,6 +133,22 @@ def _open(now: Standing) -> Metric:
     for (tier, state), count in now.open.items():
         family.add_metric([tier, state], count)
     return family
+
+
+def _heartbeats(now: Standing) -> Iterable[Metric]:
+    """By the names that the rules expect; none where they expect none."""
+    silence = GaugeMetricFamily(
+        "incidentd_heartbeat_silence_seconds",
+        "Since each expected heartbeat was heard, or was first expected.",
+        labels=["heartbeat"],
+    )
+    missing = GaugeMetricFamily(
+        "incidentd_heartbeat_missing", "Whether an expected heartbeat has been silent too long.", labels=["heartbeat"]
+    )
+    for name, lasts in now.silences.items():
+        silence.add_metric([name], lasts.total_seconds())
+        missing.add_metric([name], float(name in now.missing))
+    return (silence, missing) if now.silences else ()
 
 
 def _rules(version: str) -> Metric:

@@ -232,3 +232,10 @@ class ReloadJson(_Shape):
     """The rules on disk are in force now."""
 
     warnings: list[str]
+
+
+class HeartbeatJson(_Shape):
+    """A sign of life was taken note of."""
+
+    name: str
+    status: str

@@ -30,6 +30,7 @@ from tests.incident.build import Story, member, policy
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 WEBHOOK_TOKEN = "w3bh00k-t0ken-of-the-tests"
+HEARTBEAT_TOKEN = "j0bs-t0ken-of-the-tests"
 API_TOKEN = "ap1-t0ken-of-the-tests-too"
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 PUBLIC_URL = "http://testserver"
@@ -62,12 +63,14 @@ class FakeRuntime:
     reload_failure: Exception | None = None
     session_secret: bytes = b"a session secret of the tests"
     meter: Meter = field(default_factory=Meter)
+    jobs: tuple[str, ...] = ("backup",)
 
     def __post_init__(self) -> None:
         self.settings = load_settings(
             {
                 "INCIDENTD_WEBHOOK_TOKEN": WEBHOOK_TOKEN,
                 "INCIDENTD_API_TOKEN": API_TOKEN,
+                "INCIDENTD_HEARTBEAT_TOKEN": HEARTBEAT_TOKEN,
                 "INCIDENTD_SLACK_SIGNING_SECRET": SLACK_SECRET,
                 "INCIDENTD_PUBLIC_URL": PUBLIC_URL,
             }
@@ -81,6 +84,11 @@ class FakeRuntime:
     def submit_webhook(self, webhook: Webhook) -> "Future[bool]":
         self.webhooks.append(webhook)
         return self._done(lambda: True)
+
+    def submit_heartbeat(self, name: str, source: str) -> "Future[bool]":
+        if name not in self.jobs:
+            raise NotFoundError("there is no such heartbeat")
+        return self.submit_webhook(Webhook((), source, signs=(name,)))
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         self.actions.append(action)

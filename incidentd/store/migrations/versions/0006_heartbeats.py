@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("heard_at", sa.BigInteger),
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.Column("missing_since", sa.BigInteger),
+        sa.Column("carried_to", sa.BigInteger),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_heartbeats_due_at", "heartbeats", ["due_at"])
