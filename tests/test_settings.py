@@ -188,3 +188,37 @@ def test_every_setting_is_described_and_secrets_are_marked() -> None:
     assert not rows["INCIDENTD_LISTEN"].secret
     assert rows["INCIDENTD_LISTEN"].default == "127.0.0.1:8080"
     assert rows["INCIDENTD_REDIS_URL"].default == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hc-ping.example.com/0f3c-canary",
+        "https://alive.example.com/ping?key=canary",
+        "http://127.0.0.1:9999/",
+        "http://localhost/x",
+        "http://[::1]:80/x",
+    ],
+)
+def test_an_outsider_is_pinged_by_https_or_on_this_machine_and_his_address_is_a_secret(url: str) -> None:
+    settings = load_settings({"INCIDENTD_HEARTBEAT_URL": url})
+    assert settings.heartbeat_url is not None
+    assert settings.heartbeat_url.get_secret_value() == url
+    assert url not in repr(settings)
+    assert url in settings.secret_values()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "canary",
+        "http://alive.example.com/",
+        "ftp://127.0.0.1/",
+        "https://",
+        "https://u:p@x.example/",
+        "https://x/#a",
+    ],
+)
+def test_any_other_address_of_an_outsider_is_refused_without_its_value(url: str) -> None:
+    assert refusal({"INCIDENTD_HEARTBEAT_URL": url}) == "INCIDENTD_HEARTBEAT_URL is not an https:// address"
