@@ -32,6 +32,7 @@ NAMES = {
     "incidentd_enqueue_failures": set(),
     "incidentd_statement_seconds": {"verb"},
     "incidentd_rules_reloads": {"result"},
+    "incidentd_pings": {"outcome"},
     "incidentd_build_info": {"version"},
 }
 HOSTILE = [
