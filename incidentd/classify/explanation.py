@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from incidentd.alert import Alert
 from incidentd.classify.classify import classify, find
 from incidentd.classify.condition import VALUE
+from incidentd.classify.heartbeat import taken_by
 from incidentd.classify.row import Fit, Row, title_of
 from incidentd.classify.rules import Rules
 from incidentd.classify.verdict import Verdict
@@ -34,13 +35,14 @@ class Asked:
 class Explanation:
     """The rows that were asked, in order, and the verdict. ``taker`` None: no row took the alert.
 
-    ``title`` is what people read.
+    ``title`` is what people read. ``heartbeats`` are those of which it is a sign of life: then it is no incident.
     """
 
     asked: tuple[Asked, ...]
     taker: str | None
     verdict: Verdict
     title: str
+    heartbeats: tuple[str, ...] = ()
 
 
 def explain(alert: Alert, rules: Rules) -> Explanation:
@@ -53,7 +55,13 @@ def explain(alert: Alert, rules: Rules) -> Explanation:
             break
     taker = find(alert, rules.rows_for(alert.labels))
     verdict = classify(alert, rules)
-    return Explanation(tuple(asked), taker.row.name if taker else None, verdict, title_of(verdict.title, alert))
+    return Explanation(
+        asked=tuple(asked),
+        taker=taker.row.name if taker else None,
+        verdict=verdict,
+        title=title_of(verdict.title, alert),
+        heartbeats=tuple(taken_by(alert, rules.heartbeats)),
+    )
 
 
 def _answers(row: Row, alert: Alert) -> tuple[Answer, ...]:

@@ -45,7 +45,11 @@ def show_examples(results: Iterable[ExampleResult]) -> str:
 
 
 def show_explanation(explanation: Explanation) -> str:
-    """Each row that was asked with its answers, then the verdict."""
+    """Each row that was asked with its answers, then the verdict; of a heartbeat's sign of life only that it is one."""
+    if explanation.heartbeats:
+        return (
+            f"A sign of life of {', '.join(explanation.heartbeats)} in heartbeats.yaml: never an incident of its own."
+        )
     verdict = explanation.verdict
     lines = [line for asked in explanation.asked for line in _asked(asked, explanation.taker)]
     scope = verdict.scope

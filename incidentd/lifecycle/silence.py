@@ -112,6 +112,8 @@ class Silence:
 
     def _adopt(self, rules: Rules, now: datetime) -> bool:
         """Expect what the rules expect; False while another table is in force already."""
+        if self._store.read(stored.in_force) != rules.version:
+            return False
         adopted = self._store.write(lambda tx: self._expect(tx, rules, now))
         if adopted is None:
             return False

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from incidentd.classify import check, taken_by
-from incidentd.classify.report import show_check
+from incidentd.classify import check, explain, taken_by
+from incidentd.classify.report import show_check, show_explanation
 from incidentd.tier import Tier
 from tests.classify.ground import FILES, alert, faults, rules, texts
 
@@ -108,6 +108,14 @@ def test_only_a_firing_alert_that_fits_is_a_sign_of_life() -> None:
     assert taken_by(alert(alertname="Watchdog", severity="none"), expected) == ["watchdog"]
     assert taken_by(alert(alertname="Watchdogs"), expected) == []
     assert taken_by(alert(), expected) == []
+
+
+def test_an_alert_that_is_a_sign_of_life_is_explained_as_one() -> None:
+    table = rules(heartbeats=WATCHDOG)
+    assert show_explanation(explain(alert(alertname="Watchdog"), table)) == (
+        "A sign of life of watchdog in heartbeats.yaml: never an incident of its own."
+    )
+    assert "severity" in show_explanation(explain(alert(alertname="Other"), table))
 
 
 def test_the_check_lists_them() -> None:

@@ -10,9 +10,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from incidentd.incident.slot import PAGE
-from incidentd.store import alerts, cursors, cycles, entries, incidents, line
+from incidentd.store import alerts, cursors, cycles, entries, heartbeats, incidents, line
 from incidentd.store.engine import Store
-from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, INCIDENTS
+from incidentd.store.heartbeats import Heartbeat
+from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, HEARTBEATS, INCIDENTS
 from incidentd.tier import Tier
 from tests.store.row import NOW, SECOND, alert, episode, incident, minutes, opening, slot
 
@@ -21,7 +22,7 @@ LATER = minutes(600)
 KEYS = [f"avalo/i{number}" for number in range(20)]
 IDS = [f"i{number}" for number in range(20)]
 FINGERPRINTS = [f"{number:016x}" for number in range(20)]
-TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES)
+TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES, HEARTBEATS)
 
 LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "whether any incident is due": lambda tx: incidents.any_due(tx, NOW, SECOND),
@@ -48,6 +49,9 @@ LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "whether a line is empty": lambda tx: line.is_empty(tx, "pagerduty:one"),
     "all who stand in a line": lambda tx: line.dissolve(tx, NOW),
     "entries after a number": lambda tx: entries.load_after(tx, dict.fromkeys(IDS, 0)),
+    "whether any heartbeat is due": lambda tx: heartbeats.any_due(tx, NOW),
+    "due heartbeats": lambda tx: heartbeats.due(tx, NOW),
+    "heartbeats that are heard": lambda tx: heartbeats.lock(tx, KEYS),
     "entries after a number each": lambda tx: entries.load_after(tx, {id_: n for n, id_ in enumerate(IDS)}),
 }
 
@@ -82,6 +86,7 @@ def _fill(tx: Connection) -> None:
     numbers = range(MANY)
     incidents.insert(tx, [incident(f"i{n}", next_at=LATER + n * SECOND, respond_by=None) for n in numbers])
     entries.insert(tx, [(f"i{n}", opening(f"i{n}")) for n in numbers])
+    heartbeats.insert(tx, [Heartbeat.expected(f"h{n}", 3600 * SECOND, LATER + n * SECOND) for n in numbers])
     alerts.write(tx, [episode(alert(f"{n:016x}"), f"i{n}") for n in numbers], NOW)
     for where in (slot(), slot("page-oncall", "e1.r1.l1", paging=True)):
         cursors.open_slots(tx, [(f"i{n}", Tier.P1, where) for n in numbers], LATER)

@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from incidentd.errors import StoreUnavailableError
-from incidentd.store import cycles, rules
+from incidentd.store import cycles, heartbeats, rules
 from incidentd.store.engine import Store
+from incidentd.store.heartbeats import Heartbeat
 from incidentd.tier import Tier
 from incidentd.web import metrics
 from incidentd.web.app import create_app
@@ -121,6 +122,20 @@ def test_incidents_stand_by_tier_and_state_with_every_pair_there(client: Client,
     assert sum(found.values()) == 2
     assert value(raw, "incidentd_incidents", tier="P0", state="triggered") == 2
     assert value(raw, "incidentd_database_up") == 1
+
+
+def test_heartbeats_stand_by_their_names_with_their_silence(client: Client, runtime: FakeRuntime) -> None:
+    assert "incidentd_heartbeat_missing" not in {name for name, _ in values(scraped(client, runtime))}
+    minute = timedelta(minutes=1)
+    backup = Heartbeat("backup", minute, NOW, NOW, NOW + minute)
+    watchdog = Heartbeat("watchdog", minute, NOW - minute, None, NOW, missing_since=NOW)
+    runtime.store.write(lambda tx: heartbeats.insert(tx, [backup, watchdog]))
+    raw = scraped(client, runtime)
+    passed = (runtime.clock.now() - NOW).total_seconds()
+    assert value(raw, "incidentd_heartbeat_silence_seconds", heartbeat="backup") == passed
+    assert value(raw, "incidentd_heartbeat_silence_seconds", heartbeat="watchdog") == passed + 60
+    assert value(raw, "incidentd_heartbeat_missing", heartbeat="backup") == 0
+    assert value(raw, "incidentd_heartbeat_missing", heartbeat="watchdog") == 1
 
 
 def test_without_a_timekeeper_or_rules_their_gauges_are_absent(client: Client, runtime: FakeRuntime) -> None:
