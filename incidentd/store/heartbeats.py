@@ -64,7 +64,7 @@ _UPDATE = (
 )
 _IS_DUE = HEARTBEATS.c.due_at <= sa.bindparam("now")
 _ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
-_DUE = sa.select(HEARTBEATS).where(_IS_DUE).order_by(HEARTBEATS.c.name).with_for_update(skip_locked=True)
+_DUE = sa.select(HEARTBEATS).where(_IS_DUE).order_by(HEARTBEATS.c.due_at).with_for_update(skip_locked=True)
 
 
 def all_of_them(tx: Connection) -> list[Heartbeat]:
@@ -85,7 +85,7 @@ def any_due(tx: Connection, now: datetime) -> bool:
 
 
 def due(tx: Connection, now: datetime) -> list[Heartbeat]:
-    """Those whose time has come, kept from others; those that another holds are left to it."""
+    """Those whose time has come, the longest first, kept from others; those that another holds are left to it."""
     return [_heartbeat(row) for row in tx.execute(_DUE, {"now": now})]
 
 
