@@ -131,7 +131,7 @@ class Runtime:
 
     def page_directly(self, webhook: Webhook) -> None:
         """Page the P0s of a notification that can't be stored, all the same. Never blocks."""
-        self.direct.page(webhook)
+        self.direct.page(self._pulse.without_signs(webhook))
 
     def submit_heartbeat(self, name: str, source: str) -> "Future[bool]":
         """Store a sign of life of a job; done once it is committed, or was so moments ago.

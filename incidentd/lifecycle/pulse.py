@@ -1,6 +1,7 @@
 """Signs of life, as a web process hears them: the first one is stored at once, repeats now and then."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
@@ -43,6 +44,11 @@ class Pulse:
                 self._note(name, now)
             others += [] if taken else [alert]
         return others
+
+    def without_signs(self, webhook: Webhook) -> Webhook:
+        """The notification without its signs of life, which nobody takes note of."""
+        expected = self._rulebook.in_force.heartbeats
+        return replace(webhook, alerts=tuple(each for each in webhook.alerts if not taken_by(each, expected)))
 
     def waits(self, now: datetime) -> bool:
         """Whether anything is to be stored by now."""

@@ -51,6 +51,7 @@ class Runtime(Protocol):
 
     def page_directly(self, webhook: Webhook) -> None:
         """Page the P0s of a notification that can't be stored. Never blocks."""
+        ...
 
     def submit_heartbeat(self, name: str, source: str) -> "Future[bool]":
         """Done when a job's sign of life is stored.

@@ -19,7 +19,9 @@ from incidentd.incident.command import Resolve
 from incidentd.incident.state import Incident, State
 from incidentd.intake import fingerprint
 from incidentd.lifecycle.gap import SETTLED
+from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.silence import AGAIN
+from incidentd.lifecycle.work import Webhook
 from incidentd.runtime import Runtime
 from incidentd.settings import load_settings
 from incidentd.store import cycles, heartbeats, standing
@@ -148,6 +150,11 @@ def test_a_watchdog_that_fires_is_no_incident_and_no_alert_that_is_stored(bench:
     bench.hear(watchdog(), alert())
     assert [incident.system for incident in map(bench.incident, bench.incident_ids())] == ["avalo"]
     assert stored(bench, "watchdog").heard_at == BEGIN
+
+
+def test_a_sign_of_life_is_not_paged_while_the_database_is_away(bench: Bench) -> None:
+    webhook = Webhook((watchdog(), watchdog(firing=False), alert()), "10.0.0.1")
+    assert Pulse(bench.runtime.rulebook).without_signs(webhook).alerts == (watchdog(firing=False), alert())
 
 
 def test_repeats_alone_keep_a_heartbeat_alive(bench: Bench) -> None:
