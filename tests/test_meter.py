@@ -33,6 +33,7 @@ NAMES = {
     "incidentd_statement_seconds": {"verb"},
     "incidentd_rules_reloads": {"result"},
     "incidentd_pings": {"outcome"},
+    "incidentd_direct_pages": {"outcome"},
     "incidentd_build_info": {"version"},
 }
 HOSTILE = [
