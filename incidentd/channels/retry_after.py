@@ -1,4 +1,4 @@
-"""The Retry-After header (RFC 9110, section 10.2.3)."""
+"""The headers Retry-After and Date (RFC 9110, sections 10.2.3 and 6.6.1)."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,17 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return min(wait, LONGEST)
 
 
+def parse_date(value: str | None) -> datetime | None:
+    """The instant that a Date header names; None where it names none."""
+    if value is None or len(value) > _HEADER_LIMIT:
+        return None
+    try:
+        at = parsedate_to_datetime(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def _seconds(value: str) -> float | None:
     try:
         seconds = float(value)
@@ -30,8 +41,8 @@ def _seconds(value: str) -> float | None:
 
 
 def _until(value: str, now: datetime) -> timedelta | None:
+    at = parse_date(value)
     try:
-        at = parsedate_to_datetime(value)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
-    except (TypeError, ValueError, OverflowError):
+        return at - now if at else None
+    except OverflowError:
         return None

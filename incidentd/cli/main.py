@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import demo, fire, link, part, rules, sandbox, up
+from incidentd.cli import demo, doctor, fire, link, part, rules, sandbox, up
 from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.clock import SystemClock
@@ -108,6 +108,16 @@ def migrate() -> None:
         configure_logs(settings, os.environ)
         migrate_database(open_engine(settings.database_url))
         typer.echo("the database is up to date")
+
+
+@app.command("doctor")
+def doctor_command(
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its data and tokens in.")] = Path("var"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at everything that incidentd needs, say how to mend what is wrong; changes nothing, tells nobody."""
+    with told():
+        raise typer.Exit(doctor.run(os.environ, state, as_json=as_json))
 
 
 @app.command("settings")

@@ -58,6 +58,13 @@ def with_tokens(
     return result
 
 
+def with_database(environ: Mapping[str, str], state: Path) -> dict[str, str]:
+    """The environment with the SQLite file of the state folder, where it names no database."""
+    if "INCIDENTD_DATABASE_URL" in environ or "INCIDENTD_DATABASE_URL_FILE" in environ:
+        return dict(environ)
+    return {**environ, "INCIDENTD_DATABASE_URL": f"sqlite:///{(state / 'incidentd.db').resolve()}"}
+
+
 def _write(path: Path, token: str) -> None:
     """All or nothing: a start cut off in the middle must not leave an empty token behind."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from incidentd.cli.listen import claim
 from incidentd.cli.part import group, refuse_missing, web
 from incidentd.cli.stand_in import stand_ins
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
-from incidentd.cli.state import held, with_tokens
+from incidentd.cli.state import held, with_database, with_tokens
 from incidentd.cli.welcome import say_when_listening, welcome
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
@@ -56,10 +56,7 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
 
 def _with_files(environ: Mapping[str, str], state: Path) -> dict[str, str]:
     """What stands in files stands in the state folder, unless the environment says otherwise."""
-    files = {"INCIDENTD_SPOOL": str((state / "spool").resolve())}
-    if "INCIDENTD_DATABASE_URL_FILE" not in environ:
-        files["INCIDENTD_DATABASE_URL"] = f"sqlite:///{(state / 'incidentd.db').resolve()}"
-    return {**files, **environ}
+    return {"INCIDENTD_SPOOL": str((state / "spool").resolve()), **with_database(environ, state)}
 
 
 def _for_people(environ: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from incidentd.sandbox.workspace import Workspace, edited, posted
 
 TEXT_MAX = 40_000
 UPDATED_TEXT_MAX = 4_000
+SCOPES = ("channels:history", "channels:read", "chat:write", "chat:write.public", "commands")
 _TS = re.compile(r"\d{1,12}\.\d{6}")
 
 
@@ -110,16 +111,23 @@ def auth_test(_workspace: Workspace, _arguments: Arguments, _now: datetime) -> A
         "bot_id": BOT_ID,
         "is_enterprise_install": False,
     }
-    return Answer(200, body)
+    return Answer(200, body, {"x-oauth-scopes": ",".join(SCOPES)})
+
+
+def channel_info(workspace: Workspace, arguments: Arguments, _now: datetime) -> Answer:
+    """https://docs.slack.dev/reference/methods/conversations.info"""
+    channel = _channel(workspace, arguments, ids_only=True)
+    return Answer(200, {"ok": True, "channel": _described(channel)})
 
 
 def list_channels(workspace: Workspace, _arguments: Arguments, _now: datetime) -> Answer:
     """https://docs.slack.dev/reference/methods/conversations.list"""
-    channels = [
-        {"id": channel.id, "name": channel.name.removeprefix("#"), "is_channel": True, "is_member": True}
-        for channel in workspace.channels
-    ]
+    channels = [_described(channel) for channel in workspace.channels]
     return Answer(200, {"ok": True, "channels": channels, "response_metadata": {"next_cursor": ""}})
+
+
+def _described(channel: Channel) -> JsonObject:
+    return {"id": channel.id, "name": channel.name.removeprefix("#"), "is_channel": True, "is_member": True}
 
 
 def permalink(workspace: Workspace, arguments: Arguments, _now: datetime) -> Answer:
@@ -137,6 +145,7 @@ METHODS: dict[str, Callable[[Workspace, Arguments, datetime], Answer]] = {
     "chat.update": update,
     "chat.postEphemeral": post_ephemeral,
     "chat.getPermalink": permalink,
+    "conversations.info": channel_info,
     "conversations.list": list_channels,
     "conversations.history": history,
     "conversations.replies": replies,

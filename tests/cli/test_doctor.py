@@ -1,0 +1,358 @@
+"""`incidentd doctor`: each thing that is wrong is found and named, with how to mend it; nothing is changed or told."""
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from incidentd.cli.doctor.dependency import clock_of, watched
+from incidentd.cli.doctor.finding import Check, Finding, Grade, ok
+from incidentd.cli.doctor.patient import patient
+from incidentd.cli.doctor.run import checks, examine
+from incidentd.clock import ManualClock
+from incidentd.sandbox.fault import FaultKind, InjectedFault
+from incidentd.sandbox.server import SandboxServer
+from incidentd.store.engine import open_engine
+from tests.channels.receiver import Receiver, Request, answer
+from tests.e2e.up import command
+from tests.lifecycle.bench import KEYS, environment
+from tests.servers import PostgresServer, RedisServer, free_port
+from tests.store.database import sqlite_blueprint
+
+__all__ = ["sqlite_blueprint"]
+
+SECONDS = 60.0
+OK, WARNING, FAULT = Grade.OK, Grade.WARNING, Grade.FAULT
+
+
+@dataclass
+class Ward:
+    """A sound installation on SQLite and a sandbox, that a test makes ill."""
+
+    state: Path
+    sandbox: SandboxServer
+    environ: dict[str, str]
+    found: list[Finding] = field(default_factory=list)
+
+    def examine(self, **changes: str | None) -> list[Finding]:
+        """What is found with these settings changed; None: unset."""
+        changed = self.environ | changes
+        environ = {name: value for name, value in changed.items() if value is not None}
+        self.found = examine(checks(patient(environ, self.state)), SECONDS)
+        return self.found
+
+    def expect(self, about: str, grade: Grade, says: str) -> None:
+        """There is such a finding; what is wrong says how to mend it."""
+        same = [each for each in self.found if (each.about, each.grade) == (about, grade) and says in each.says]
+        assert same, "\n".join(f"{each.grade} {each.about}: {each.says}" for each in self.found)
+        assert grade is OK or all(each.mend for each in same)
+
+    @property
+    def database(self) -> Path:
+        return self.state / "incidentd.db"
+
+
+@pytest.fixture
+def ward(tmp_path: Path, sqlite_blueprint: Path) -> Iterator[Ward]:
+    state = tmp_path / "state"
+    state.mkdir()
+    shutil.copy(sqlite_blueprint, state / "incidentd.db")
+    with SandboxServer() as sandbox:
+        environ = environment(f"sqlite:///{state}/incidentd.db", sandbox)
+        del environ["INCIDENTD_PUBLIC_URL"]
+        environ["INCIDENTD_LISTEN"] = f"127.0.0.1:{free_port()}"
+        yield Ward(state, sandbox, environ)
+
+
+def faults(found: list[Finding]) -> list[str]:
+    return [f"{each.about}: {each.says}" for each in found if each.grade is FAULT]
+
+
+def test_what_is_sound_has_no_fault_and_says_what_was_looked_at(ward: Ward) -> None:
+    assert faults(ward.examine()) == []
+    about = {each.about for each in ward.found}
+    assert about == {
+        "settings", "rules", "disk", "database", "schema", "clock", "Redis", "public address", "instance",
+        "destinations", "levels", "Slack", "PagerDuty",
+    }  # fmt: skip
+    ward.expect("levels", OK, "P0 (default, internal): somebody is reached by level 1, level 2 and level 3")
+    ward.expect("Slack", OK, "the token is of incidentd in Sandbox")
+
+
+def test_nobody_is_told_and_nothing_is_written(ward: Ward) -> None:
+    before = ward.database.read_bytes()
+    ward.examine()
+    assert ward.sandbox.pagerduty.events == ()
+    assert ward.sandbox.slack.messages() == []
+    assert {each.method for each in ward.sandbox.slack.requests} == {"auth.test", "conversations.list"}
+    assert ward.database.read_bytes() == before
+    assert {each.name for each in ward.state.iterdir()} <= {"incidentd.db", "incidentd.db-wal", "incidentd.db-shm"}
+
+
+def test_an_empty_folder_stays_empty(ward: Ward, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    ward.state = empty
+    ward.examine(INCIDENTD_DATABASE_URL=None, INCIDENTD_WEBHOOK_TOKEN=None)
+    ward.expect("database", WARNING, "doesn't exist yet")
+    ward.expect("settings", FAULT, "INCIDENTD_WEBHOOK_TOKEN is not set")
+    assert not empty.exists()
+
+
+ILL: dict[str, tuple[Mapping[str, str | None], str, Grade, str]] = {
+    "misspelt": ({"INCIDENTD_REDIS_ULR": "x"}, "settings", FAULT, "did you mean INCIDENTD_REDIS_URL?"),
+    "weak": ({"INCIDENTD_API_TOKEN": "short"}, "settings", FAULT, "INCIDENTD_API_TOKEN is shorter than"),
+    "no signing secret": ({"INCIDENTD_SLACK_SIGNING_SECRET": None}, "settings", FAULT, "no button in Slack"),
+    "unreadable": ({"INCIDENTD_API_TOKEN": None, "INCIDENTD_API_TOKEN_FILE": "/n/a"}, "settings", FAULT, "can't be"),
+    "no rules": ({"INCIDENTD_RULES": "/nowhere"}, "rules", FAULT, ""),
+    "own address": ({"INCIDENTD_PUBLIC_URL": "http://localhost:8080"}, "public address", FAULT, "their own machine"),
+    "no name": ({"INCIDENTD_PUBLIC_URL": "https://nowhere.invalid"}, "public address", FAULT, "no such name"),
+    "no address": ({}, "public address", WARNING, "which only this machine can open"),
+    "database away": (
+        {"INCIDENTD_DATABASE_URL": f"postgresql://u:hidden-hidden-hidden@127.0.0.1:{free_port()}/x"},
+        "database", FAULT, "can't be used now",
+    ),
+    "Redis away": ({"INCIDENTD_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "Redis", FAULT, "can't be reached"),
+    "PagerDuty away": (
+        {"INCIDENTD_PAGERDUTY_EVENTS_URL": f"https://127.0.0.1:{free_port()}"},
+        "PagerDuty", FAULT, "can't be reached",
+    ),
+    "Slack away": ({"INCIDENTD_SLACK_API_URL": f"http://127.0.0.1:{free_port()}"}, "Slack", FAULT, "was refused"),
+    "no key": (
+        {"INCIDENTD_PAGERDUTY_ROUTING_KEY": None, "INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER": None},
+        "levels", FAULT, "P1 (default, internal): nobody is woken by level 1 and level 2, only told",
+    ),
+    "no Slack": ({"INCIDENTD_SLACK_BOT_TOKEN": None}, "levels", FAULT, "P2 (default, internal): nobody is reached by"),
+    "malformed key": (
+        {"INCIDENTD_PAGERDUTY_ROUTING_KEY": "u+this-is-an-api-key-0"}, "destinations", FAULT, "has not the form of one",
+    ),
+    "shared key": (
+        {"INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER": None}, "rules", WARNING, "with one routing key",
+    ),
+    "reserved": ({"INCIDENTD_SLACK_APP_TOKEN": "xapp-0123456789abcdef"}, "settings", WARNING, "nothing reads it yet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_what_is_wrong_is_named_with_how_to_mend_it(ward: Ward, name: str) -> None:
+    changes, about, grade, says = ILL[name]
+    ward.examine(**changes)
+    ward.expect(about, grade, says)
+    if about != "settings":
+        assert not [each for each in ward.found if each.about == "settings" and each.grade is FAULT]
+
+
+@pytest.mark.parametrize(("mode", "grade"), [(0o600, OK), (0o640, OK), (0o644, WARNING), (0o666, FAULT)])
+def test_a_secret_that_other_users_may_read_or_change_is_named(ward: Ward, mode: int, grade: Grade) -> None:
+    path = ward.state / "api-token"
+    path.write_text("api-clients-own-0123456789\n", "utf-8")
+    path.chmod(mode)
+    ward.examine(INCIDENTD_API_TOKEN=None)
+    ward.expect("files", grade, "1 file that holds a secret is closed" if grade is OK else str(path))
+
+
+def test_a_folder_that_everybody_may_write_in_is_a_fault(ward: Ward) -> None:
+    ward.state.chmod(0o777)
+    ward.examine()
+    ward.expect("disk", FAULT, "every user of this machine may write in")
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE alembic_version SET version_num = '0001'", "older schema"),
+        ("UPDATE alembic_version SET version_num = '9999'", "newer version"),
+        ("DROP TABLE alembic_version", "not incidentd's"),
+    ],
+)
+def test_a_schema_that_is_not_this_versions_is_a_fault(ward: Ward, statement: str, says: str) -> None:
+    engine = open_engine(ward.environ["INCIDENTD_DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+    ward.examine()
+    ward.expect("schema", FAULT, says)
+
+
+def test_a_file_that_is_no_database_is_a_fault(ward: Ward) -> None:
+    ward.database.write_bytes(b"this is no database" * 500)
+    ward.examine()
+    ward.expect("database", FAULT, "damaged or is no database")
+
+
+def test_a_role_that_may_not_write_is_a_fault_and_the_servers_clock_is_compared(
+    ward: Ward, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    assert (
+        command("migrate", cwd=ward.state, **(ward.environ | {"INCIDENTD_DATABASE_URL": postgres_url})).returncode == 0
+    )
+    ward.examine(INCIDENTD_DATABASE_URL=postgres_url)
+    ward.expect("database", OK, "can be read and written")
+    ward.expect("clock", OK, "the database's is 0.0 s")
+    engine = open_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE ROLE reader LOGIN"))
+        connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    try:
+        ward.examine(INCIDENTD_DATABASE_URL=postgres_url.replace("postgres@", "reader@"))
+        ward.expect("database", FAULT, "this user may not write the table")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP OWNED BY reader; DROP ROLE reader"))
+        engine.dispose()
+
+
+def test_redis_that_throws_wake_ups_away_is_a_warning_and_one_that_takes_no_writes_a_fault(
+    ward: Ward, redis_server: RedisServer
+) -> None:
+    ward.examine(INCIDENTD_REDIS_URL=redis_server.url)
+    ward.expect("Redis", OK, "may lose its data, which is found again")
+    with redis_server.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.replicaof("127.0.0.1", str(free_port()))
+    ward.examine(INCIDENTD_REDIS_URL=redis_server.url)
+    ward.expect("Redis", WARNING, "maxmemory-policy is allkeys-lru")
+    ward.expect("Redis", FAULT, "it is a replica")
+
+
+def test_a_token_that_slack_refuses_is_a_fault(ward: Ward) -> None:
+    ward.sandbox.faults.inject(InjectedFault("slack", FaultKind.ERROR, error="invalid_auth"))
+    ward.examine()
+    ward.expect("Slack", FAULT, "Slack refused: invalid_auth")
+
+
+def slack(scopes: str, channels: list[dict[str, Any]], date: str = "") -> Receiver:
+    """A Slack that says this of itself."""
+
+    def behave(receiver: Receiver, request: Request, sock: Any) -> bool:
+        if request.path == "/auth.test":
+            heads = {"x-oauth-scopes": scopes, **({"Date": date} if date else {})}
+            return answer(200, {"ok": True, "user": "bot", "team": "Team"}, heads)(receiver, request, sock)
+        return answer(200, {"ok": True, "channels": channels})(receiver, request, sock)
+
+    return Receiver(behave)
+
+
+def channel(name: str, **facts: bool) -> dict[str, Any]:
+    return {"name": name, "is_member": True, "is_archived": False} | facts
+
+
+def test_scopes_and_channels_are_compared_with_what_is_needed(ward: Ward) -> None:
+    channels = [channel("incidents", is_member=False), channel("management", is_archived=True)]
+    with slack("commands,channels:read", channels) as receiver:
+        ward.examine(INCIDENTD_SLACK_API_URL=receiver.url)
+    ward.expect("Slack", FAULT, "the scope chat:write is missing")
+    ward.expect("Slack", WARNING, "the scope channels:history is missing")
+    ward.expect("Slack", FAULT, "incidents posts to #incidents, where the bot is no member")
+    ward.expect("Slack", FAULT, "management posts to #management, which is archived")
+    ward.expect("Slack", WARNING, "tickets posts to #tickets, which the bot doesn't see")
+
+
+def test_a_public_channel_needs_no_member_where_the_bot_may_post_anywhere(ward: Ward) -> None:
+    scopes = "chat:write,chat:write.public,channels:read,channels:history"
+    with slack(scopes, [channel(name, is_member=False) for name in ("incidents", "management", "tickets")]) as receiver:
+        assert faults(ward.examine(INCIDENTD_SLACK_API_URL=receiver.url)) == []
+    ward.expect("Slack", OK, "incidents posts to #incidents, by chat:write.public")
+
+
+def test_a_clock_that_a_receiver_contradicts_is_told(ward: Ward) -> None:
+    with slack("chat:write", [], date="Mon, 02 Jan 2006 15:04:05 GMT") as receiver:
+        ward.examine(INCIDENTD_SLACK_API_URL=receiver.url)
+    ward.expect("clock", FAULT, "Slack's is")
+
+
+@pytest.mark.parametrize(("seconds", "grade"), [(0.2, OK), (-3, WARNING), (90, FAULT)])
+def test_how_far_another_clock_is_off_decides_how_bad_it_is(seconds: float, grade: Grade) -> None:
+    assert clock_of("the database's", timedelta(seconds=seconds)).grade is grade
+
+
+class _Clock(ManualClock):
+    """Goes on by a second at each look; the wall clock by ``wall`` seconds."""
+
+    wall: float = 1.0
+
+    def monotonic(self) -> float:
+        self.advance(timedelta(seconds=1))
+        self.jump(timedelta(seconds=self.wall - 1))
+        return super().monotonic()
+
+
+@pytest.mark.parametrize(("wall", "grade"), [(1.0, OK), (5.0, WARNING), (-2.0, WARNING)])
+def test_a_clock_that_is_set_while_it_is_watched_is_told(wall: float, grade: Grade) -> None:
+    clock = _Clock(datetime(2026, 1, 5, tzinfo=UTC))
+    clock.wall = wall
+    assert watched(clock, 0.0).grade is grade
+
+
+def test_a_monotonic_clock_that_stands_still_is_a_fault() -> None:
+    assert watched(ManualClock(), 0.0).grade is FAULT
+
+
+def test_a_running_instance_tells_how_it_is(ward: Ward) -> None:
+    def behave(receiver: Receiver, request: Request, sock: Any) -> bool:
+        ill = {"status": "not delivering", "detail": "3 overdue"}
+        status, body = (503, ill) if request.path == "/-/delivering" else (200, {})
+        return answer(status, body)(receiver, request, sock)
+
+    with Receiver(behave) as receiver:
+        ward.examine(INCIDENTD_LISTEN=f"127.0.0.1:{receiver.port}")
+    ward.expect("instance", OK, "/-/ready is well")
+    ward.expect("instance", FAULT, "/-/delivering answers with 503: 3 overdue")
+
+
+def test_a_check_that_never_ends_and_one_that_breaks_are_faults_and_the_others_are_told() -> None:
+    never = threading.Event()
+
+    def hangs() -> Iterator[Finding]:
+        yield ok("slow", "began")
+        never.wait(SECONDS)
+
+    def breaks() -> Iterator[Finding]:
+        raise ZeroDivisionError
+
+    found = examine([Check("slow", hangs), Check("broken", breaks), Check("fine", lambda: [ok("fine", "is")])], 0.5)
+    never.set()
+    assert [(each.about, each.grade) for each in found] == [
+        ("slow", OK),
+        ("slow", FAULT),
+        ("broken", FAULT),
+        ("fine", OK),
+    ]
+
+
+def doctor(ward: Ward, *options: str, **changes: str) -> "subprocess.CompletedProcess[str]":
+    return command("doctor", "--state", str(ward.state), *options, cwd=ward.state, **(ward.environ | changes))
+
+
+def test_the_command_ends_with_0_where_there_is_no_fault_and_prints_a_line_each(ward: Ward) -> None:
+    ended = doctor(ward)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "ok       rules" in ended.stdout
+    assert ended.stdout.rstrip().endswith("0 faults")
+    assert ended.stderr == ""
+
+
+def test_the_command_ends_with_1_where_there_is_one_and_json_says_all(ward: Ward) -> None:
+    ended = doctor(ward, "--json", INCIDENTD_REDIS_URL=f"redis://:canary-canary-canary@127.0.0.1:{free_port()}")
+    assert ended.returncode == 1
+    said = json.loads(ended.stdout)
+    assert said["grade"] == "fault"
+    assert [each["about"] for each in said["findings"] if each["grade"] == "fault"] == ["Redis"]
+    assert "canary" not in ended.stdout + ended.stderr
+
+
+def test_no_secret_is_ever_printed(ward: Ward) -> None:
+    ward.sandbox.faults.inject(InjectedFault("slack", FaultKind.ERROR, error="invalid_auth"))
+    ended = doctor(ward, INCIDENTD_API_TOKEN_FILE="/canary", INCIDENTD_SLACK_APP_TOKEN="xapp-canary-canary")
+    secrets = [*KEYS.values(), "canary-canary", *(ward.environ[f"INCIDENTD_{name}"] for name in (
+        "WEBHOOK_TOKEN", "API_TOKEN", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET",
+    ))]  # fmt: skip
+    assert ended.returncode == 1
+    assert [secret for secret in secrets if secret in ended.stdout + ended.stderr] == []
