@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import demo, doctor, fire, link, part, rules, sandbox, up
+from incidentd.cli import backup, demo, doctor, fire, link, part, rules, sandbox, up
 from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.clock import SystemClock
@@ -33,12 +33,12 @@ def main() -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Faults of the configuration are told in words, without a trace."""
+def told(what: str = "incidentd can't start") -> Iterator[None]:
+    """Faults of the configuration are told in words, without a trace; ``what`` could not be done for them."""
     try:
         yield
     except (ConfigurationError, StoreError) as error:
-        typer.echo(f"incidentd can't start:\n{error}", err=True)
+        typer.echo(f"{what}:\n{error}", err=True)
         raise typer.Exit(CONFIGURATION) from None
     except IncidentdError as error:
         typer.echo(str(error), err=True)
@@ -108,6 +108,26 @@ def migrate() -> None:
         configure_logs(settings, os.environ)
         migrate_database(open_engine(settings.database_url))
         typer.echo("the database is up to date")
+
+
+@app.command("backup")
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="A new file: nothing is overwritten.", show_default=False)],
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its database in.")] = Path("var"),
+) -> None:
+    """Copy the whole database into one file, while it is used."""
+    with told("no backup was made"):
+        backup.backup(os.environ, state, file)
+
+
+@app.command("restore")
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="What `incidentd backup` wrote.", show_default=False)],
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its database in.")] = Path("var"),
+) -> None:
+    """Fill a new, empty database from a backup. What is there already is never overwritten."""
+    with told("nothing was restored"):
+        backup.restore(os.environ, state, file)
 
 
 @app.command("doctor")
