@@ -4,10 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lifecycle.bench import Bench, open_bench
 from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint
 from tests.story.story import Story, telling
 
-__all__ = ["database_url", "postgres_blueprint", "sqlite_blueprint", "story"]
+__all__ = ["bench", "database_url", "postgres_blueprint", "sqlite_blueprint", "story"]
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    """incidentd in this process, on each database."""
+    with open_bench(database_url) as opened:
+        yield opened
 
 
 @pytest.fixture
