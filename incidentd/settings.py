@@ -178,6 +178,8 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least urgent log line kept")
     log_format: Literal["json", "console"] = Field("json", description="console: for people's eyes")
 
+    retention_days: int = Field(400, ge=1, le=36_500, description="how long `incidentd prune` keeps what is over")
+
     workers_page: int = Field(2, ge=0, le=64, description="worker processes for pages")
     workers_escalate: int = Field(2, ge=0, le=64, description="worker processes for escalations")
     workers_tell: int = Field(1, ge=0, le=64, description="worker processes for everything else")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import backup, demo, doctor, fire, link, part, rules, sandbox, up
+from incidentd.cli import backup, demo, doctor, fire, link, part, prune, rules, sandbox, up
 from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.clock import SystemClock
@@ -128,6 +128,19 @@ def restore_command(
     """Fill a new, empty database from a backup. What is there already is never overwritten."""
     with told("nothing was restored"):
         backup.restore(os.environ, state, file)
+
+
+@app.command("prune")
+def prune_command(
+    older_than: Annotated[
+        str | None, typer.Option(help="Such as 400d; by default INCIDENTD_RETENTION_DAYS.", show_default=False)
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Count what would be removed, and remove nothing.")] = False,
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its database in.")] = Path("var"),
+) -> None:
+    """Remove incidents that were over long ago, while everything runs; reports keep a line of each."""
+    with told("nothing more was removed"):
+        prune.run(os.environ, state, older_than, dry=dry)
 
 
 @app.command("doctor")

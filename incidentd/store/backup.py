@@ -20,10 +20,12 @@ from incidentd.errors import SchemaError, StoreError, StoreUnavailableError
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import check, migrate
 from incidentd.store.survey import open_reader, sqlite_file
-from incidentd.store.tables import INCIDENTS, METADATA
+from incidentd.store.tables import COMPATIBILITY, INCIDENTS, METADATA
 
 _ROWS = 1000
 _VERSION = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+# What migrating writes is no content: a database that was migrated only is empty.
+_CONTENT = [table for table in METADATA.sorted_tables if table is not COMPATIBILITY]
 _WITHOUT_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 
@@ -172,7 +174,7 @@ def _copy_from_server(url: str, path: Path) -> None:
 def _copy_to_server(path: Path, server: Engine) -> None:
     with _translated(), _disposed(_plain(path)) as file, file.connect() as there, server.begin() as here:
         _lift_limits(here)
-        for table in METADATA.sorted_tables:
+        for table in _CONTENT:
             _copy_rows(table, there, here)
             _go_on_counting(table, here)
 
@@ -215,9 +217,7 @@ def _refuse_full(server: Engine) -> None:
     with _translated(), server.connect() as connection:
         there = set(sa.inspect(connection).get_table_names())
         strange = there - {_VERSION.name, *METADATA.tables}
-        full = (
-            t for t in METADATA.sorted_tables if t.name in there and connection.execute(sa.select(t).limit(1)).first()
-        )
+        full = (t for t in _CONTENT if t.name in there and connection.execute(sa.select(t).limit(1)).first())
         if strange or next(full, None) is not None:
             raise StoreError("the database is not empty: stop incidentd, and restore into a new one")
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from incidentd.errors import SchemaError, StoreUnavailableError
 from incidentd.store.engine import WRITES
+from incidentd.store.tables import COMPATIBILITY
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 7_221_309
@@ -29,11 +30,12 @@ def migrate(engine: Engine) -> None:
     with _translated():
         with engine.connect() as connection:
             _refuse_foreign(connection)
-            if _revision(connection) == _head():
+            if _is_served(connection):
                 return
         with engine.execution_options(**{WRITES: _PATIENCE_SECONDS}).connect() as connection:
             _lock(connection)
             command.upgrade(_config(connection), "head")
+            _say_compatible(connection)
             connection.commit()
 
 
@@ -51,7 +53,7 @@ def refuse_damaged(engine: Engine) -> None:
 
 
 def check(engine: Engine) -> None:
-    """Refuse to work on a schema that is not this version's.
+    """Refuse to work on a schema that is not this version's, nor a newer one that says it suits this version too.
 
     Raises:
         SchemaError: as ``migrate``, or the schema is still to be migrated.
@@ -59,7 +61,7 @@ def check(engine: Engine) -> None:
     """
     with _translated(), engine.connect() as connection:
         _refuse_foreign(connection)
-        if _revision(connection) != _head():
+        if not _is_served(connection):
             raise SchemaError("the database has an older schema: run `incidentd migrate` first")
 
 
@@ -68,8 +70,33 @@ def _refuse_foreign(connection: Connection) -> None:
     if tables and _OURS not in tables:
         raise SchemaError("the database holds tables that are not incidentd's")
     revision = _revision(connection) if tables else None
-    if revision is not None and revision not in _known():
+    if revision is not None and revision not in _known() and not _suits_older(connection, tables):
         raise SchemaError("the database belongs to a newer version of incidentd")
+
+
+def oldest_compatible(revision: str) -> str:
+    """The oldest revision whose version of the program works on this one's schema: its own, unless it says more."""
+    script = _scripts().get_revision(revision)
+    return str(getattr(script.module, "compatible_from", revision)) if script else revision
+
+
+def _is_served(connection: Connection) -> bool:
+    """Whether the schema is this version's, or a newer one that was not refused."""
+    revision = _revision(connection)
+    return revision is not None and (revision == _head() or revision not in _known())
+
+
+def _suits_older(connection: Connection, tables: set[str]) -> bool:
+    """Whether the schema, which is newer than this version, says that this version may work on it."""
+    if COMPATIBILITY.name not in tables:
+        return False
+    return connection.scalar(sa.select(COMPATIBILITY.c.oldest)) in _known()
+
+
+def _say_compatible(connection: Connection) -> None:
+    """For versions to come: those that are older than the schema look here."""
+    connection.execute(sa.delete(COMPATIBILITY))
+    connection.execute(sa.insert(COMPATIBILITY).values(oldest=oldest_compatible(str(_head()))))
 
 
 def _lock(connection: Connection) -> None:

@@ -230,3 +230,30 @@ PINGS = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Of incidents that were pruned, for reports: no timeline, no labels.
+SUMMARIES = sa.Table(
+    "summaries",
+    METADATA,
+    sa.Column("incident", sa.String(36), primary_key=True),
+    sa.Column("episode", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("slo", sa.Text, nullable=False),
+    sa.Column("tier", sa.String(2), nullable=False),
+    sa.Column("opened_at", Instant, nullable=False, index=True),
+    sa.Column("acknowledged_at", Instant),
+    sa.Column("resolved_at", Instant),
+    sa.Column("in_time", sa.Boolean),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("pages", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row: the oldest revision whose version of the program works on this schema.
+COMPATIBILITY = sa.Table(
+    "compatibility",
+    METADATA,
+    sa.Column("oldest", sa.String(32), primary_key=True),
+    sqlite_with_rowid=False,
+)

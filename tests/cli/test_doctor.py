@@ -168,14 +168,15 @@ def test_a_folder_that_everybody_may_write_in_is_a_fault(ward: Ward) -> None:
     ("statement", "says"),
     [
         ("UPDATE alembic_version SET version_num = '0001'", "older schema"),
-        ("UPDATE alembic_version SET version_num = '9999'", "newer version"),
+        ("UPDATE alembic_version SET version_num = '9999'; DELETE FROM compatibility", "newer version"),
         ("DROP TABLE alembic_version", "not incidentd's"),
     ],
 )
 def test_a_schema_that_is_not_this_versions_is_a_fault(ward: Ward, statement: str, says: str) -> None:
     engine = open_engine(ward.environ["INCIDENTD_DATABASE_URL"])
     with engine.begin() as connection:
-        connection.execute(sa.text(statement))
+        for each in statement.split("; "):
+            connection.execute(sa.text(each))
     engine.dispose()
     ward.examine()
     ward.expect("schema", FAULT, says)

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from incidentd.errors import SchemaError, StoreError, StoreUnavailableError
-from incidentd.store import alerts, buckets, cycles, deliveries, intake, rules
+from incidentd.incident.summary import summarise
+from incidentd.store import alerts, buckets, cycles, deliveries, intake, rules, summaries
 from incidentd.store.backup import back_up, restore
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
@@ -20,7 +21,7 @@ from incidentd.store.migrate import check, migrate
 from incidentd.store.tables import INCIDENTS, METADATA
 from tests.servers import free_port, wait_until
 from tests.store.database import SQLITE
-from tests.store.row import NOW, PAGE_SLOT, alert, episode, minutes, open_cursors, open_incident
+from tests.store.row import NOW, PAGE_SLOT, alert, episode, minutes, open_cursors, open_incident, opening
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def fill(store: Store) -> None:
         rules.put_in_force(tx, "v1", {"tiers.yaml": "tiers"}, NOW)
         intake.set_aside(tx, [("10.0.0.1", "labels", bytes(range(256)))], NOW)
         intake.remember(tx, "v0=abc", NOW)
+        summaries.insert(tx, summarise([opening("gone")]))
 
     store.write(work)
 
@@ -181,6 +183,7 @@ def test_a_copy_of_a_newer_version_is_refused(store: Store, database_url: str, c
     back_up(database_url, copy)
     with closing(sqlite3.connect(copy)) as copied:
         copied.execute("UPDATE alembic_version SET version_num = '9999'")
+        copied.execute("DELETE FROM compatibility")
         copied.commit()
     with pytest.raises(SchemaError, match="newer"):
         restore(copy, f"sqlite:///{tmp_path}/new.db")

@@ -4,19 +4,27 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Engine
 
 from incidentd.errors import SchemaError, StoreUnavailableError
-from incidentd.store.engine import BUSY_SECONDS, open_engine
-from incidentd.store.migrate import check, migrate, refuse_damaged
-from incidentd.store.tables import METADATA
+from incidentd.store import incidents
+from incidentd.store import migrate as migrating
+from incidentd.store.engine import BUSY_SECONDS, Store, open_engine
+from incidentd.store.migrate import check, migrate, oldest_compatible, refuse_damaged
+from incidentd.store.tables import COMPATIBILITY, METADATA
 from tests.servers import free_port
 from tests.store.database import SQLITE
+from tests.store.row import open_incident
+
+SCRIPTS = ScriptDirectory(str(Path(migrating.__file__).parent / "migrations"))
 
 _MIGRATE = """
 import sys
@@ -97,16 +105,6 @@ def test_somebody_elses_database_is_refused_and_left_alone(empty_url: str) -> No
     engine.dispose()
 
 
-def test_a_newer_versions_database_is_refused(database_url: str) -> None:
-    engine = open_engine(database_url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    for refused in (migrate, check):
-        with pytest.raises(SchemaError, match="newer"):
-            refused(engine)
-    engine.dispose()
-
-
 @pytest.mark.parametrize("damage", ["no database", "torn page"])
 def test_a_damaged_sqlite_file_is_refused_and_never_silently_empty(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "damaged.db"
@@ -153,3 +151,51 @@ def _damage(path: Path, how: str) -> None:
     with path.open("r+b") as file:
         file.seek(2 * size)
         file.write(b"\xff" * 3 * size)
+
+
+def head() -> str:
+    return str(SCRIPTS.get_current_head())
+
+
+def newer(url: str, oldest: str | None) -> Engine:
+    """The database as a version to come has migrated it: a column more, and what it says of older versions."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sa.text("ALTER TABLE incidents ADD COLUMN mood TEXT"))
+        connection.execute(sa.delete(COMPATIBILITY))
+        if oldest:
+            connection.execute(sa.insert(COMPATIBILITY).values(oldest=oldest))
+    return engine
+
+
+def test_a_newer_schema_that_says_it_suits_this_version_is_worked_on_and_left_as_it_is(database_url: str) -> None:
+    engine = newer(database_url, head())
+    check(engine)
+    migrate(engine)
+    with closing(Store(engine)) as store:
+        made = open_incident(store, "core")
+        assert store.read(lambda tx: incidents.load(tx, [made.id]))[made.id] == (1, made)
+        assert store.read(lambda tx: tx.scalar(sa.text("SELECT version_num FROM alembic_version"))) == "9999"
+
+
+@pytest.mark.parametrize("oldest", ["9998", None])
+def test_a_newer_schema_that_does_not_is_refused(database_url: str, oldest: str | None) -> None:
+    engine = newer(database_url, oldest)
+    for refused in (migrate, check):
+        with pytest.raises(SchemaError, match="newer"):
+            refused(engine)
+    engine.dispose()
+
+
+def test_a_migrated_database_says_with_which_versions_it_is_compatible(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(COMPATIBILITY.c.oldest)) == oldest_compatible(head())
+    engine.dispose()
+
+
+def test_no_migration_claims_to_suit_a_version_that_does_not_exist_or_is_newer() -> None:
+    scripts = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
+    for number, revision in enumerate(scripts):
+        assert oldest_compatible(revision) in scripts[: number + 1]
