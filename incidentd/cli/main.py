@@ -106,8 +106,8 @@ def migrate() -> None:
     with told():
         settings = strict_settings(dict(os.environ))
         configure_logs(settings, os.environ)
-        migrate_database(open_engine(settings.database_url))
-        typer.echo("the database is up to date")
+        oldest = migrate_database(open_engine(settings.database_url))
+        typer.echo(f"the database is up to date; versions from revision {oldest} of the schema on may go on working")
 
 
 @app.command("backup")

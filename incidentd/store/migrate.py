@@ -19,8 +19,10 @@ _PATIENCE_SECONDS = 600
 _OURS = "alembic_version"
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine) -> str:
     """Bring the database to this version's schema; several processes may do so at once.
+
+    Returns the oldest revision whose version of the program works on the schema.
 
     Raises:
         SchemaError: the database is damaged, holds somebody else's tables, or is newer than this version.
@@ -31,12 +33,13 @@ def migrate(engine: Engine) -> None:
         with engine.connect() as connection:
             _refuse_foreign(connection)
             if _is_served(connection):
-                return
+                return _oldest(connection)
         with engine.execution_options(**{WRITES: _PATIENCE_SECONDS}).connect() as connection:
             _lock(connection)
             command.upgrade(_config(connection), "head")
             _say_compatible(connection)
             connection.commit()
+            return _oldest(connection)
 
 
 def refuse_damaged(engine: Engine) -> None:
@@ -75,9 +78,13 @@ def _refuse_foreign(connection: Connection) -> None:
 
 
 def oldest_compatible(revision: str) -> str:
-    """The oldest revision whose version of the program works on this one's schema: its own, unless it says more."""
-    script = _scripts().get_revision(revision)
-    return str(getattr(script.module, "compatible_from", revision)) if script else revision
+    """The oldest revision whose version of the program works on the schema of this one.
+
+    A migration that names none in ``compatible_from`` suits no version before its own; each one on the way counts.
+    """
+    way = list(_scripts().walk_revisions("base", revision))[::-1]
+    order = [script.revision for script in way]
+    return max((str(getattr(each.module, "compatible_from", each.revision)) for each in way), key=order.index)
 
 
 def _is_served(connection: Connection) -> bool:
@@ -90,7 +97,11 @@ def _suits_older(connection: Connection, tables: set[str]) -> bool:
     """Whether the schema, which is newer than this version, says that this version may work on it."""
     if COMPATIBILITY.name not in tables:
         return False
-    return connection.scalar(sa.select(COMPATIBILITY.c.oldest)) in _known()
+    return _oldest(connection) in _known()
+
+
+def _oldest(connection: Connection) -> str:
+    return str(connection.scalar(sa.select(COMPATIBILITY.c.oldest)))
 
 
 def _say_compatible(connection: Connection) -> None:
