@@ -51,7 +51,7 @@ def database(patient: Patient) -> Iterator[Finding]:
 def _schema(store: Store) -> Iterator[Finding]:
     try:
         check(store.engine)
-        yield ok("schema", "is this version's")
+        yield ok("schema", "this version works on it")
     except SchemaError as error:
         mend = "run `incidentd migrate` with the newest version that is installed anywhere; look at the address too"
         yield fault("schema", str(error), mend)
