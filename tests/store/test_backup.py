@@ -5,6 +5,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ import sqlalchemy as sa
 
 from incidentd.errors import SchemaError, StoreError, StoreUnavailableError
 from incidentd.incident.summary import summarise
-from incidentd.store import alerts, buckets, cycles, deliveries, intake, rules, summaries
+from incidentd.store import alerts, buckets, cycles, deliveries, heartbeats, intake, pings, rules, summaries
 from incidentd.store.backup import back_up, restore
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
 from incidentd.store.engine import Store, open_engine
+from incidentd.store.heartbeats import Heartbeat
 from incidentd.store.migrate import check, migrate
 from incidentd.store.tables import INCIDENTS, METADATA
 from tests.servers import free_port, wait_until
@@ -54,6 +56,8 @@ def fill(store: Store) -> None:
         intake.set_aside(tx, [("10.0.0.1", "labels", bytes(range(256)))], NOW)
         intake.remember(tx, "v0=abc", NOW)
         summaries.insert(tx, summarise([opening("gone")]))
+        heartbeats.insert(tx, [Heartbeat.expected("watchdog", timedelta(minutes=5), NOW)])
+        pings.take(tx, NOW, timedelta(minutes=1))
 
     store.write(work)
 
