@@ -11,13 +11,14 @@ from typing import cast
 import structlog
 import uuid_utils
 
+from incidentd.admission import Admission
 from incidentd.channels.channel import Destination
 from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.classify import Rules, load, parse
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import NotFoundError, RulesError, SchemaError, StoreError
+from incidentd.errors import NotFoundError, RulesError, SchemaError, SettingsError, StoreError
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
 from incidentd.jobs import ESCALATE, Enqueuer, EnqueueThread, Work
@@ -37,6 +38,7 @@ from incidentd.meter import Meter
 from incidentd.meter.meter import REFUSED, TAKEN
 from incidentd.process.failpoint import arm
 from incidentd.process.group_commit import GroupCommit
+from incidentd.process.log import conceal
 from incidentd.process.spool import Spool
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
@@ -84,6 +86,8 @@ class Runtime:
         means = Means(self.clock.now, settings.pagerduty_events_url, settings.slack_api_url)
         self._channels = make_channels(means)
         self._keyring = Keyring(settings, environ)
+        self.admission = Admission(settings, environ)
+        self.meter.know_sources(self.admission.names)
         self._mark = timedelta(seconds=settings.mark_deliver_seconds)
         self._pace = Pace(timedelta(seconds=settings.lease_seconds), self._mark, settings.http_seconds)
         self._packer = Packer(self.rulebook, self._keyring.destination, settings.base_url)
@@ -327,8 +331,9 @@ class Runtime:
 
     def _follow(self) -> None:
         """Every process follows a reload within a second (model 37), and the database's clock; each by itself."""
+        steps = (self._follow_rules, self._follow_sources, self._follow_clock, self._watch_clock, self._store_pulse)
         while not self._stopping.wait(FOLLOW_SECONDS):
-            for step in (self._follow_rules, self._follow_clock, self._watch_clock, self._store_pulse):
+            for step in steps:
                 try:
                     step()
                 except StoreError as error:
@@ -339,6 +344,19 @@ class Runtime:
     def _follow_rules(self) -> None:
         if self.rulebook.refresh():
             log.info("rules_followed", version=self.rulebook.in_force.version)
+
+    def _follow_sources(self) -> None:
+        """A token is replaced without a restart; a file that is unsound changes nothing, and an incident says so."""
+        try:
+            sources = self.admission.refresh()
+        except SettingsError as error:
+            log.warning("webhook_tokens_refused", cause=str(error))
+            self.complain(Complaint("webhook_tokens", "the file of webhook tokens is unsound: those read before stay"))
+            return
+        if sources is not None:
+            conceal(token for source in sources for token in source.tokens)
+            self.meter.know_sources(self.admission.names)
+            log.info("webhook_tokens_in_force", sources=list(self.admission.names))
 
     def _follow_clock(self) -> None:
         if self._server_clock:

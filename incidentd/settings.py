@@ -28,11 +28,11 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from incidentd.errors import SettingsError
+from incidentd.secret import SHORTEST_SECRET, several, weakness
+from incidentd.source import ONLY_SOURCE, Source, parse_sources
 
 PREFIX = "INCIDENTD_"
 _FILE = "_FILE"
-_SHORTEST_SECRET = 16
-_PLACEHOLDER = re.compile(r"change[-_ ]?me|^(secret|password|token|example|placeholder|xxx+|\*+|<.*>)$", re.IGNORECASE)
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 _RESERVED = "reserved: "
 _LARGEST_PORT = 65_535
@@ -46,15 +46,19 @@ class Allowed:
 
 
 def _strong(secret: SecretStr) -> SecretStr:
-    value = secret.get_secret_value()
-    if not value:
-        raise ValueError("is empty; unset it, or give it a value")
-    if _PLACEHOLDER.search(value):
-        raise ValueError("is still a placeholder")
-    if len(value) < _SHORTEST_SECRET:
-        raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters")
-    if not value.isprintable() or not value.isascii() or " " in value:
-        raise ValueError("holds a character that no header can carry")
+    fault = weakness(secret.get_secret_value())
+    if fault:
+        raise ValueError(fault)
+    return secret
+
+
+def _strong_each(secret: SecretStr) -> SecretStr:
+    several(secret.get_secret_value())
+    return secret
+
+
+def _sources(secret: SecretStr) -> SecretStr:
+    parse_sources(secret.get_secret_value())
     return secret
 
 
@@ -120,8 +124,14 @@ def _socket_address_or_none(listen: str) -> str:
 Secret = Annotated[
     SecretStr,
     AfterValidator(_strong),
-    Allowed(f"{_SHORTEST_SECRET} characters or more: ASCII, no spaces, no placeholder"),
+    Allowed(f"{SHORTEST_SECRET} characters or more: ASCII, no spaces, no placeholder"),
 ]
+Secrets = Annotated[
+    SecretStr,
+    AfterValidator(_strong_each),
+    Allowed(f"{SHORTEST_SECRET} characters or more: ASCII, no placeholder; several apart by white space"),
+]
+SourceTokens = Annotated[SecretStr, AfterValidator(_sources), Allowed("lines of `name: token`")]
 WebAddress = Annotated[str, AfterValidator(_web_address), Allowed("an http:// or https:// address")]
 DatabaseAddress = Annotated[
     str, AfterValidator(_database_address), Allowed("a sqlite:/// or postgresql:// address (postgres:// too)")
@@ -156,15 +166,18 @@ class Settings(BaseModel):
     )
 
     webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
+    webhook_tokens: SourceTokens | None = Field(
+        None, description="further senders by name, each with tokens of its own; as a file, read anew when written"
+    )
     api_token: Secret | None = Field(None, description="what API clients authenticate with")
     heartbeat_token: Secret | None = Field(None, description="what jobs report their heartbeats with, and nothing else")
     slack_bot_token: Secret | None = Field(None, description="Slack bot token")
-    slack_signing_secret: Secret | None = Field(None, description="proves that an interaction comes from Slack")
+    slack_signing_secret: Secrets | None = Field(None, description="proves that an interaction comes from Slack")
     slack_app_token: Secret | None = Field(None, description="reserved: Slack app token, for Socket Mode")
     slack_api_url: WebAddress | None = Field(None, description="Slack's Web API, when it isn't Slack's own")
     pagerduty_routing_key: Secret | None = Field(None, description="routing key of the default PagerDuty service")
     pagerduty_events_url: WebAddress | None = Field(None, description="PagerDuty's Events API, e.g. the EU's")
-    pagerduty_webhook_secret: Secret | None = Field(
+    pagerduty_webhook_secret: Secrets | None = Field(
         None, description="reserved: proves that a webhook comes from PagerDuty"
     )
     pagerduty_api_token: Secret | None = Field(None, description="reserved: PagerDuty REST token")
@@ -225,9 +238,22 @@ class Settings(BaseModel):
         """Worker processes by queue name."""
         return {"page": self.workers_page, "escalate": self.workers_escalate, "tell": self.workers_tell}
 
+    def signing_secrets(self) -> tuple[str, ...]:
+        """What Slack may sign with now; the first one is the one in use, others are on their way in or out."""
+        return several(self.slack_signing_secret.get_secret_value()) if self.slack_signing_secret else ()
+
+    def sources(self) -> tuple[Source, ...]:
+        """Who may send webhooks."""
+        only, named = self.webhook_token, self.webhook_tokens
+        first = (Source(ONLY_SOURCE, (only.get_secret_value(),), any_user=True),) if only else ()
+        return first + (parse_sources(named.get_secret_value()) if named else ())
+
     def secret_values(self) -> list[str]:
         """Every value that no log line may show, passwords inside addresses included."""
-        secrets = [value.get_secret_value() for value in dict(self).values() if isinstance(value, SecretStr)]
+        given = {name: value.get_secret_value() for name, value in dict(self).items() if isinstance(value, SecretStr)}
+        given.pop("webhook_tokens", None)
+        secrets = [part for value in given.values() for part in value.split()]
+        secrets += [token for source in self.sources() for token in source.tokens]
         return secrets + [password for url in (self.database_url, self.redis_url) for password in _passwords(url)]
 
     @classmethod
@@ -273,7 +299,27 @@ def hidden_values(settings: Settings, environ: Mapping[str, str], names: Collect
     may name it.
     """
     given = {name.removesuffix(_FILE) for name in environ if name.startswith(PREFIX) and _SECRET.search(name)}
-    return [*settings.secret_values(), *_found(environ, {*given, *names})]
+    return [*settings.secret_values(), *_found(environ, {*given, *names} - {_variable("webhook_tokens")})]
+
+
+def read_sources(environ: Mapping[str, str]) -> tuple[Source, ...]:
+    """The sources of ``INCIDENTD_WEBHOOK_TOKENS`` as they stand now; a file may have been written since the start.
+
+    Raises:
+        SettingsError: names the variable and the line; shows no value.
+    """
+    name = _variable("webhook_tokens")
+    value = _read(environ, name)
+    try:
+        return parse_sources(value) if value is not None else ()
+    except ValueError as error:
+        raise SettingsError(f"{name} {error}") from None
+
+
+def sources_file(environ: Mapping[str, str]) -> Path | None:
+    """The file that holds ``INCIDENTD_WEBHOOK_TOKENS``; None where the environment itself does."""
+    path = environ.get(_variable("webhook_tokens") + _FILE)
+    return Path(path) if path else None
 
 
 def rules_folder(environ: Mapping[str, str]) -> Path:
@@ -332,10 +378,9 @@ def _cause(name: str, fault: Mapping[str, Any]) -> str:
 
 
 def _weakness(name: str, value: str) -> Iterator[str]:
-    try:
-        _strong(SecretStr(value))
-    except ValueError as error:
-        yield f"{name} {error}"
+    fault = weakness(value)
+    if fault:
+        yield f"{name} {fault}"
 
 
 def _read(environ: Mapping[str, str], name: str) -> str | None:

@@ -22,6 +22,7 @@ from tests.servers import leashed, program
 
 NAMES = {
     "incidentd_webhooks": {"answer"},
+    "incidentd_source_webhooks": {"source", "answer"},
     "incidentd_alerts": {"outcome"},
     "incidentd_incidents_opened": {"tier"},
     "incidentd_acceptance_seconds": {"channel"},

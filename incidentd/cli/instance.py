@@ -122,13 +122,14 @@ def instance_at(url: str | None, environ: Mapping[str, str], state: Path) -> Ins
         InstanceError: there is no token to post with.
     """
     settings = load_settings(with_tokens(environ, state, create=False), None)
-    if settings.webhook_token is None:
+    sources = settings.sources()
+    if not sources:
         raise InstanceError(
             "no token to post with: start incidentd (`make run`), name the folder of its `up` with --state,"
             " or set INCIDENTD_WEBHOOK_TOKEN"
         )
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
-    return Instance(url or _address(settings, environ), settings.webhook_token.get_secret_value(), api_token)
+    return Instance(url or _address(settings, environ), sources[0].tokens[-1], api_token)
 
 
 def _address(settings: Settings, environ: Mapping[str, str]) -> str:

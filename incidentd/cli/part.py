@@ -88,7 +88,7 @@ def refuse_missing(settings: Settings) -> None:
         SettingsError: names each variable that is missing.
     """
     faults = []
-    if settings.webhook_token is None:
+    if not settings.sources():
         faults.append("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
     if settings.api_token is None:
         faults.append("INCIDENTD_API_TOKEN is not set: API clients and people have to authenticate")

@@ -22,8 +22,11 @@ Settings are environment variables whose names begin with `INCIDENTD_`. There is
   at once are refused.
 - **Misspelt ones stop the start.** A variable that begins with `INCIDENTD_` and is no setting is named, with the
   closest one; so is each value that can't be used. The exit status is 2, and no value is ever printed.
-- **Read once, at the start.** A changed setting wants a restart. One exception: a secret that the rules name and that
-  is given as a file is read anew when its file has been written.
+- **Read once, at the start.** A changed setting wants a restart. Two exceptions are read anew when their file has been
+  written: a secret that the rules name and that is given as a file, and `INCIDENTD_WEBHOOK_TOKENS_FILE`.
+- **Two values while one replaces the other.** `INCIDENTD_SLACK_SIGNING_SECRET`, `INCIDENTD_PAGERDUTY_WEBHOOK_SECRET`
+  and each source in `INCIDENTD_WEBHOOK_TOKENS` take up to 4 values, apart by spaces or line breaks. All of them count.
+  How to replace a secret: see [security.md](security.md#replacing-a-secret).
 - **An empty value is a value**, and mostly a refused one. Unset a variable that you don't want.
 
 Rules name further variables that hold secrets, such as `INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER` in
@@ -61,9 +64,10 @@ GROUPS = (
     Group("Where a worker group shows its metrics", ("metrics_listen",), "`worker`"),
     Group(
         "Who may come in",
-        ("webhook_token", "api_token", "heartbeat_token"),
+        ("webhook_token", "webhook_tokens", "api_token", "heartbeat_token"),
         "`up`, `serve`; `link` and `fire` to reach them",
-        "`serve` needs both. `up` makes both by itself, in the folder of `--state`.",
+        "`serve` needs one of the first two, and the third. `up` makes the first and the third by itself, in the folder"
+        " of `--state`.",
     ),
     Group(
         "Slack",

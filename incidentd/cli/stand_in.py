@@ -53,7 +53,7 @@ def add_sandbox(app: FastAPI, settings: Settings, environ: Mapping[str, str]) ->
     names = {value: name for name, value in environ.items() if value == _made_up_key(name)}
     sandbox = create_sandbox(
         clock=SystemClock().now,
-        slack_signing_secret=settings.slack_signing_secret.get_secret_value(),
+        slack_signing_secret=settings.signing_secrets()[0],
         product_url=f"http://{settings.listen}",
         sandbox_url=f"http://{settings.listen}{PATH}",
         journal=Path(journal),

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from incidentd.classify.kind import KINDS
 from incidentd.meter.folder import join, summed
 from incidentd.meter.series import OTHER, Counters, Histograms, Values
+from incidentd.source import ONLY_SOURCE
 from incidentd.tier import Tier
 
 NEWS, REPEAT, NOT_UNDERSTOOD = "news", "repeat", "not_understood"
@@ -45,6 +46,13 @@ class Meter:
             "Requests to the address for Alertmanager's notifications, by the HTTP status of the answer.",
             ["answer"],
             _each(_ANSWERS),
+        )
+        self.sources = Counters(
+            registry,
+            "incidentd_source_webhooks_total",
+            "Requests with a valid token, by the source that the token is of, and by the HTTP status of the answer.",
+            ["source", "answer"],
+            list(product((ONLY_SOURCE,), _ANSWERS)),
         )
         self.alerts = Counters(
             registry,
@@ -126,6 +134,10 @@ class Meter:
             ["outcome"],
             _each((PINGED, FAILED, WITHHELD)),
         )
+
+    def know_sources(self, names: Iterable[str]) -> None:
+        """Count the webhooks of these sources by name; of any other as ``other``."""
+        self.sources.know(product(names, _ANSWERS))
 
     def collect(self) -> Iterable[Metric]:
         """What was counted so far: by this process, or by all that count together with it."""

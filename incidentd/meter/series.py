@@ -4,11 +4,14 @@ Every series exists from the start, at zero, so that a first event shows as an i
 ``other``: however odd a value is that comes from outside, it adds no series of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 OTHER = "other"
+
+MOST_SERIES = 512
+"""Series that one counter may come to have, however often what is known changes."""
 
 Values = tuple[str, ...]
 
@@ -23,6 +26,12 @@ class Counters:
         self._other = (OTHER,) * len(labels)
         # Looking a series up in the family costs more than counting.
         self._series = {values: self._family.labels(*values) if values else self._family for values in known}
+
+    def know(self, values: Iterable[Values]) -> None:
+        """Give these a series of their own, from zero, as far as there is room; what is left counts as ``other``."""
+        for each in values:
+            if len(self._series) < MOST_SERIES:
+                self._series.setdefault(each, self._family.labels(*each))
 
     def add(self, *values: str, amount: int = 1) -> None:
         """Count ``amount`` events."""

@@ -23,11 +23,15 @@ _TALKATIVE = ("httpx", "httpcore", "urllib3", "rq", "rq.worker", "rq.job", "rq.q
 _UNSAFE = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
 
 
+_redactor = Redactor()
+
+
 def configure(
     level: str = "INFO", secrets: Iterable[str] = (), *, console: bool = False, stream: TextIO | None = None
 ) -> None:
     """Set the process's logging up, in place of what was; standard logging, warnings and crashes included."""
-    redactor = Redactor(secrets)
+    global _redactor
+    _redactor = redactor = Redactor(secrets)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -53,6 +57,11 @@ def configure(
     _replace_root_handlers(handler, level)
     sys.excepthook = _crash
     threading.excepthook = _thread_crash
+
+
+def conceal(secrets: Iterable[str]) -> None:
+    """Hide these too, from now on: they became known after the logging was set up."""
+    _redactor.learn(secrets)
 
 
 class _Lasting:

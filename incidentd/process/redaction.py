@@ -41,11 +41,18 @@ class Redactor:
     """Replaces known secrets, what looks like one, and whatever stands under a secret's name."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        known |= {form for secret in known for form in _written(secret)}
-        longest_first = sorted(known, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
-        self._shortest = min(map(len, known), default=0)
+        self._secrets: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self._shortest = 0
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Hide these too, from now on."""
+        new = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        self._secrets |= new | {form for secret in new for form in _written(secret)}
+        longest_first = sorted(self._secrets, key=len, reverse=True)
+        self._shortest = min(map(len, longest_first), default=0)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def text(self, text: str) -> str:
         """``text`` without secrets, cut where it is too long for a log line."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+from incidentd.admission import Admission
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
@@ -19,6 +20,11 @@ class Runtime(Protocol):
     @property
     def settings(self) -> Settings:
         """The environment."""
+        ...
+
+    @property
+    def admission(self) -> Admission:
+        """Who may send webhooks."""
         ...
 
     @property

@@ -169,12 +169,12 @@ def _verified(request: Request, raw: bytes) -> str:
         ProblemError: 401 on anything off; the SDK's verifier raises on some of it.
     """
     runtime = runtime_of(request)
-    secret = runtime.settings.slack_signing_secret
     signature = request.headers.get(_SIGNATURE, "")
     timestamp = request.headers.get(_TIMESTAMP, "")
-    if secret is None or not _is_signed(
-        secret.get_secret_value(), runtime.clock.now().timestamp(), raw, timestamp, signature
-    ):
+    secrets, now = runtime.settings.signing_secrets(), runtime.clock.now().timestamp()
+    # All of them, so that the time tells nothing of which it was.
+    found = [_is_signed(secret, now, raw, timestamp, signature) for secret in secrets]
+    if not any(found):
         _log.warning("slack_unauthorized", request_id=request.scope[REQUEST_ID])
         raise ProblemError(401, "signature", "the signature or its time is wrong")
     return signature

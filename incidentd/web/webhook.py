@@ -20,7 +20,7 @@ from incidentd.lifecycle.work import Complaint, Webhook
 from incidentd.process.failpoint import failpoint
 from incidentd.web.body import Body, TooLargeError
 from incidentd.web.contract import Runtime
-from incidentd.web.credential import authorized, unauthorized
+from incidentd.web.credential import given, unauthorized
 from incidentd.web.problem import REQUEST_ID, ProblemError, problem_of
 from incidentd.web.wait import stored
 
@@ -44,6 +44,7 @@ class _Outcome:
     reason: str = "stored"
     alerts: int = 0
     set_aside: int = 0
+    source: str = ""
 
 
 class WebhookEndpoint:
@@ -61,7 +62,7 @@ class WebhookEndpoint:
         response = await self._answer(scope, body, outcome)
         self._log(scope, outcome, response, begun)
         if response is not None:
-            self._runtime.meter.webhooks.add(str(response.status_code))
+            self._count(outcome.source, str(response.status_code))
             failpoint("web.before_answer")
             await body.answer(response, scope, send)
             failpoint("web.after_answer")
@@ -69,7 +70,7 @@ class WebhookEndpoint:
     async def _answer(self, scope: Scope, body: Body, outcome: _Outcome) -> Response | None:
         """The answer; None where nobody is there any more to hear it."""
         try:
-            self._admit(scope)
+            outcome.source = self._admit(scope)
             await self._take(scope, body, outcome)
         except ClientDisconnect:
             outcome.reason = "disconnected"
@@ -89,12 +90,19 @@ class WebhookEndpoint:
         said = b'{"status":"stored","alerts":%d,"set_aside":%d}' % (outcome.alerts, outcome.set_aside)
         return Response(said, media_type="application/json")
 
-    def _admit(self, scope: Scope) -> None:
+    def _admit(self, scope: Scope) -> str:
         if scope["method"] != "POST":
             raise ProblemError(405, "method", "notifications are sent with POST", headers={"Allow": "POST"})
-        token = self._runtime.settings.webhook_token
-        if token is None or not authorized(scope, (token.get_secret_value(),)):
+        user, token = given(scope)
+        source = self._runtime.admission.source_of(token, user)
+        if source is None:
             raise unauthorized()
+        return source
+
+    def _count(self, source: str, answer: str) -> None:
+        self._runtime.meter.webhooks.add(answer)
+        if source:
+            self._runtime.meter.sources.add(source, answer)
 
     async def _take(self, scope: Scope, body: Body, outcome: _Outcome) -> None:
         fault = _refused_by_headers(scope)
@@ -109,13 +117,13 @@ class WebhookEndpoint:
             fault = error
         if fault is not None:
             try:
-                await self._store(scope, (), (SetAside(fault.reason, _sentence(fault)),), raw)
+                await self._store(outcome.source, (), (SetAside(fault.reason, _sentence(fault)),), raw)
                 raise fault
             finally:
                 # An error that its own frame knows stays until the garbage is collected, and 16 MB of body with it.
                 del fault
         outcome.alerts, outcome.set_aside = len(alerts), len(aside)
-        if not await self._store(scope, alerts, aside, raw) and not aside:
+        if not await self._store(outcome.source, alerts, aside, raw) and not aside:
             outcome.reason = REPEAT
 
     async def _parsed(self, raw: bytes) -> tuple[tuple[Alert, ...], tuple[SetAside, ...]]:
@@ -125,9 +133,9 @@ class WebhookEndpoint:
         async with self._parsing:
             return await asyncio.to_thread(parse, raw, self._runtime.clock.now())
 
-    async def _store(self, scope: Scope, alerts: tuple[Alert, ...], aside: tuple[SetAside, ...], raw: bytes) -> bool:
+    async def _store(self, source: str, alerts: tuple[Alert, ...], aside: tuple[SetAside, ...], raw: bytes) -> bool:
         complaints = tuple(Complaint(each.reason, each.detail, raw[:BODY_KEPT]) for each in aside)
-        webhook = Webhook(alerts, _source(scope), complaints)
+        webhook = Webhook(alerts, source, complaints)
         try:
             return await stored(self._runtime.submit_webhook(webhook), STORE_SECONDS)
         except Exception:
@@ -141,7 +149,8 @@ class WebhookEndpoint:
             "reason": outcome.reason,
             "alerts": outcome.alerts,
             "set_aside": outcome.set_aside,
-            "source": _source(scope),
+            "source": outcome.source,
+            "address": _address(scope),
             "request_id": scope.get(REQUEST_ID, ""),
             "ms": round((self._runtime.clock.monotonic() - begun) * 1000, 1),
         }
@@ -168,6 +177,6 @@ def _sentence(fault: IntakeError) -> str:
     return f"a notification was refused: {fault.detail}"
 
 
-def _source(scope: Scope) -> str:
+def _address(scope: Scope) -> str:
     client = scope.get("client")
     return str(client[0]) if client else "unknown"

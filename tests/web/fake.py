@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
+from incidentd.admission import Admission
 from incidentd.alert import Alert
 from incidentd.classify.verdict import Verdict
 from incidentd.clock import ManualClock
@@ -75,6 +76,8 @@ class FakeRuntime:
                 "INCIDENTD_PUBLIC_URL": PUBLIC_URL,
             }
         )
+        self.admission = Admission(self.settings, {})
+        self.meter.know_sources(self.admission.names)
         self._policy = policy()
         self._seen: set[str] = set()
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from incidentd.errors import StoreUnavailableError
 from incidentd.incident.command import Acknowledge, Escalate, Resolve, TakeOver
@@ -218,3 +219,15 @@ def test_no_open_incident_is_said_so(client: Client) -> None:
 
 def test_slacks_certificate_check_is_answered(client: Client) -> None:
     assert client.post("/slack/commands", content=b"ssl_check=1&token=x", headers=FORM).status_code == 200
+
+
+def test_while_the_signing_secret_is_replaced_both_are_believed(
+    client: Client, runtime: FakeRuntime, incident: str
+) -> None:
+    new = "the-new-signing-secret-0123456789"
+    runtime.settings = runtime.settings.model_copy(update={"slack_signing_secret": SecretStr(f"{SLACK_SECRET} {new}")})
+    for secret, user in ((SLACK_SECRET, "ann"), (new, "ben")):
+        raw = click(incident, user=user)
+        assert client.post(INTERACTIONS, content=raw, headers=signed(raw, secret=secret)).status_code == 200
+    both = f"{SLACK_SECRET} {new}"
+    assert client.post(INTERACTIONS, content=raw, headers=signed(raw, secret=both)).status_code == 401

@@ -15,8 +15,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from incidentd.admission import Admission
 from incidentd.errors import ConflictError, NotFoundError, RulesError, StoreUnavailableError
 from incidentd.intake import parse
+from incidentd.settings import load_settings
 from incidentd.web import webhook
 from incidentd.web.app import create_app
 from tests.web.client import Client
@@ -301,3 +303,45 @@ def test_large_bodies_are_parsed_one_at_a_time(runtime: FakeRuntime, monkeypatch
     alert = SOUND[SOUND.index(b"[") + 1 : SOUND.rindex(b"]")]
     assert asyncio.run(post_side_by_side(b'{"alerts": [' + b",".join([alert] * 500) + b"]}")) == [200] * 4
     assert seen == [1] * 4
+
+
+def several(runtime: FakeRuntime) -> None:
+    environ = {"INCIDENTD_WEBHOOK_TOKENS": "primary: primarys-token-012345\nbackup: backups-token-0123456"}
+    runtime.admission = Admission(load_settings(environ), environ)
+    runtime.meter.know_sources(runtime.admission.names)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer backups-token-0123456"},
+        basic("backup", "backups-token-0123456"),
+        basic("", "backups-token-0123456"),
+    ],
+    ids=str,
+)
+def test_a_notification_is_of_the_source_whose_token_it_bears(
+    client: Client, runtime: FakeRuntime, headers: dict[str, str]
+) -> None:
+    several(runtime)
+    with capture_logs() as logs:
+        assert client.post(PATH, content=b"{}", headers={**headers, **JSON}).status_code == 400
+    assert runtime.webhooks[0].source == "backup"
+    (line,) = [line for line in logs if line["event"] == "webhook"]
+    assert (line["source"], line["address"]) == ("backup", "127.0.0.1")
+    told = client.get("/metrics").text
+    assert 'incidentd_source_webhooks_total{answer="400",source="backup"} 1.0' in told
+    assert 'incidentd_source_webhooks_total{answer="400",source="primary"} 0.0' in told
+
+
+@pytest.mark.parametrize("headers", [basic("primary", "backups-token-0123456"), BEARER, basic("backup", "x")], ids=str)
+def test_a_token_under_another_sources_name_is_401_and_counts_for_nobody(
+    client: Client, runtime: FakeRuntime, headers: dict[str, str]
+) -> None:
+    several(runtime)
+    with capture_logs() as logs:
+        assert client.post(PATH, content=SOUND, headers={**headers, **JSON}).status_code == 401
+    assert logs[0]["source"] == ""
+    named = [line for line in client.get("/metrics").text.splitlines() if "incidentd_source_webhooks_total{" in line]
+    assert named
+    assert all(line.endswith(" 0.0") for line in named)
