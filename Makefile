@@ -11,7 +11,7 @@ ARGS ?= avalo/core-api --value 99.4 --region eu
 # How many tests run side by side.
 JOBS ?= 3
 
-.PHONY: help run demo alert test bench check lint format setup servers secrets docs constraints clean
+.PHONY: help run demo alert test bench check audit sbom fuzz lint format setup servers secrets docs constraints clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,17 @@ check: $(VENV)/.dev ## lint, format, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(VENV)/.dev ## known weaknesses of what constraints.txt pins; fails only where some are found
+	@$(BIN)/python .ci/audit $(BIN)/pip-audit
+
+sbom: $(VENV)/.dev ## build/sbom.cdx.json: what is installed, as CycloneDX
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json
+	@echo "build/sbom.cdx.json is written"
+
+fuzz: $(VENV)/.dev ## bytes against the parsers, FUZZ_SECONDS (120) for each, and requests against the API
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-120} $(BIN)/pytest tests/fuzz --timeout 3600
 
 lint: $(VENV)/.dev ## lint, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
