@@ -1,10 +1,12 @@
 """Fixtures that every test may use."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import canary
 from tests.servers import PostgresServer, RedisServer
 
 # A busy machine must not turn a correct test red.
@@ -37,6 +39,15 @@ def redis_server() -> Iterator[RedisServer]:
         yield server.start()
     finally:
         server.kill()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: "pytest.CallInfo[Any]") -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail whichever test let a canary be printed or logged."""
+    report = yield
+    if told := canary.leaks("\n".join(text for _, text in report.sections)):
+        report.outcome, report.longrepr = "failed", f"a secret was printed or logged: {told}"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

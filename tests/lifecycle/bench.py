@@ -4,15 +4,17 @@ There is no Redis: ``settle`` runs the jobs itself until nothing is left to do a
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from incidentd.alert import Alert
 from incidentd.clock import ManualClock
+from incidentd.errors import StoreError
 from incidentd.incident.apply import fold
 from incidentd.incident.command import Command
 from incidentd.incident.slot import PAGE, TELL
@@ -26,13 +28,14 @@ from incidentd.sandbox.server import SandboxServer
 from incidentd.settings import load_settings
 from incidentd.store import entries, incidents
 from incidentd.store.cursors import ENQUEUED, FREE, GRANTED, HELD
-from incidentd.store.tables import BUCKETS, CURSORS, INCIDENTS
+from incidentd.store.tables import BUCKETS, CURSORS, INCIDENTS, METADATA
 from incidentd.timeline import Entry
+from tests import canary
 from tests.servers import wait_until
 
 RULES = Path(__file__).parents[2] / "rules"
 BEGIN = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
-KEYS = {1: "1" * 32, 2: "2" * 32, 3: "3" * 32}
+KEYS = {level: canary.of(f"routing key {level}") for level in (1, 2, 3)}
 """The routing key of each level."""
 
 SECOND = timedelta(seconds=1)
@@ -45,12 +48,12 @@ def environment(database_url: str, sandbox: SandboxServer, rules: Path = RULES) 
         "INCIDENTD_DATABASE_URL": database_url,
         "INCIDENTD_RULES": str(rules),
         "INCIDENTD_PUBLIC_URL": "https://incidentd.example",
-        "INCIDENTD_WEBHOOK_TOKEN": "alertmanagers-own-0123456789",
-        "INCIDENTD_API_TOKEN": "api-clients-own-0123456789",
+        "INCIDENTD_WEBHOOK_TOKEN": canary.of("INCIDENTD_WEBHOOK_TOKEN"),
+        "INCIDENTD_API_TOKEN": canary.of("INCIDENTD_API_TOKEN"),
         "INCIDENTD_PAGERDUTY_EVENTS_URL": sandbox.pagerduty_url,
         "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
         "INCIDENTD_SLACK_SIGNING_SECRET": sandbox.signing_secret,
-        "INCIDENTD_SLACK_BOT_TOKEN": "xoxb-0123456789abcdef",
+        "INCIDENTD_SLACK_BOT_TOKEN": canary.of("INCIDENTD_SLACK_BOT_TOKEN"),
         "INCIDENTD_PAGERDUTY_ROUTING_KEY": KEYS[1],
         "INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER": KEYS[2],
         "INCIDENTD_PAGERDUTY_ROUTING_KEY_CTO": KEYS[3],
@@ -207,5 +210,12 @@ def open_bench(database_url: str, rules: Path = RULES, **changes: str) -> Iterat
         bench = Bench(database_url, sandbox, clock, environment(database_url, sandbox, rules) | changes)
         try:
             yield bench
+            # A test may have left the database away.
+            with suppress(StoreError):
+                assert not canary.leaks(bench.store.read(_everything)), "a secret is in the database"
         finally:
             bench.close()
+
+
+def _everything(tx: Connection) -> str:
+    return "\n".join(str(row) for table in METADATA.sorted_tables for row in tx.execute(sa.select(table)))

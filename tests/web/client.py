@@ -7,6 +7,8 @@ from typing import Any, Self
 import httpx
 from starlette.types import ASGIApp
 
+from tests import canary
+
 
 async def _streamed(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
@@ -38,7 +40,9 @@ class Client:
 
     def request(self, method: str, url: str, *, content: Any = None, **more: Any) -> httpx.Response:
         body = content if content is None or isinstance(content, bytes | str) else _streamed(content)
-        return self._runner.run(self._client.request(method, url, content=body, **more))
+        answer = self._runner.run(self._client.request(method, url, content=body, **more))
+        assert not canary.leaks(f"{answer.headers}\n{answer.text}"), "a secret is in the answer"
+        return answer
 
     def get(self, url: str, **more: Any) -> httpx.Response:
         return self.request("GET", url, **more)

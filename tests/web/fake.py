@@ -27,13 +27,14 @@ from incidentd.store import alerts, entries, incidents
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.tables import METADATA
 from incidentd.timeline import Entry
+from tests import canary
 from tests.incident.build import Story, member, policy
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-WEBHOOK_TOKEN = "w3bh00k-t0ken-of-the-tests"
-HEARTBEAT_TOKEN = "j0bs-t0ken-of-the-tests"
-API_TOKEN = "ap1-t0ken-of-the-tests-too"
-SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+WEBHOOK_TOKEN = canary.of("INCIDENTD_WEBHOOK_TOKEN")
+API_TOKEN = canary.of("INCIDENTD_API_TOKEN")
+SLACK_SECRET = canary.of("INCIDENTD_SLACK_SIGNING_SECRET")
+HEARTBEAT_TOKEN = canary.of("INCIDENTD_HEARTBEAT_TOKEN")
 PUBLIC_URL = "http://testserver"
 NAMES = {1: "On-call engineer", 2: "Engineering manager", 3: "CTO"}
 

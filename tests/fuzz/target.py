@@ -1,0 +1,76 @@
+"""What bytes from outside are thrown at, and what has to hold whatever they are."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from incidentd.alert import Alert
+from incidentd.classify import parse as parse_rules
+from incidentd.errors import IntakeError, RulesError
+from incidentd.intake import CUT, LONGEST_VALUE, MOST_PAIRS, parse
+from incidentd.web import slack
+from tests.classify.ground import CALENDARS, DESTINATIONS, ESCALATION, ONE, TIERS
+
+RECEIVED_AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_FILES = {
+    "one.yaml": ONE,
+    "escalation.yaml": ESCALATION,
+    "tiers.yaml": TIERS,
+    "destinations.yaml": DESTINATIONS,
+    "calendars.yaml": CALENDARS,
+}
+
+
+def webhook(data: bytes) -> None:
+    """A body is refused with 400, or becomes alerts that can be stored and shown."""
+    try:
+        alerts, _aside = parse(data, RECEIVED_AT)
+    except IntakeError as refused:
+        assert refused.status == 400
+        return
+    for alert in alerts:
+        _is_clean(alert)
+
+
+def rules(data: bytes) -> None:
+    """Each of the five files in turn: sound, or refused by file and line."""
+    text = data.decode("utf-8", "replace")
+    for name in _FILES:
+        try:
+            parse_rules({**_FILES, name: text})
+        except RulesError as refused:
+            assert str(refused)
+
+
+def interaction(data: bytes) -> None:
+    """A click is on one of our buttons, by somebody with a name, or there is none."""
+    for click in slack.clicks(slack._payload(data)):
+        assert re.fullmatch(r"[0-9a-f-]{1,36}", click.incident_id)
+        assert click.command.by.strip()
+        assert not _CONTROL.search(click.command.by)
+
+
+def command(data: bytes) -> None:
+    """A field is text, whatever stands for it."""
+    for name in ("ssl_check", "text", "payload"):
+        assert isinstance(slack._field(data, name), str)
+
+
+def _is_clean(alert: Alert) -> None:
+    assert re.fullmatch(r"[0-9a-f]{16}", alert.fingerprint)
+    assert alert.starts_at.tzinfo is not None
+    assert 0 < len(alert.labels) <= MOST_PAIRS
+    texts = [*alert.labels, *alert.labels.values(), *alert.annotations, *alert.annotations.values()]
+    for text in [*texts, alert.generator_url]:
+        assert len(text.encode()) <= LONGEST_VALUE + len(CUT.encode())
+        assert not _CONTROL.search(text)
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "webhook": webhook,
+    "rules": rules,
+    "interaction": interaction,
+    "command": command,
+}
