@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests import canary
@@ -12,6 +13,18 @@ from tests.servers import PostgresServer, RedisServer
 # A busy machine must not turn a correct test red.
 settings.register_profile("incidentd", deadline=None)
 settings.load_profile("incidentd")
+
+
+@pytest.fixture(autouse=True)
+def _plain_tracebacks() -> None:
+    """As incidentd's own logging has them: structlog's default shows the values of all variables."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ class Eavesdropper:
     def __init__(self, server: RedisServer) -> None:
         self.heard: list[str] = []
         self._client = server.client(socket_timeout=60)
-        self._monitor = self._client.monitor()
+        self._monitor = self._client.monitor()  # type: ignore[no-untyped-call]
         self._monitor.__enter__()
         threading.Thread(target=self._listen, daemon=True).start()
 
