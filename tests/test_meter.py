@@ -27,6 +27,7 @@ NAMES = {
     "incidentd_incidents_opened": {"tier"},
     "incidentd_acceptance_seconds": {"channel"},
     "incidentd_deliveries": {"channel", "outcome"},
+    "incidentd_direct_pages": {"outcome"},
     "incidentd_deadline_lateness_seconds": set(),
     "incidentd_job_seconds": {"queue"},
     "incidentd_jobs_enqueued": {"queue"},
