@@ -35,7 +35,6 @@ NAMES = {
     "incidentd_statement_seconds": {"verb"},
     "incidentd_rules_reloads": {"result"},
     "incidentd_pings": {"outcome"},
-    "incidentd_direct_pages": {"outcome"},
     "incidentd_build_info": {"version"},
 }
 HOSTILE = [

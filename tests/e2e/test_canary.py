@@ -63,6 +63,7 @@ def up(sandbox: SandboxServer, make_up: Callable[..., Up], rules: Path, redis_se
             REDIS: f"redis://incidentd:{canary.of(REDIS)}@127.0.0.1:{redis_server.port}/0",
             "INCIDENTD_PAGERDUTY_EVENTS_URL": sandbox.pagerduty_url,
             "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
+            "INCIDENTD_HEARTBEAT_URL": f"{sandbox.url}/{canary.of('INCIDENTD_HEARTBEAT_URL')}",
             "INCIDENTD_LOG_LEVEL": "DEBUG",
         }
     )
