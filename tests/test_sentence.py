@@ -167,12 +167,12 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (
         PagedDirectly("page-ann", "k", AT - timedelta(seconds=90), took_over=True),
         "incidentd",
-        "While the database was away, page-ann was paged at 11:58:30 UTC: this incident's own page.",
+        "While the database was away, page-ann was paged at 14:28:30 UTC: this incident's own page.",
     ),
     (
         PagedDirectly("page-ann", "k", AT - timedelta(seconds=90), took_over=False),
         "incidentd",
-        "While the database was away, page-ann was paged at 11:58:30 UTC: one page too many, and is resolved.",
+        "While the database was away, page-ann was paged at 14:28:30 UTC: one page too many, and is resolved.",
     ),
 ]
 

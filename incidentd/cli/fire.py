@@ -25,7 +25,8 @@ from incidentd.settings import rules_folder
 from incidentd.web.schema import EntryJson, IncidentJson
 
 JOURNAL = "sandbox.jsonl"
-_PAGE_SECONDS = 5.0
+_PAGING = ("P0", "P1")
+_PAGE_SECONDS = 10.0
 _QUIET_SECONDS = 3.0
 _WATCH_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
@@ -161,10 +162,17 @@ class _Single:
         while True:
             entries = self._instance.timeline(incident.id)[told:]
             paging = any(each.kind in ("opened", "level", "round") for each in entries) and incident.level
-            answered = any(each.kind in ("accepted", "delivery_failed") for each in entries)
+            answered = any(_is_answer(each, incident) for each in entries)
             if not paging or answered or self._clock.monotonic() > end:
                 return entries
             time.sleep(_LOOK_SECONDS)
+
+
+def _is_answer(entry: EntryJson, incident: IncidentJson) -> bool:
+    """Whether a receiver has answered: of a tier that pages, the one that pages."""
+    if entry.kind == "accepted":
+        return bool(entry.data.get("paged")) or incident.tier not in _PAGING
+    return entry.kind == "delivery_failed"
 
 
 class _Storm:
@@ -200,12 +208,12 @@ class _Storm:
         paged = -1
         while True:
             found = pages_of(self._state / JOURNAL, instances, since)
-            if found is None:
+            now = self._clock.monotonic()
+            if found is None and now - began > _QUIET_SECONDS:
                 typer.echo("pages      can't be told: there is no sandbox in the folder of --state")
                 return
-            now = self._clock.monotonic()
-            last = now if found > paged else last
-            paged = max(paged, found)
+            last = now if found is not None and found > paged else last
+            paged = max(paged, found or 0)
             if paged >= wanted or now - last > _QUIET_SECONDS or now - began > _WATCH_SECONDS:
                 break
             time.sleep(_LOOK_SECONDS)

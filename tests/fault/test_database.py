@@ -60,7 +60,7 @@ def test_a_p0_is_paged_at_once_and_lost_nowhere(
         plant.start(TIMEKEEPER)
         plant.wait_for_web()
         plant.fire("before", climbs=False)
-        plant.until(lambda: plant.is_paged("before"), "the page of before")
+        plant.until(lambda: not lacks(plant), "all of before to be told and recorded")
         take_away()
         assert plant.post("during") == requests.codes.service_unavailable
         plant.until(lambda: plant.is_paged("during"), "the direct page", ANSWERED_SECONDS)

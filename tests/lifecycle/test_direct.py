@@ -105,6 +105,7 @@ def test_another_process_finds_the_page_of_one_that_died(bench: Bench, tmp_path:
         page = _paged(bench, alert())
     bench.runtime.close()
     again = bench.runtime = Runtime(load_settings(bench.environ, None), bench.environ, clock=bench.clock)
+    bench.store = again.store
     again.direct.look()
     assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=True)]
     assert _notes(tmp_path) == []
