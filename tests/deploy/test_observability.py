@@ -33,7 +33,7 @@ COLUMNS = 24
 
 OF_THE_TARGET = {"job", "instance", "part"}
 """Labels that Prometheus adds."""
-OPEN_ENDED = {"version", "le", "heartbeat"}
+OPEN_ENDED = {"version", "le", "heartbeat", "source"}
 """Labels whose values nobody knows beforehand."""
 
 
