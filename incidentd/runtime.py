@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 import structlog
@@ -16,19 +16,21 @@ from incidentd.channels.channel import Destination
 from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
-from incidentd.classify import Rules, load, parse
+from incidentd.classify import load
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import NotFoundError, RulesError, SchemaError, SettingsError, StoreError
+from incidentd.errors import NotFoundError, SchemaError, StoreError
+from incidentd.follower import Follower
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
 from incidentd.jobs import ESCALATE, Enqueuer, EnqueueThread, Work
 from incidentd.keyring import Keyring
+from incidentd.lifecycle.answered import unwrapped
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.pulse import Pulse
-from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.rulebook import Rulebook, take_in_force
 from incidentd.lifecycle.silence import Silence
 from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.vouch import Voucher
@@ -38,20 +40,17 @@ from incidentd.meter import Meter
 from incidentd.meter.meter import REFUSED, TAKEN
 from incidentd.process.failpoint import arm
 from incidentd.process.group_commit import GroupCommit
-from incidentd.process.log import conceal
 from incidentd.process.spool import Spool
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
 from incidentd.settings import Settings
 from incidentd.store import cycles
-from incidentd.store import rules as stored
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
 from incidentd.store.server_clock import ServerClock
 from incidentd.store.stopwatch import time_statements
 from incidentd.timeline import MACHINE, Entry
 
-FOLLOW_SECONDS = 0.5
 BEAT_SECONDS = 0.5
 NEW_CYCLE_SECONDS = 2.5
 LET_ALONE_SECONDS = 60.0
@@ -80,7 +79,7 @@ class Runtime:
         self._server_clock = ServerClock(self.store, SystemClock()) if engine.dialect.name == "postgresql" else None
         self._steady_clock = SteadyClock(self._server_clock or SystemClock())
         self.clock: Clock = clock or self._steady_clock
-        self.rulebook = Rulebook(self.store, _in_force(self.store, settings, self.clock.now()))
+        self.rulebook = Rulebook(self.store, take_in_force(self.store, settings.rules, self.clock.now()))
         self.enqueuer = Enqueuer(settings.redis_url, meter=self.meter)
         self._enqueue_thread = EnqueueThread(self.enqueuer)
         means = Means(self.clock.now, settings.pagerduty_events_url, settings.slack_api_url)
@@ -103,15 +102,19 @@ class Runtime:
         self._silence_again_at = 0.0
         self._voucher = self._make_voucher()
         self._beaten_at = 0.0
-        self._jump: timedelta | None = None
-        self._storing: Future[bool] | None = None
-        self._stopping = threading.Event()
-        self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
-        self._follower.start()
+        self._follower = Follower(
+            self.rulebook,
+            self.admission,
+            self._server_clock,
+            self._steady_clock,
+            self._pulse,
+            self.clock.now,
+            self.submit_webhook,
+            self.meter,
+        )
 
     def close(self) -> None:
         """Finish what is on its way; begin nothing new."""
-        self._stopping.set()
         if self._voucher:
             self._voucher.close()
         for sender in self._senders.values():
@@ -119,7 +122,7 @@ class Runtime:
         self.direct.close()
         self._writer.close()
         self._enqueue_thread.close()
-        self._follower.join()
+        self._follower.close()
         self.enqueuer.close()
         self.store.close()
 
@@ -151,7 +154,7 @@ class Runtime:
 
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""
-        return _unwrapped(self._writer.submit(action))
+        return unwrapped(self._writer.submit(action))
 
     def reload(self) -> list[str]:
         """Read the rules directory anew and put it in force for every process. Returns the table's warnings.
@@ -329,93 +332,12 @@ class Runtime:
         """Something of our own is wrong: an incident says so."""
         self.submit_webhook(Webhook((), MACHINE, (complaint,)))
 
-    def _follow(self) -> None:
-        """Every process follows a reload within a second (model 37), and the database's clock; each by itself."""
-        steps = (self._follow_rules, self._follow_sources, self._follow_clock, self._watch_clock, self._store_pulse)
-        while not self._stopping.wait(FOLLOW_SECONDS):
-            for step in steps:
-                try:
-                    step()
-                except StoreError as error:
-                    log.warning("not_following", step=step.__name__, cause=type(error).__name__)
-                except Exception:
-                    log.exception("not_following", step=step.__name__)
-
-    def _follow_rules(self) -> None:
-        if self.rulebook.refresh():
-            log.info("rules_followed", version=self.rulebook.in_force.version)
-
-    def _follow_sources(self) -> None:
-        """A token is replaced without a restart; a file that is unsound changes nothing, and an incident says so."""
-        try:
-            sources = self.admission.refresh()
-        except SettingsError as error:
-            log.warning("webhook_tokens_refused", cause=str(error))
-            self.complain(Complaint("webhook_tokens", "the file of webhook tokens is unsound: those read before stay"))
-            return
-        if sources is not None:
-            conceal(token for source in sources for token in source.tokens)
-            self.meter.know_sources(self.admission.names)
-            log.info("webhook_tokens_in_force", sources=list(self.admission.names))
-
-    def _follow_clock(self) -> None:
-        if self._server_clock:
-            self._server_clock.refresh()
-
-    def _watch_clock(self) -> None:
-        """A jump of the clock is an incident: until it is believed, nothing climbs by it (model 40)."""
-        self._steady_clock.now()
-        jump, known = self._steady_clock.jump, self._jump
-        self._jump = jump
-        if jump is not None and known is None:
-            detail = f"the clock jumped by {jump.total_seconds():.0f} s against its own course"
-            self.complain(Complaint("clock", detail))
-
-    def _store_pulse(self) -> None:
-        """Signs of life that came soon after others are stored together, one flight at a time."""
-        if self._pulse.waits(self.clock.now()) and (self._storing is None or self._storing.done()):
-            self._storing = self.submit_webhook(Webhook((), MACHINE))
-
     def _whisper(self, channel: str, user: str, text: str) -> None:
         slack, token = self._channels["slack"], self.settings.slack_bot_token
         if isinstance(slack, SlackChannel) and token:
             destination = Destination(name="whisper", kind="slack", secret=token.get_secret_value())
             heard = slack.whisper(destination, channel, user, text, self.settings.http_seconds)
             log.info("whisper", accepted=heard)
-
-
-def _in_force(store: Store, settings: Settings, now: datetime) -> Rules:
-    """The stored table; the very first one, and one that this version can't read, comes from the directory."""
-    version = store.read(stored.in_force)
-    texts = store.read(lambda tx: stored.files(tx, version)) if version else None
-    if texts is not None:
-        try:
-            return parse(texts)
-        except RulesError:
-            log.exception("rules_unreadable", version=version)
-    rules = load(settings.rules)
-    store.write(lambda tx: stored.put_in_force(tx, rules.version, rules.files, now))
-    return rules
-
-
-def _unwrapped(future: "Future[Answer]") -> "Future[ActionResult]":
-    """A refusal, which harms no other item of its batch, becomes this action's error."""
-    outer: Future[ActionResult] = Future()
-
-    def done(inner: "Future[Answer]") -> None:
-        if not outer.set_running_or_notify_cancel():
-            return
-        error = CancelledError() if inner.cancelled() else inner.exception()
-        answer = None if error else inner.result()
-        if isinstance(answer, ActionResult):
-            outer.set_result(answer)
-        else:
-            refusal = answer if isinstance(answer, Exception) else NotFoundError("there is no such incident")
-            outer.set_exception(error or refusal)
-
-    future.add_done_callback(done)
-    outer.add_done_callback(lambda asked: future.cancel() if asked.cancelled() else None)
-    return outer
 
 
 def new_id() -> str:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 from sqlalchemy.engine import Connection
 
-from incidentd.classify import DEFAULT_POLICY, Classifier, Rules, parse
+from incidentd.classify import DEFAULT_POLICY, Classifier, Rules, load, parse
 from incidentd.errors import RulesError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
@@ -102,6 +103,24 @@ def put_in_force(store: Store, rules: Rules, now: datetime) -> None:
         line.dissolve(tx, now + FOLLOWED)
 
     store.write(put)
+
+
+def take_in_force(store: Store, folder: Path, now: datetime) -> Rules:
+    """The stored table; the very first one, and one that this version can't read, comes from the directory.
+
+    Raises:
+        RulesError: there is none, and the one in the directory is unsound.
+    """
+    version = store.read(stored.in_force)
+    texts = store.read(lambda tx: stored.files(tx, version)) if version else None
+    if texts is not None:
+        try:
+            return parse(texts)
+        except RulesError:
+            log.exception("rules_unreadable", version=version)
+    rules = load(folder)
+    store.write(lambda tx: stored.put_in_force(tx, rules.version, rules.files, now))
+    return rules
 
 
 def _named(rules: Rules, name: str) -> Policy:

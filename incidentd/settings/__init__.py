@@ -1,0 +1,23 @@
+"""The settings: ``INCIDENTD_*`` variables, read once, each also as ``…_FILE``.
+
+The environment is an argument, because a misspelt variable has to be found too, and rules may name further ones that
+hold secrets.
+"""
+
+from incidentd.settings.description import Setting, describe, reserved
+from incidentd.settings.environment import PREFIX
+from incidentd.settings.load import hidden_values, load_settings, read_sources, rules_folder, sources_file
+from incidentd.settings.settings import Settings
+
+__all__ = [
+    "PREFIX",
+    "Setting",
+    "Settings",
+    "describe",
+    "hidden_values",
+    "load_settings",
+    "read_sources",
+    "reserved",
+    "rules_folder",
+    "sources_file",
+]

@@ -1,0 +1,121 @@
+"""The kinds of value that a setting has: what is refused, and in which words."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from incidentd.secret import SHORTEST_SECRET, several, weakness
+from incidentd.source import parse_sources
+
+_LARGEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting's value may be, in words: stands beside the validator that asks for it."""
+
+    words: str
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    fault = weakness(secret.get_secret_value())
+    if fault:
+        raise ValueError(fault)
+    return secret
+
+
+def _strong_each(secret: SecretStr) -> SecretStr:
+    several(secret.get_secret_value())
+    return secret
+
+
+def _sources(secret: SecretStr) -> SecretStr:
+    parse_sources(secret.get_secret_value())
+    return secret
+
+
+def _named(folder: str) -> str:
+    if not folder:
+        raise ValueError("is empty; unset it, or name a folder")
+    return folder
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not an http:// or https:// address")
+    return url.rstrip("/")
+
+
+def _ping_address(secret: SecretStr) -> SecretStr:
+    """Whoever can read or change a ping on its way can keep the outsider quiet: in plain text on this machine alone."""
+    parts = urlsplit(secret.get_secret_value())
+    if not parts.hostname or parts.username is not None or parts.fragment or not parts.geturl().isprintable():
+        raise ValueError("is not an https:// address")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError("is not an https:// address")
+    return secret
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _redis_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "unix" and parts.path:
+        return url
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError("is not a redis://, rediss:// or unix:// address")
+    return url
+
+
+def _database_address(url: str) -> str:
+    scheme = urlsplit(url).scheme
+    if scheme in ("postgres", "postgresql"):
+        return "postgresql+psycopg" + url[len(scheme) :]
+    if scheme not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError("is not a sqlite:/// or postgresql:// address")
+    return url
+
+
+def _socket_address(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LARGEST_PORT:
+        raise ValueError("is not host:port")
+    return listen
+
+
+def socket_address_or_none(listen: str) -> str:
+    """Empty is an answer too."""
+    return listen and _socket_address(listen)
+
+
+Secret = Annotated[
+    SecretStr,
+    AfterValidator(_strong),
+    Allowed(f"{SHORTEST_SECRET} characters or more: ASCII, no spaces, no placeholder"),
+]
+Secrets = Annotated[
+    SecretStr,
+    AfterValidator(_strong_each),
+    Allowed(f"{SHORTEST_SECRET} characters or more: ASCII, no placeholder; several apart by white space"),
+]
+SourceTokens = Annotated[SecretStr, AfterValidator(_sources), Allowed("lines of `name: token`")]
+WebAddress = Annotated[str, AfterValidator(_web_address), Allowed("an http:// or https:// address")]
+DatabaseAddress = Annotated[
+    str, AfterValidator(_database_address), Allowed("a sqlite:/// or postgresql:// address (postgres:// too)")
+]
+RedisAddress = Annotated[str, AfterValidator(_redis_address), Allowed("a redis://, rediss:// or unix:// address")]
+Folder = Annotated[Path, BeforeValidator(_named), Allowed("a folder")]
+SecretAddress = Annotated[
+    SecretStr, AfterValidator(_ping_address), Allowed("an https:// address (http:// on this machine alone)")
+]
+SocketAddress = Annotated[str, AfterValidator(_socket_address), Allowed("host:port")]

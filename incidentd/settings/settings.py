@@ -1,0 +1,163 @@
+"""What can be set."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from incidentd.errors import SettingsError
+from incidentd.secret import several, weakness
+from incidentd.settings.environment import read
+from incidentd.settings.kind import (
+    Allowed,
+    DatabaseAddress,
+    Folder,
+    RedisAddress,
+    Secret,
+    SecretAddress,
+    Secrets,
+    SocketAddress,
+    SourceTokens,
+    WebAddress,
+    socket_address_or_none,
+)
+from incidentd.source import ONLY_SOURCE, Source, parse_sources
+
+
+class Settings(BaseModel):
+    """What the environment says. Every field is the variable of the same name in upper case after ``INCIDENTD_``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: DatabaseAddress = Field(
+        "sqlite:///var/incidentd.db", repr=False, description="SQLite file or PostgreSQL database"
+    )
+    redis_url: RedisAddress | None = Field(
+        None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
+    )
+    rules: Folder = Field(Path("rules"), description="folder of the rules table")
+    spool: Folder = Field(
+        Path("var/spool"), description="where `serve` keeps the pages that it sent while the database was away"
+    )
+    listen: SocketAddress = Field("127.0.0.1:8080", description="address and port of the web server")
+    public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
+    metrics_listen: Annotated[str, AfterValidator(socket_address_or_none), Allowed("host:port, or empty")] = Field(
+        "", description="address and port where `incidentd worker` answers `GET /metrics`; empty: nowhere"
+    )
+
+    webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
+    webhook_tokens: SourceTokens | None = Field(
+        None, description="further senders by name, each with tokens of its own; as a file, read anew when written"
+    )
+    api_token: Secret | None = Field(None, description="what API clients authenticate with")
+    heartbeat_token: Secret | None = Field(None, description="what jobs report their heartbeats with, and nothing else")
+    slack_bot_token: Secret | None = Field(None, description="Slack bot token")
+    slack_signing_secret: Secrets | None = Field(None, description="proves that an interaction comes from Slack")
+    slack_app_token: Secret | None = Field(None, description="reserved: Slack app token, for Socket Mode")
+    slack_api_url: WebAddress | None = Field(None, description="Slack's Web API, when it isn't Slack's own")
+    pagerduty_routing_key: Secret | None = Field(None, description="routing key of the default PagerDuty service")
+    pagerduty_events_url: WebAddress | None = Field(None, description="PagerDuty's Events API, e.g. the EU's")
+    pagerduty_webhook_secret: Secrets | None = Field(
+        None, description="reserved: proves that a webhook comes from PagerDuty"
+    )
+    pagerduty_api_token: Secret | None = Field(None, description="reserved: PagerDuty REST token")
+    pagerduty_api_url: WebAddress | None = Field(None, description="reserved: PagerDuty's REST API")
+
+    heartbeat_url: SecretAddress | None = Field(
+        None, description="address to ping while pages get out; whoever is there alarms when the pings stay away"
+    )
+    heartbeat_seconds: int = Field(60, ge=1, le=3600, description="seconds from one such ping to the next")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least urgent log line kept")
+    log_format: Literal["json", "console"] = Field("json", description="console: for people's eyes")
+
+    retention_days: int = Field(400, ge=1, le=36_500, description="how long `incidentd prune` keeps what is over")
+
+    workers_page: int = Field(2, ge=0, le=64, description="worker processes for pages")
+    workers_escalate: int = Field(2, ge=0, le=64, description="worker processes for escalations")
+    workers_tell: int = Field(1, ge=0, le=64, description="worker processes for everything else")
+    tick_seconds: float = Field(0.1, gt=0, le=0.5, description="pause between two looks at what is due")
+    lease_seconds: float = Field(30, gt=0, le=300, description="how long a sender holds a delivery")
+    http_seconds: float = Field(
+        10, gt=0, le=60, validate_default=True, description="total deadline of a request; at most half of the lease"
+    )
+    mark_escalate_seconds: float = Field(1, gt=0, le=10, description="how long an enqueued escalation is left alone")
+    mark_deliver_seconds: float = Field(3, gt=0, le=10, description="how long an enqueued delivery is left alone")
+    failpoint: str | None = Field(None, description="tests only: where the process ends itself")
+
+    @field_validator("http_seconds")
+    @classmethod
+    def _within_lease(cls, seconds: float, others: ValidationInfo) -> float:
+        """A request that outlasts its lease is sent once more by whoever takes the lease next."""
+        lease = others.data.get("lease_seconds")
+        if lease is not None and lease < 2 * seconds:
+            raise ValueError("is more than half of INCIDENTD_LEASE_SECONDS")
+        return seconds
+
+    @property
+    def listen_host(self) -> str:
+        """The host part of ``listen``, without an IPv6 address's brackets."""
+        return _parted(self.listen)[0]
+
+    @property
+    def listen_port(self) -> int:
+        """The port part of ``listen``; 0 lets the system choose."""
+        return _parted(self.listen)[1]
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of ``metrics_listen``, as ``listen_host`` and ``listen_port``; None where it is empty."""
+        return _parted(self.metrics_listen) if self.metrics_listen else None
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the pages, without a slash at the end."""
+        return self.public_url or f"http://{self.listen}"
+
+    def workers(self) -> dict[str, int]:
+        """Worker processes by queue name."""
+        return {"page": self.workers_page, "escalate": self.workers_escalate, "tell": self.workers_tell}
+
+    def signing_secrets(self) -> tuple[str, ...]:
+        """What Slack may sign with now; the first one is the one in use, others are on their way in or out."""
+        return several(self.slack_signing_secret.get_secret_value()) if self.slack_signing_secret else ()
+
+    def sources(self) -> tuple[Source, ...]:
+        """Who may send webhooks."""
+        only, named = self.webhook_token, self.webhook_tokens
+        first = (Source(ONLY_SOURCE, (only.get_secret_value(),), any_user=True),) if only else ()
+        return first + (parse_sources(named.get_secret_value()) if named else ())
+
+    def secret_values(self) -> list[str]:
+        """Every value that no log line may show, passwords inside addresses included."""
+        given = {name: value.get_secret_value() for name, value in dict(self).items() if isinstance(value, SecretStr)}
+        given.pop("webhook_tokens", None)
+        secrets = [part for value in given.values() for part in value.split()]
+        secrets += [token for source in self.sources() for token in source.tokens]
+        return secrets + [password for url in (self.database_url, self.redis_url) for password in _passwords(url)]
+
+    @classmethod
+    def secrets(cls, environ: Mapping[str, str], names: Collection[str]) -> dict[str, SecretStr]:
+        """The secrets that rules name, by variable; those that are not set are absent.
+
+        Raises:
+            SettingsError: a secret is set twice, unreadable, empty, a placeholder or too short.
+        """
+        found = {name: read(environ, name) for name in names}
+        given = {name: value for name, value in found.items() if value is not None}
+        faults = [f"{name} {weakness(value)}" for name, value in given.items() if weakness(value)]
+        if faults:
+            raise SettingsError("\n".join(sorted(faults)))
+        return {name: SecretStr(value) for name, value in given.items()}
+
+
+def _parted(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _passwords(url: str | None) -> list[str]:
+    password = urlsplit(url).password if url else None
+    return [] if not password else sorted({password, unquote(password)})
