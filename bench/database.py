@@ -33,11 +33,21 @@ def sqlite() -> Iterator[Fresh]:
 
 @contextmanager
 def postgresql() -> Iterator[Fresh]:
-    """Databases of one cluster, with fsync."""
+    """Databases of one cluster, with fsync. None pays for what the one before it left to be written to disk."""
     server = PostgresServer(durable=True)
+
+    @contextmanager
+    def fresh() -> Iterator[str]:
+        with server.database() as url:
+            engine = sa.create_engine(url)
+            with engine.connect() as connection:
+                connection.exec_driver_sql("CHECKPOINT")
+            engine.dispose()
+            yield url
+
     try:
         server.create()
-        yield server.database
+        yield fresh
     finally:
         server.remove()
 
