@@ -76,19 +76,28 @@ class SteadyClock:
         self._believed_at = local.monotonic()
         self._doubted_at: float | None = None
         self.jump: timedelta | None = None
+        self._leap: timedelta | None = None
 
     def now(self) -> datetime:
         """The wall clock, or while it is doubted the time counted on from before its jump."""
         with self._lock:
             wall, steady = self._local.now(), self._local.monotonic()
             expected = self._believed + timedelta(seconds=steady - self._believed_at)
-            if abs(wall - expected) <= self._threshold or self._is_doubt_over(steady):
+            is_leap = abs(wall - expected) > self._threshold
+            if not is_leap or self._is_doubt_over(steady):
+                self._leap = wall - expected if is_leap else self._leap
                 self._believed, self._believed_at = wall, steady
                 self._doubted_at, self.jump = None, None
                 return wall
             self._doubted_at = steady if self._doubted_at is None else self._doubted_at
             self.jump = wall - expected
             return expected
+
+    def leap(self) -> timedelta | None:
+        """By how far the clock has leapt since this was asked last, now that it is believed; None where it has not."""
+        with self._lock:
+            leap, self._leap = self._leap, None
+            return leap
 
     def monotonic(self) -> float:
         """Seconds since some instant. Never jumps."""

@@ -10,6 +10,7 @@ import structlog
 from incidentd.admission import Admission
 from incidentd.clock import SteadyClock
 from incidentd.errors import SettingsError, StoreError
+from incidentd.lifecycle.correction import Correction
 from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Complaint, Webhook
@@ -32,6 +33,7 @@ class Follower:
         admission: Admission,
         server_clock: ServerClock | None,
         steady_clock: SteadyClock,
+        correction: Correction,
         pulse: Pulse,
         now: Callable[[], datetime],
         submit: Callable[[Webhook], "Future[bool]"],
@@ -41,11 +43,14 @@ class Follower:
         self._admission = admission
         self._server_clock = server_clock
         self._steady_clock = steady_clock
+        self._correction = correction
         self._pulse = pulse
         self._now = now
         self._submit = submit
         self._meter = meter
         self._jump: timedelta | None = None
+        self._leap: timedelta | None = None
+        self._begins = True
         self._storing: Future[bool] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -58,7 +63,14 @@ class Follower:
 
     def _follow(self) -> None:
         """Every process follows a reload within a second (model 37), and the database's clock; each by itself."""
-        steps = (self._follow_rules, self._follow_sources, self._follow_clock, self._watch_clock, self._store_pulse)
+        steps = (
+            self._follow_rules,
+            self._follow_sources,
+            self._follow_clock,
+            self._watch_clock,
+            self._correct_deadlines,
+            self._store_pulse,
+        )
         while not self._stopping.wait(FOLLOW_SECONDS):
             for step in steps:
                 try:
@@ -97,6 +109,15 @@ class Follower:
         if jump is not None and known is None:
             detail = f"the clock jumped by {jump.total_seconds():.0f} s against its own course"
             self._complain(Complaint("clock", detail))
+
+    def _correct_deadlines(self) -> None:
+        """At the start, as the clock may have gone back before it, and whenever it has (model 40)."""
+        leap = self._steady_clock.leap() or self._leap
+        back = -leap if leap is not None and leap < timedelta(0) else None
+        if self._begins or back is not None:
+            self._leap = leap
+            self._correction.correct(back)
+            self._begins, self._leap = False, None
 
     def _store_pulse(self) -> None:
         """Signs of life that came soon after others are stored together, one flight at a time."""

@@ -25,6 +25,7 @@ from incidentd.incident.state import Incident
 from incidentd.jobs import ESCALATE, Enqueuer, EnqueueThread, Work
 from incidentd.keyring import Keyring
 from incidentd.lifecycle.answered import unwrapped
+from incidentd.lifecycle.correction import Correction
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.keep_time import due
@@ -107,6 +108,7 @@ class Runtime:
             self.admission,
             self._server_clock,
             self._steady_clock,
+            Correction(self.store, self.rulebook, self.clock.now, self._mark, self._pace.lease, self._hand_over),
             self._pulse,
             self.clock.now,
             self.submit_webhook,

@@ -9,6 +9,7 @@ from incidentd.timeline import (
     Accepted,
     Acknowledged,
     AlertsChanged,
+    ClockSetBack,
     DeliveryFailed,
     Ended,
     Entry,
@@ -46,7 +47,7 @@ def sentence(entry: Entry, people: Mapping[int, str]) -> str:
     match entry.data:
         case Opened() | AlertsChanged() | Prolonged() | Recovering() | FiringAgain() | Resolved():
             return _of_alerts(entry, entry.data, people)
-        case RoundBegan() | LevelReached() | Unanswered() | Reminded() | ResponseMissed():
+        case RoundBegan() | LevelReached() | Unanswered() | Reminded() | ResponseMissed() | ClockSetBack():
             return _of_levels(entry, entry.data, people)
         case Acknowledged() | TakenOver() | TierSet() | TierRose() | Noted():
             return _of_work(entry, entry.data)
@@ -106,7 +107,7 @@ def _resolved(entry: Entry, data: Resolved) -> str:
 
 def _of_levels(
     entry: Entry,
-    data: RoundBegan | LevelReached | Unanswered | Reminded | ResponseMissed,
+    data: RoundBegan | LevelReached | Unanswered | Reminded | ResponseMissed | ClockSetBack,
     people: Mapping[int, str],
 ) -> str:
     match data:
@@ -122,8 +123,16 @@ def _of_levels(
         case ResponseMissed():
             due = f", due {_time(entry.due_at, entry.at)}" if entry.due_at else ""
             return f"Nobody answered within the response time{due}."
+        case ClockSetBack():
+            return _clock_set_back(entry, data)
         case _ as never:
             assert_never(never)
+
+
+def _clock_set_back(entry: Entry, data: ClockSetBack) -> str:
+    following = f" The next level is due at {_time(data.next_at, entry.at)}." if data.next_at else ""
+    ahead = _took(round(data.seconds * _SECOND))
+    return f"The clock had been {ahead} ahead: the deadlines that it had set come as much earlier.{following}"
 
 
 def _round_began(data: RoundBegan, people: Mapping[int, str]) -> str:

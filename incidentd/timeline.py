@@ -276,6 +276,24 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSetBack:
+    """Deadlines that a clock had set while it was ``seconds`` ahead, as they stand by the true time (model 40).
+
+    Those that it had not set stand as they were. ``alerts`` are those that wait or ended by the false time.
+    """
+
+    kind: ClassVar[str] = "clock_set_back"
+    told: ClassVar[Told] = Told.QUIETLY
+    seconds: float
+    next_at: datetime | None
+    respond_by: datetime | None
+    acknowledged_until: datetime | None
+    hold_until: datetime | None
+    grace_until: datetime | None
+    alerts: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A receiver accepted the first message of this slot. ``took_ms`` counts from the newest told entry."""
 
@@ -358,6 +376,7 @@ Data = (
     | FiringAgain
     | Resolved
     | Noted
+    | ClockSetBack
     | Fact
 )
 
@@ -365,8 +384,8 @@ KINDS: dict[str, type[Data]] = {
     kind.kind: kind
     for kind in (
         Opened, AlertsChanged, Prolonged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached,
-        Unanswered, Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, Accepted, DeliveryFailed,
-        GaveUp, FellBack, PagedDirectly,
+        Unanswered, Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, ClockSetBack, Accepted,
+        DeliveryFailed, GaveUp, FellBack, PagedDirectly,
     )
 }  # fmt: skip
 

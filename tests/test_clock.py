@@ -52,3 +52,27 @@ def test_a_clock_that_jumps_back_in_time_is_believed_again_at_once() -> None:
     clock.jump(-timedelta(hours=1))
     assert steady.now() == clock.now()
     assert steady.jump is None
+
+
+@pytest.mark.parametrize("off", [3_600.0, -3_600.0])
+def test_a_leap_is_told_once_when_it_is_believed(off: float) -> None:  # model 40
+    clock = ManualClock()
+    steady = SteadyClock(clock)
+    clock.jump(timedelta(seconds=off))
+    steady.now()
+    assert steady.leap() is None
+    clock.advance(timedelta(seconds=60))
+    steady.now()
+    assert steady.leap() == timedelta(seconds=off)
+    assert steady.leap() is None
+
+
+def test_a_jump_that_was_taken_back_is_no_leap() -> None:
+    clock = ManualClock()
+    steady = SteadyClock(clock)
+    clock.jump(timedelta(hours=1))
+    steady.now()
+    clock.jump(-timedelta(hours=1))
+    clock.advance(timedelta(seconds=61))
+    steady.now()
+    assert steady.leap() is None

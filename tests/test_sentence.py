@@ -11,6 +11,7 @@ from incidentd.timeline import (
     Accepted,
     Acknowledged,
     AlertsChanged,
+    ClockSetBack,
     Data,
     DeliveryFailed,
     Ended,
@@ -134,6 +135,12 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (ResponseMissed(), "incidentd", "Nobody answered within the response time, due 14:29:00 UTC."),
     (Recovering(LATER), "incidentd", "No alert fires any more; resolved at 14:35:00 UTC unless one fires again."),
     (Prolonged((alert(), alert("2"))), "alertmanager", "Still reported: 2 alerts."),
+    (
+        ClockSetBack(3600.0, LATER, None, None, None, None),
+        "incidentd",
+        "The clock had been 60 min 0 s ahead: the deadlines that it had set come as much earlier."
+        " The next level is due at 14:35:00 UTC.",
+    ),
     (FiringAgain(None), "incidentd", "An alert fires again; all goes on as before."),
     (Resolved(by_person=False), "incidentd", "Resolved: no alert has fired again."),
     (

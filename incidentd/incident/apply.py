@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from incidentd.incident.state import Acknowledgement, Ceiling, Incident
@@ -12,6 +12,7 @@ from incidentd.timeline import (
     Accepted,
     Acknowledged,
     AlertsChanged,
+    ClockSetBack,
     DeliveryFailed,
     Entry,
     FellBack,
@@ -98,6 +99,8 @@ def _step(incident: Incident, entry: Entry) -> Incident:
             return _resolved(incident, entry, data)
         case Noted(acknowledged_until=until):
             return _until(incident, until)
+        case ClockSetBack() as data:
+            return _set_back(incident, entry, data)
         case Accepted(paged=paged, round=round_):
             return replace(incident, paged_round=max(incident.paged_round, round_)) if paged else incident
         case FellBack(destination=destination, fallback=fallback):
@@ -261,6 +264,32 @@ def _levelled(incident: Incident, data: LevelReached) -> Incident:
         next_at=data.next_at,
         exhausted=False,
         acknowledgement=None if data.by_person else incident.acknowledgement,
+    )
+
+
+def _set_back(incident: Incident, entry: Entry, data: ClockSetBack) -> Incident:
+    """What lies ahead of the true time was dated by the false one."""
+
+    def back(at: datetime) -> datetime:
+        return at - timedelta(seconds=data.seconds) if at > entry.at else at
+
+    answer = incident.acknowledgement
+    if answer is not None:
+        until = answer.until if answer.snoozed else data.acknowledged_until
+        answer = replace(answer, at=back(answer.at), until=until)
+    return replace(
+        incident,
+        opened_at=back(incident.opened_at),
+        episode_at=back(incident.episode_at),
+        round_at=back(incident.round_at),
+        recovering_at=incident.recovering_at and back(incident.recovering_at),
+        resolved_at=incident.resolved_at and back(incident.resolved_at),
+        next_at=data.next_at,
+        respond_by=data.respond_by,
+        hold_until=data.hold_until,
+        grace_until=data.grace_until,
+        acknowledgement=answer,
+        members={**incident.members, **{member.fingerprint: member for member in data.alerts}},
     )
 
 

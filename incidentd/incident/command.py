@@ -1,7 +1,7 @@
 """What can be asked of an incident. A tick is the empty command."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from incidentd.tier import Tier
 from incidentd.timeline import Fact, Member
@@ -97,8 +97,28 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectDeadlines:
+    """The clock was ``by`` ahead and has been set back; these ``deadlines`` are ones that it had set (model 40)."""
+
+    by: timedelta
+    deadlines: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
-Command = AlertsHeard | Acknowledge | TakeOver | Resolve | Escalate | ChangeTier | Note | StartOver | Delivered | Tick
+Command = (
+    AlertsHeard
+    | Acknowledge
+    | TakeOver
+    | Resolve
+    | Escalate
+    | ChangeTier
+    | Note
+    | StartOver
+    | Delivered
+    | CorrectDeadlines
+    | Tick
+)

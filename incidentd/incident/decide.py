@@ -9,6 +9,7 @@ from incidentd.incident.command import (
     AlertsHeard,
     ChangeTier,
     Command,
+    CorrectDeadlines,
     Delivered,
     Escalate,
     Note,
@@ -17,6 +18,7 @@ from incidentd.incident.command import (
     TakeOver,
     Tick,
 )
+from incidentd.incident.correct import correct
 from incidentd.incident.draft import Draft
 from incidentd.incident.hear import hear
 from incidentd.incident.levels import climb
@@ -73,6 +75,8 @@ def _carry_out(draft: Draft, command: Command) -> None:
             answer.start_over(draft, command)
         case Delivered(fact=fact):
             draft.add(fact)
+        case CorrectDeadlines():
+            correct(draft, command)
         case Tick():
             pass
         case _ as never:

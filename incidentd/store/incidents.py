@@ -11,7 +11,7 @@ from incidentd.errors import ConflictError
 from incidentd.incident.state import Incident, State
 from incidentd.incident.wake import wake_at
 from incidentd.store.codec import dump_incident, load_incident
-from incidentd.store.tables import INCIDENTS
+from incidentd.store.tables import ENTRIES, INCIDENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,13 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _ASK = sa.update(INCIDENTS).where(_IDS).values(asked_at=sa.bindparam("now"))
+
+_DATED_AFTER = (
+    sa.select(INCIDENTS.c.id, sa.func.max(ENTRIES.c.at))
+    .join(ENTRIES, ENTRIES.c.incident_id == INCIDENTS.c.id)
+    .where(INCIDENTS.c.wake_at.is_not(None), ENTRIES.c.at > sa.bindparam("horizon"))
+    .group_by(INCIDENTS.c.id)
+)
 
 
 def lock(tx: Connection, *, ids: Collection[str] = (), keys: Collection[str] = ()) -> list[Held]:
@@ -121,6 +128,11 @@ def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list
     if ids:
         tx.execute(_ASK, {"ids": ids, "now": now})
     return ids
+
+
+def dated_after(tx: Connection, horizon: datetime) -> dict[str, datetime]:
+    """Incidents that time will change and that have entries dated later than ``horizon``, with the latest such date."""
+    return {row[0]: row[1] for row in tx.execute(_DATED_AFTER, {"horizon": horizon})}
 
 
 def let_alone(tx: Connection, incident_id: str, until: datetime) -> None:
