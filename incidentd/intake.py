@@ -21,6 +21,11 @@ LONGEST_VALUE = 4096
 MOST_PAIRS = 256
 """Labels, or annotations, that one alert may have."""
 
+MOST_OPENED = 500_000
+"""Objects and lists that a notification may hold. 16 MB of alerts as Alertmanager writes them hold a third of that;
+as many empty ones would take more than a gigabyte once they are parsed.
+"""
+
 START_AS_SENT = "incidentd_starts_at_as_sent"
 """The annotation that shows a ``startsAt`` which can't be true; the alert's start is then the time of receipt."""
 
@@ -70,7 +75,7 @@ def parse(raw: bytes, received_at: datetime) -> tuple[tuple[Alert, ...], tuple[S
     """The sound alerts of a notification, and what had to be set aside, once for each reason.
 
     Raises:
-        IntakeError: this is no webhook at all (HTTP 400).
+        IntakeError: this is no webhook at all (HTTP 400), or holds more than can be alerts (413).
     """
     body = _decode(raw)
     if not isinstance(body, dict):
@@ -98,6 +103,8 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 
 
 def _decode(raw: bytes) -> Any:
+    if raw.count(b"{") + raw.count(b"[") > MOST_OPENED:
+        raise IntakeError(413, "too_many", f"the body holds over {MOST_OPENED:,} objects and lists")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from incidentd.alert import Alert
 from incidentd.errors import IntakeError
-from incidentd.intake import CUT, LONGEST_VALUE, START_AS_SENT, SetAside, fingerprint, parse
+from incidentd.intake import CUT, LONGEST_VALUE, MOST_OPENED, START_AS_SENT, SetAside, fingerprint, parse
 
 NOW = datetime(2026, 11, 21, 1, 0, tzinfo=UTC)
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -86,6 +86,15 @@ def test_what_is_no_webhook_is_refused_with_400_and_a_reason(raw: bytes, reason:
     with pytest.raises(IntakeError) as caught:
         parse(raw, NOW)
     assert (caught.value.status, caught.value.reason) == (400, reason)
+
+
+@pytest.mark.parametrize("empty", [b"{}", b"[]"])
+def test_a_flood_of_empty_objects_is_refused_before_it_takes_room(empty: bytes) -> None:
+    most = b'{"alerts":[' + b",".join([empty] * (MOST_OPENED - 2)) + b"]}"
+    assert parse(most, NOW)[0] == ()
+    with pytest.raises(IntakeError) as caught:
+        parse(most.replace(b"[", b"[" + empty + b",", 1), NOW)
+    assert (caught.value.status, caught.value.reason) == (413, "too_many")
 
 
 def test_an_empty_list_of_alerts_is_fine() -> None:
