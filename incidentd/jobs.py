@@ -110,6 +110,15 @@ class Enqueuer:
             return None
         return self._guarded(lambda: _remaining(client, receipts))
 
+    def answers(self) -> bool | None:
+        """Whether Redis answers now, or failed to a second ago; None where there is none."""
+        client = self._client
+        if client is None:
+            return None
+        if self._clock.monotonic() < self._retry_at:
+            return not self._down
+        return self._guarded(lambda: _greet(client)) is not None
+
     def close(self) -> None:
         """Close the connection."""
         self._courier.close()
@@ -180,6 +189,11 @@ def _push(client: redis.Redis, work: Work) -> list[Receipt]:
                 receipts.append(Receipt(job.key, name, chunk))
         pipeline.execute()
     return receipts
+
+
+def _greet(client: redis.Redis) -> list[Receipt]:
+    client.ping()
+    return []
 
 
 def _remaining(client: redis.Redis, receipts: Sequence[Receipt]) -> list[Receipt]:

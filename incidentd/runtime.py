@@ -26,9 +26,13 @@ from incidentd.jobs import ESCALATE, Enqueuer, EnqueueThread, Work
 from incidentd.keyring import Keyring
 from incidentd.lifecycle.answered import unwrapped
 from incidentd.lifecycle.correction import Correction
+from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.deliver import Pace, Sender
+from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.keep_time import due
+from incidentd.lifecycle.lookout import Lookout
+from incidentd.lifecycle.outage import Outage
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.rulebook import Rulebook, take_in_force
@@ -53,7 +57,6 @@ from incidentd.store.stopwatch import time_statements
 from incidentd.timeline import MACHINE, Entry
 
 BEAT_SECONDS = 0.5
-NEW_CYCLE_SECONDS = 2.5
 LET_ALONE_SECONDS = 60.0
 
 log = structlog.get_logger("incidentd")
@@ -101,6 +104,11 @@ class Runtime:
         )
         self._silence = Silence(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
         self._silence_again_at = 0.0
+        self._outage = Outage(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
+        self._delivering = Delivering(self.store, self.clock.now)
+        self.lookout = Lookout(
+            self.store, self.rulebook, self.clock.now, self.enqueuer.answers, lambda: self._steady_clock.jump
+        )
         self._voucher = self._make_voucher()
         self._beaten_at = 0.0
         self._follower = Follower(
@@ -121,6 +129,7 @@ class Runtime:
             self._voucher.close()
         for sender in self._senders.values():
             sender.close()
+        self.lookout.close()
         self.direct.close()
         self._writer.close()
         self._enqueue_thread.close()
@@ -195,15 +204,11 @@ class Runtime:
 
     def is_delivering(self) -> tuple[bool, str]:
         """Whether a timekeeper completes a *new* cycle now and nothing is overdue; else why not. Takes up to 3 s."""
-        asked_at = self.clock.now()
-        end = time.monotonic() + NEW_CYCLE_SECONDS
-        while time.monotonic() < end:
-            last = self.store.read(lambda tx: cycles.last(tx, self.clock.now()))
-            if last is not None and last > asked_at:
-                overdue = self.store.read(lambda tx: cycles.overdue(tx, asked_at - cycles.OVERDUE_AFTER))
-                return overdue == 0, f"{overdue} overdue" if overdue else "ok"
-            time.sleep(0.1)
-        return False, "no timekeeper has completed a cycle"
+        return self._delivering.is_well()
+
+    def degraded(self) -> tuple[Degraded, ...]:
+        """What of all that is needed is missing now, the worst first. Never waits."""
+        return self.lookout.degraded
 
     def whisper(self, channel: str, user: str, text: str) -> None:
         """Tell one Slack user something, as well as it goes; never blocks."""
@@ -237,6 +242,7 @@ class Runtime:
         work = due(self.store, self.clock.now(), escalate, self._mark)
         try:
             self._look_for_silence()
+            self._look_for_outages()
         except StoreError:
             # What is marked is to be done all the same.
             self._hand_over(work)
@@ -263,6 +269,14 @@ class Runtime:
             log.exception("heartbeats_failed")
             self._silence_again_at = time.monotonic() + LET_ALONE_SECONDS
             self.complain(Complaint("heartbeats", "expected heartbeats can't be watched: see the log"))
+
+    def _look_for_outages(self) -> None:
+        try:
+            self._outage.look()
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("outages_failed")
 
     @contextmanager
     def _timed(self, queue: str) -> Iterator[None]:
@@ -310,7 +324,7 @@ class Runtime:
             settings.http_seconds,
             self.store,
             self.clock.now,
-            self.is_delivering,
+            self._delivering.gets_out,
             self.meter,
         )
 

@@ -89,7 +89,9 @@ def refuse_missing(settings: Settings) -> None:
     """
     faults = []
     if not settings.sources():
-        faults.append("INCIDENTD_WEBHOOK_TOKEN is not set: Alertmanager has to authenticate")
+        faults.append(
+            "neither INCIDENTD_WEBHOOK_TOKEN nor INCIDENTD_WEBHOOK_TOKENS is set: Alertmanager has to authenticate"
+        )
     if settings.api_token is None:
         faults.append("INCIDENTD_API_TOKEN is not set: API clients and people have to authenticate")
     if settings.slack_bot_token is not None and settings.slack_signing_secret is None:
@@ -104,6 +106,7 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
     runtime = Runtime(settings, environ)
     runtime.direct.start()
+    runtime.lookout.start()
     begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)

@@ -37,7 +37,7 @@ class Outsider(Protocol):
 class Voucher:
     """Pings in a thread of its own, which begins with the first cycle: whatever becomes of it, nothing else waits.
 
-    ``is_delivering`` is what `/-/delivering` answers.
+    ``gets_out`` is nearly what `/-/delivering` answers: pages in a line that moves are no fault.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Voucher:
         seconds: float,
         store: Store,
         now: Callable[[], datetime],
-        is_delivering: Callable[[], tuple[bool, str]],
+        gets_out: Callable[[], tuple[bool, str]],
         meter: Meter,
     ) -> None:
         self._outsider = outsider
@@ -55,7 +55,7 @@ class Voucher:
         self._seconds = seconds
         self._store = store
         self._now = now
-        self._is_delivering = is_delivering
+        self._gets_out = gets_out
         self._meter = meter
         self._last = ""
         self._stopping = threading.Event()
@@ -78,7 +78,7 @@ class Voucher:
         try:
             if not self._store.read(lambda tx: pings.is_due(tx, self._now(), self._interval)):
                 return
-            fine, why = self._is_delivering()
+            fine, why = self._gets_out()
             if not fine:
                 self._withhold(why)
             elif self._store.write(lambda tx: pings.take(tx, self._now(), self._interval)):

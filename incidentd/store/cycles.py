@@ -5,9 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from incidentd.incident.slot import PAGE
-from incidentd.incident.state import State
-from incidentd.store.tables import CURSORS, CYCLES, INCIDENTS
+from incidentd.store.tables import CYCLES, INCIDENTS
 
 KEPT = timedelta(days=1)
 APART = timedelta(seconds=5)
@@ -44,14 +42,3 @@ def last(tx: Connection, now: datetime) -> datetime | None:
 def overdue_incidents(tx: Connection, before: datetime) -> int:
     """How many incidents were due before ``before`` and still are."""
     return tx.scalar(sa.select(sa.func.count()).select_from(INCIDENTS).where(INCIDENTS.c.wake_at < before)) or 0
-
-
-def overdue(tx: Connection, before: datetime) -> int:
-    """How many incidents were due before ``before`` and still are, and how many pages wait since then for delivery.
-
-    A page that nobody needs any more, as its incident is answered or over, is no page.
-    """
-    state = sa.select(INCIDENTS.c.state).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery()
-    behind = sa.and_(CURSORS.c.behind_since < before, CURSORS.c.queue == PAGE, state == State.TRIGGERED.value)
-    pages = sa.select(sa.func.count()).select_from(CURSORS).where(behind)
-    return overdue_incidents(tx, before) + (tx.scalar(pages) or 0)

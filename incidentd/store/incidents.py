@@ -92,6 +92,13 @@ def triggered(tx: Connection, ids: Collection[str]) -> set[str]:
     return set(tx.scalars(_TRIGGERED, {"ids": sorted(ids)}))
 
 
+def holding(tx: Connection, keys: Collection[str]) -> frozenset[str]:
+    """Those of the keys for which an incident is open."""
+    is_held = INCIDENTS.c.holds.in_(sorted(keys))
+    held = tx.scalars(sa.select(INCIDENTS.c.holds).where(is_held, INCIDENTS.c.resolved_at.is_(None)))
+    return frozenset(filter(None, held))
+
+
 def insert(tx: Connection, incidents: Sequence[Incident]) -> None:
     """New incidents, each holding its key.
 

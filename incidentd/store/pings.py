@@ -1,4 +1,4 @@
-"""Whose turn it is to tell an outsider that all is well: one of all timekeepers, once in each interval."""
+"""Whose turn it is to do what one of all timekeepers does, once in each interval."""
 
 from datetime import datetime, timedelta
 
@@ -7,25 +7,42 @@ from sqlalchemy.engine import Connection
 
 from incidentd.store.tables import PINGS
 
-_OURS = "outside"
+OUTSIDE = "outside"
+"""Telling an outsider that all is well."""
+PRUNING = "prune"
+"""Removing what is past its time."""
+BACKUP = "backup"
+"""Copying the database; nobody takes turns at it, it is noted only."""
 
 
-def is_due(tx: Connection, now: datetime, interval: timedelta) -> bool:
+def is_due(tx: Connection, now: datetime, interval: timedelta, name: str = OUTSIDE) -> bool:
     """Whether nobody has taken the turn of this interval. An instant that a false clock set binds nobody."""
-    at = tx.scalar(sa.select(PINGS.c.at).where(PINGS.c.name == _OURS))
+    at = last(tx, name)
     return at is None or not now - interval < at <= now + interval
 
 
-def take(tx: Connection, now: datetime, interval: timedelta) -> bool:
+def take(tx: Connection, now: datetime, interval: timedelta, name: str = OUTSIDE) -> bool:
     """Take the turn; whether nobody else was first.
 
     Raises:
         sqlalchemy.exc.IntegrityError: another was, the very first time.
     """
     old = sa.or_(PINGS.c.at <= now - interval, PINGS.c.at > now + interval)
-    if tx.execute(sa.update(PINGS).where(PINGS.c.name == _OURS, old).values(at=now)).rowcount:
+    if tx.execute(sa.update(PINGS).where(PINGS.c.name == name, old).values(at=now)).rowcount:
         return True
-    if tx.scalar(sa.select(PINGS.c.at).where(PINGS.c.name == _OURS)) is not None:
+    if last(tx, name) is not None:
         return False
-    tx.execute(sa.insert(PINGS).values(name=_OURS, at=now))
+    tx.execute(sa.insert(PINGS).values(name=name, at=now))
     return True
+
+
+def note(tx: Connection, now: datetime, name: str) -> None:
+    """Somebody did it just now, without a turn."""
+    if not tx.execute(sa.update(PINGS).where(PINGS.c.name == name).values(at=now)).rowcount:
+        tx.execute(sa.insert(PINGS).values(name=name, at=now))
+
+
+def last(tx: Connection, name: str) -> datetime | None:
+    """When somebody last took this turn; None: nobody ever did."""
+    at: datetime | None = tx.scalar(sa.select(PINGS.c.at).where(PINGS.c.name == name))
+    return at

@@ -1,6 +1,7 @@
 """The application, composed."""
 
-import re
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,18 @@ from starlette.responses import Response
 
 from incidentd import __version__
 from incidentd.errors import IncidentdError
+from incidentd.lifecycle.degraded import Degraded
 from incidentd.web import api, health, heartbeats, metrics, pages, slack
+from incidentd.web.answer import answer_of
+from incidentd.web.banner import BannerCarrier
 from incidentd.web.contract import Runtime
 from incidentd.web.edge import Edge
 from incidentd.web.health import Health
 from incidentd.web.metrics import Scrape
-from incidentd.web.problem import REQUEST_ID, problem_of
-from incidentd.web.render import render
+from incidentd.web.session import is_signed_in
 from incidentd.web.webhook import PATH, WebhookEndpoint
 
 _STATIC = Path(__file__).parent / "static"
-_FOR_PEOPLE = re.compile(r"/(incidents/[^/]+(/[^/]+)?|sign-in|sign-out)?")
-_UNAUTHORIZED = 401
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -45,7 +46,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in (slack.router, pages.door, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    app.add_middleware(Edge, direct={PATH: WebhookEndpoint(runtime)})
+    app.add_middleware(BannerCarrier, degraded=partial(_degraded, runtime))
+    app.add_middleware(Edge, direct={PATH: WebhookEndpoint(runtime)}, answer=answer_of)
     for kind in (IncidentdError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     _describe_webhook(app)
@@ -53,29 +55,13 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    """A problem for programs; a page for people, who get the way in where they are not let in."""
-    problem = problem_of(request.scope, error)
-    if "text/html" not in request.headers.get("accept", "") or not _FOR_PEOPLE.fullmatch(request.url.path):
-        return problem
-    if problem.status_code == _UNAUTHORIZED:
-        wanted = request.url.path if request.method == "GET" else ""
-        return pages.sign_in_page(_UNAUTHORIZED, wanted=wanted)
-    content = problem.content
-    return render(
-        "problem.html",
-        problem.status_code,
-        title=content["title"],
-        detail=content["detail"],
-        errors=content.get("errors", []),
-        request_id=request.scope.get(REQUEST_ID, ""),
-        back=_page_of(request.url.path),
-    )
+    return answer_of(request.scope, error)
 
 
-def _page_of(path: str) -> str:
-    """The page to go back to: the incident's, where an action on it failed."""
-    found = re.match(r"/incidents/[0-9a-f-]{1,36}(?=/)", path)
-    return found[0] if found else "/"
+def _degraded(runtime: Runtime, request: Request) -> tuple[tuple[Degraded, ...], datetime]:
+    """What is degraded, for those who are signed in: it names destinations."""
+    now = runtime.clock.now()
+    return (runtime.degraded() if is_signed_in(request.scope, runtime.session_secret, now) else ()), now
 
 
 def _describe_webhook(app: FastAPI) -> None:

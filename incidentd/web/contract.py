@@ -7,6 +7,7 @@ from typing import Protocol
 from incidentd.admission import Admission
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
+from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.settings import Settings
@@ -100,6 +101,10 @@ class Runtime(Protocol):
 
     def is_delivering(self) -> tuple[bool, str]:
         """Whether what is due gets done, and if not, why. May take up to 3 s."""
+        ...
+
+    def degraded(self) -> tuple[Degraded, ...]:
+        """What of all that is needed is missing now, the worst first. Never waits."""
         ...
 
     def whisper(self, channel: str, user: str, text: str) -> None:

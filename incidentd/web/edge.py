@@ -1,9 +1,10 @@
 """What every request meets first and every answer last: an id, safe headers, and a net for what nobody foresaw."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
@@ -25,11 +26,20 @@ _HEADERS = {
 
 
 class Edge:
-    """ASGI middleware around the whole application. ``direct``: endpoints by path that need nothing of it."""
+    """ASGI middleware around the whole application. ``direct``: endpoints by path that need nothing of it.
 
-    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp]) -> None:
+    ``answer`` is what a request that came to an error is answered with.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        direct: Mapping[str, ASGIApp],
+        answer: Callable[[Scope, Exception], Response] = problem_of,
+    ) -> None:
         self._app = app
         self._direct = direct
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give the request its id and pass it on."""
@@ -51,7 +61,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the process's edge: one bad request must not look like none
             _log.error("request_failed", request_id=scope[REQUEST_ID], error=type(error).__name__, exc_info=True)
             if not started:
-                await problem_of(scope, error)(scope, receive, sending)
+                await self._answer(scope, error)(scope, receive, sending)
 
 
 def _dress(message: Message, scope: Scope) -> None:

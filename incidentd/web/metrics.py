@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from incidentd.clock import SystemClock
 from incidentd.errors import SchemaError, StoreError
+from incidentd.lifecycle.degraded import Degraded, Mode, modes
 from incidentd.meter import Meter
 from incidentd.meter.exposition import CONTENT_TYPE, text
 from incidentd.meter.folder import summed
@@ -41,6 +42,7 @@ class Scrape:
     def __init__(self, runtime: Runtime) -> None:
         monotonic = runtime.clock.monotonic
         self._meter = runtime.meter
+        self._degraded = runtime.degraded
         self._standing = Probe(lambda: _read(runtime), monotonic)
         self._newest: Standing | None = None
         # Not among threads that a database that hangs may all have taken.
@@ -52,7 +54,7 @@ class Scrape:
         return Response(await self._text.answer(), media_type=CONTENT_TYPE)
 
     def _told(self) -> bytes:
-        return text([*self._meter.collect(), *gauges(self._newest)])
+        return text([*self._meter.collect(), _degraded(self._degraded()), *gauges(self._newest)])
 
     async def _stands(self) -> Standing | None:
         """None: the database can't be asked, or doesn't answer in time; then one thread at most still waits for it."""
@@ -118,6 +120,17 @@ async def metrics(request: Request) -> Response:
     """Counters, durations and how things stand, in Prometheus's text format."""
     scrape: Scrape = request.app.state.scrape
     return await scrape.answer()
+
+
+def _degraded(found: Iterable[Degraded]) -> Metric:
+    """Every mode is there, so that an alert on it never goes without data."""
+    family = GaugeMetricFamily(
+        "incidentd_degraded", "Whether something that incidentd needs is missing, by what it is.", labels=["mode"]
+    )
+    present = modes(found)
+    for mode in Mode:
+        family.add_metric([mode], float(mode in present))
+    return family
 
 
 def _read(runtime: Runtime) -> Standing:

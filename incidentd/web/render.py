@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse
 
 from incidentd.channels.link import safe_href
 from incidentd.web import view
+from incidentd.web.banner import banner
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("incidentd.web"),
@@ -24,7 +25,12 @@ _ENVIRONMENT.filters.update(
     pairs=view.by_name,
 )
 _ENVIRONMENT.globals.update(
-    next_step=view.next_step, level=view.level, standing=view.standing, links=view.links, firing=view.firing
+    degraded=banner,
+    next_step=view.next_step,
+    level=view.level,
+    standing=view.standing,
+    links=view.links,
+    firing=view.firing,
 )
 
 

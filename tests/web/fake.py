@@ -19,6 +19,7 @@ from incidentd.incident.apply import apply
 from incidentd.incident.decide import decide
 from incidentd.incident.state import Incident
 from incidentd.intake import fingerprint
+from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.sentence import sentence
@@ -62,6 +63,7 @@ class FakeRuntime:
     stuck: bool = False
     storing: bool = True
     delivering: tuple[bool, str] = (True, "")
+    missing: tuple[Degraded, ...] = ()
     reload_failure: Exception | None = None
     session_secret: bytes = b"a session secret of the tests"
     meter: Meter = field(default_factory=Meter)
@@ -114,6 +116,9 @@ class FakeRuntime:
 
     def is_delivering(self) -> tuple[bool, str]:
         return self.delivering
+
+    def degraded(self) -> tuple[Degraded, ...]:
+        return self.missing
 
     def whisper(self, channel: str, user: str, text: str) -> None:
         self.whispers.append((channel, user, text))

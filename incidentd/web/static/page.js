@@ -31,10 +31,12 @@ async function refresh() {
   if (isReading()) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.status === 401) return location.reload();
-  if (!answer.ok || isReading()) return;
+  if (isReading()) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  document.title = fresh.title;
-  for (const old of document.querySelectorAll("[data-live]")) {
+  if (answer.ok && document.querySelector("[data-away]")) return location.reload();
+  if (answer.ok) document.title = fresh.title;
+  // What is shown stays when it can't be had anew; that it can't is said above it.
+  for (const old of document.querySelectorAll(answer.ok ? "[data-live]" : "#banner")) {
     const replacement = fresh.getElementById(old.id);
     if (!replacement || replacement.innerHTML === old.dataset.sent) continue;
     const sent = replacement.innerHTML;
