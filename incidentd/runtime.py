@@ -107,7 +107,7 @@ class Runtime:
         self._outage = Outage(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
         self._delivering = Delivering(self.store, self.clock.now)
         self.lookout = Lookout(
-            self.store, self.rulebook, self.clock.now, self.enqueuer.answers, lambda: self._steady_clock.jump
+            self.store, self.rulebook, self.clock, self.enqueuer.answers, lambda: self._steady_clock.jump
         )
         self._voucher = self._make_voucher()
         self._beaten_at = 0.0

@@ -1,7 +1,6 @@
 """A web process looks every few seconds at what it needs, so that pages and metrics can say at once what is missing."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.engine import Connection
 
+from incidentd.clock import Clock
 from incidentd.errors import SchemaError, StoreError
 from incidentd.lifecycle.degraded import Degraded, Known, degraded
 from incidentd.lifecycle.reception import Reception
@@ -32,17 +32,18 @@ class Lookout:
         self,
         store: Store,
         rulebook: Rulebook,
-        now: Callable[[], datetime],
+        clock: Clock,
         redis_answers: Callable[[], bool | None],
         clock_jump: Callable[[], timedelta | None],
     ) -> None:
         self._store = store
         self._rulebook = rulebook
-        self._now = now
+        self._clock = clock
+        self._now = clock.now
         self._redis_answers = redis_answers
         self._clock_jump = clock_jump
         self._reception = Reception()
-        self._known = Known(began_at=now())
+        self._known = Known(began_at=clock.now())
         self._missed = 0
         self._missed_at: datetime | None = None
         self._asking: tuple[float, datetime] | None = None
@@ -63,7 +64,7 @@ class Lookout:
     def degraded(self) -> tuple[Degraded, ...]:
         """What is degraded, as of the newest look; a look that gets no answer counts as one. Never waits."""
         known, asking = self._known, self._asking
-        if asking and not known.database_since and time.monotonic() - asking[0] > HANGS_SECONDS:
+        if asking and not known.database_since and self._clock.monotonic() - asking[0] > HANGS_SECONDS:
             known = replace(known, database_since=asking[1])
         return degraded(known, self._now())
 
@@ -75,7 +76,7 @@ class Lookout:
 
     def _with_database(self, known: Known) -> Known:
         began_at = self._now()
-        self._asking = (time.monotonic(), began_at)
+        self._asking = (self._clock.monotonic(), began_at)
         try:
             return self._store.read(lambda tx: self._read(tx, known))
         except (StoreError, SchemaError):

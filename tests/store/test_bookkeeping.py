@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE, Slot
-from incidentd.store import buckets, cursors, cycles, deliveries, incidents, intake, query, rules
+from incidentd.store import buckets, cursors, cycles, deliveries, incidents, intake, overdue, query, rules
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
 from incidentd.store.engine import Store
@@ -78,7 +78,7 @@ def test_looking_whether_the_database_can_be_written_writes_one_row_that_is_no_c
 def test_what_was_due_and_still_is_counts_as_overdue(store: Store) -> None:
     open_incident(store, respond_by=None)
     open_cursors(store, ["core"], due_at=minutes(7))
-    counted = [store.read(partial(cycles.overdue, before=minutes(at))) for at in (5, 6, 7, 8)]
+    counted = [store.read(partial(overdue.read, now=minutes(at + 1))).count for at in (5, 6, 7, 8)]
     assert counted == [0, 1, 1, 2]
 
 
@@ -87,7 +87,8 @@ def test_a_page_that_is_tried_again_and_again_stays_overdue(store: Store) -> Non
     open_cursors(store, ["core"], due_at=NOW)
     store.write(lambda tx: cursors.mark_due(tx, minutes(1), 3 * SECOND, 9))
     store.write(lambda tx: cursors.postpone(tx, cursors.claimable(tx, ["core"], PAGE, minutes(1), 9), minutes(2)))
-    assert store.read(partial(cycles.overdue, before=NOW + SECOND)) == 1
+    found = store.read(partial(overdue.read, now=minutes(1) + SECOND))
+    assert (found.count, found.untried) == (1, {PAGE_SLOT.destination: 1})
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_no_page_is_overdue_where_only_this_is(store: Store, queue_of: Slot, ove
         ended, _ = then(made, Resolved(by_person=False))
         store.write(lambda tx: incidents.update(tx, [(made.last, ended)]))
     open_cursors(store, ["core"], queue_of, due_at=NOW)
-    assert store.read(partial(cycles.overdue, before=minutes(9))) == 0
+    assert store.read(partial(overdue.read, now=minutes(10))).count == 0
 
 
 def test_a_table_is_kept_once_and_each_change_of_the_one_in_force_is_known(store: Store) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from incidentd.incident.slot import PAGE
-from incidentd.store import alerts, cursors, cycles, entries, heartbeats, incidents, line
+from incidentd.store import alerts, cursors, entries, heartbeats, incidents, line, overdue, reception
 from incidentd.store.engine import Store
 from incidentd.store.heartbeats import Heartbeat
 from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, HEARTBEATS, INCIDENTS
@@ -31,7 +31,8 @@ LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "due cursors": lambda tx: cursors.mark_due(tx, NOW, SECOND, 100),
     "cursors due later than any can be": lambda tx: cursors.bring_back(tx, LATER, NOW),
     "whether there are such": lambda tx: cursors.any_beyond(tx, LATER),
-    "what is overdue": lambda tx: cycles.overdue(tx, NOW),
+    "what is overdue": lambda tx: overdue.read(tx, NOW),
+    "whether destinations have an incident": lambda tx: incidents.holding(tx, KEYS),
     "incidents by key": lambda tx: incidents.lock(tx, keys=KEYS),
     "incidents by key and id": lambda tx: incidents.lock(tx, ids=IDS, keys=KEYS),
     "latest alerts": lambda tx: alerts.latest(tx, FINGERPRINTS),
@@ -63,6 +64,15 @@ def test_no_look_up_reads_a_table_from_end_to_end(full_store: Store) -> None:
 
 def test_a_look_up_without_an_index_would_be_noticed(full_store: Store) -> None:
     assert list(_scans(full_store, lambda tx: tx.execute(sa.select(INCIDENTS).where(INCIDENTS.c.title == "x"))))
+
+
+def test_what_waits_after_failed_attempts_is_found_among_what_is_behind(full_store: Store) -> None:
+    with _statements(full_store.engine) as statements:
+        full_store.read(reception.untold)
+    begin = "EXPLAIN QUERY PLAN" if full_store.engine.dialect.name == "sqlite" else "EXPLAIN"
+    for statement, parameters in statements:
+        plan = full_store.read(lambda tx, s=statement, p=parameters: tx.exec_driver_sql(f"{begin} {s}", p).all())
+        assert "ix_cursors_behind" in str(plan)
 
 
 def _scans(store: Store, look_up: Callable[[Connection], object]) -> Iterator[str]:
