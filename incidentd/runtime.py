@@ -30,6 +30,7 @@ from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.direct import DirectPager
+from incidentd.lifecycle.housekeeping import Housekeeper
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.lookout import Lookout
 from incidentd.lifecycle.outage import Outage
@@ -110,6 +111,7 @@ class Runtime:
             self.store, self.rulebook, self.clock, self.enqueuer.answers, lambda: self._steady_clock.jump
         )
         self._voucher = self._make_voucher()
+        self._housekeeper = self._make_housekeeper()
         self._beaten_at = 0.0
         self._follower = Follower(
             self.rulebook,
@@ -127,6 +129,8 @@ class Runtime:
         """Finish what is on its way; begin nothing new."""
         if self._voucher:
             self._voucher.close()
+        if self._housekeeper:
+            self._housekeeper.close()
         for sender in self._senders.values():
             sender.close()
         self.lookout.close()
@@ -257,6 +261,8 @@ class Runtime:
             self.store.write(lambda tx: cycles.beat(tx, name, self.clock.now()))
         if self._voucher:
             self._voucher.begin()
+        if self._housekeeper:
+            self._housekeeper.begin()
 
     def _look_for_silence(self) -> None:
         if time.monotonic() < self._silence_again_at:
@@ -327,6 +333,12 @@ class Runtime:
             self._delivering.gets_out,
             self.meter,
         )
+
+    def _make_housekeeper(self) -> Housekeeper | None:
+        if self.settings.prune == "off":
+            return None
+        keep = timedelta(days=self.settings.retention_days)
+        return Housekeeper(self.store, self.clock.now, lambda: self._steady_clock.jump is not None, keep)
 
     def _make_sender(self) -> Sender:
         return Sender(

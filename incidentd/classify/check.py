@@ -36,6 +36,7 @@ def check(rules: Rules, variables: Collection[str] = ()) -> Check:
     """What there is, and what should be looked at. ``variables`` are the names that are set in the environment."""
     resolved = shared_keys(rules.policies, rules.destinations, variables)
     further = [fault for fault in resolved if fault not in rules.warnings]
+    further += differing_limits(rules.destinations, variables)
     return Check(
         version=rules.version,
         rows={name: len(table.rows) for name, table in rules.tables.items()},
@@ -93,6 +94,19 @@ def shared_keys(
         elif first == second:
             cause = f"pages at two levels with one routing key, {key}: give each level a destination of its own"
             yield Fault(DESTINATIONS, destinations[second].line, second, cause)
+
+
+def differing_limits(destinations: Mapping[str, DestinationSpec], variables: Collection[str]) -> Iterator[Fault]:
+    """Pages of one routing key share one limit: where two destinations differ in it, whoever sends last counts."""
+    pages = [spec for spec in destinations.values() if spec.pages]
+    for first, second in combinations(pages, 2):
+        key = _variable(second, variables)
+        limits = [(spec.per_minute, spec.burst) for spec in (first, second)]
+        if key and key == _variable(first, variables) and limits[0] != limits[1]:
+            cause = (
+                f"{first.name} and {second.name} have one routing key, {key}, and different limits: give them the same"
+            )
+            yield Fault(DESTINATIONS, second.line, second.name, cause)
 
 
 def _subsets(row: Row) -> Iterator[frozenset[Matcher]]:

@@ -125,17 +125,16 @@ class _TableReader:
         short = section.row = section.text("name")
         section.only(*_ROW_FIELDS, "title", "runbook")
         tier = section.tier("tier")
-        if not short or tier is None:
-            return None
         name = f"{self._table.name}/{short}"
-        if name in rows:
+        if short and name in rows:
             section.complain(f"another row has this name, in line {rows[name].line}", "name")
-        return Row(
+        # Read whole before anything is given up: one fault must not hide another.
+        row = Row(
             name=name,
             line=section.line,
             matchers=self._matchers(section),
             conditions=self._conditions(section),
-            tier=tier,
+            tier=tier or Tier.P3,
             policy=self._policy(section, self._table.policy),
             naming=self._table.naming,
             key=section.texts("key"),
@@ -144,6 +143,7 @@ class _TableReader:
             title=section.text("title", ""),
             runbook=section.text("runbook", ""),
         )
+        return row if short and tier is not None else None
 
     def _matchers(self, section: Section) -> tuple[Matcher, ...]:
         found = [equality(SYSTEM, self._table.system)] if self._table.system else []

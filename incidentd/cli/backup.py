@@ -1,15 +1,19 @@
 """``incidentd backup`` and ``incidentd restore``."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
 import typer
 
 from incidentd.cli.start import inherited_settings
 from incidentd.cli.state import held, with_database
+from incidentd.clock import SystemClock
+from incidentd.errors import SchemaError, StoreError
+from incidentd.store import pings
 from incidentd.store.backup import back_up
 from incidentd.store.backup import restore as fill
+from incidentd.store.engine import Store, open_engine
 from incidentd.store.survey import sqlite_file
 
 
@@ -22,6 +26,7 @@ def backup(environ: Mapping[str, str], state: Path, target: Path) -> None:
     """
     settings = inherited_settings(with_database(environ, state))
     incidents = back_up(settings.database_url, target)
+    _note(settings.database_url)
     size = target.stat().st_size / (1 << 20)
     typer.echo(f"{target}: {_counted(incidents)}, {size:.1f} MiB, read from end to end and found whole")
 
@@ -39,6 +44,12 @@ def restore(environ: Mapping[str, str], state: Path, source: Path) -> None:
         incidents = fill(source, settings.database_url)
     typer.echo(f"restored: {_counted(incidents)}")
     typer.echo("before workers start, look at what is open: docs/operating.md, under Backup and restore")
+
+
+def _note(url: str) -> None:
+    """That there is a backup now, for `incidentd doctor`; the backup is as good where that can't be written."""
+    with closing(Store(open_engine(url))) as store, suppress(StoreError, SchemaError):
+        store.write(lambda tx: pings.note(tx, SystemClock().now(), pings.BACKUP))
 
 
 def _alone(state: Path, file: Path | None) -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ from incidentd.cli.state import with_database
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
 from incidentd.lifecycle.prune import SHORTEST, Pruned, Pruner
+from incidentd.store import pings
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
 from incidentd.store.server_clock import ServerClock
@@ -32,6 +33,8 @@ def run(environ: Mapping[str, str], state: Path, older_than: str | None, *, dry:
     with closing(Store(engine)) as store:
         check(engine)
         pruned = Pruner(store, _now(store), keep, dry=dry).run()
+        if not dry:
+            store.write(lambda tx: pings.note(tx, _now(store), pings.PRUNING))
     typer.echo(f"{'would remove' if dry else 'removed'} {_said(pruned)}, older than {keep.days} days")
 
 

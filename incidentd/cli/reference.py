@@ -96,7 +96,7 @@ GROUPS = (
         "The address is a secret: whoever knows it can keep the outsider quiet.",
     ),
     Group("Logs", ("log_level", "log_format"), "all that run", "`up` in a terminal takes `console` by itself."),
-    Group("How long data is kept", ("retention_days",), "`prune`"),
+    Group("How long data is kept", ("retention_days", "prune"), "`up`, `worker`; `prune` the first"),
     Group("Worker processes", ("workers_page", "workers_escalate", "workers_tell"), "`up`, `worker`"),
     Group(
         "Clocks of the machinery",

@@ -73,7 +73,11 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least urgent log line kept")
     log_format: Literal["json", "console"] = Field("json", description="console: for people's eyes")
 
-    retention_days: int = Field(400, ge=1, le=36_500, description="how long `incidentd prune` keeps what is over")
+    retention_days: int = Field(400, ge=1, le=36_500, description="how long what is over is kept")
+    prune: Literal["daily", "off"] = Field(
+        "daily",
+        description="whether a timekeeper removes once a day what is over for longer, as `incidentd prune` does",
+    )
 
     workers_page: int = Field(2, ge=0, le=64, description="worker processes for pages")
     workers_escalate: int = Field(2, ge=0, le=64, description="worker processes for escalations")

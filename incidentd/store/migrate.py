@@ -65,6 +65,8 @@ def check(engine: Engine) -> None:
     with _translated(), engine.connect() as connection:
         _refuse_foreign(connection)
         if not _is_served(connection):
+            if _revision(connection) is None:
+                raise SchemaError("the database is empty: run `incidentd migrate` first, which makes its tables")
             raise SchemaError("the database has an older schema: run `incidentd migrate` first")
 
 

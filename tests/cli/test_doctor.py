@@ -102,7 +102,7 @@ def test_an_empty_folder_stays_empty(ward: Ward, tmp_path: Path) -> None:
     ward.state = empty
     ward.examine(INCIDENTD_DATABASE_URL=None, INCIDENTD_WEBHOOK_TOKEN=None)
     ward.expect("database", WARNING, "doesn't exist yet")
-    ward.expect("settings", FAULT, "INCIDENTD_WEBHOOK_TOKEN is not set")
+    ward.expect("settings", FAULT, "neither INCIDENTD_WEBHOOK_TOKEN nor INCIDENTD_WEBHOOK_TOKENS is set")
     assert not empty.exists()
 
 

@@ -191,7 +191,7 @@ def test_redis_is_away_when_it_missed_twice_and_back_when_it_answers(bench: Benc
     answers: list[bool | None] = [False, False, True, None]
     runtime = bench.runtime
     lookout = Lookout(runtime.store, runtime.rulebook, runtime.clock, lambda: answers.pop(0), lambda: None)
-    found = []
+    found: list[list[tuple[Mode, datetime]]] = []
     for _ in range(4):
         lookout.look()
         found.append([(each.mode, each.since) for each in lookout.degraded])

@@ -42,13 +42,13 @@ def _wrong(patient: Patient) -> Iterator[Finding]:
 
 def _missing(patient: Patient) -> Iterator[Finding]:
     given = patient.settings
-    for variable, value, who in (
-        ("INCIDENTD_WEBHOOK_TOKEN", given.webhook_token, "Alertmanager"),
-        ("INCIDENTD_API_TOKEN", given.api_token, "programs and people"),
-    ):
-        if value is None:
-            mend = f"set {variable}, or name the folder of `incidentd up` with --state, which makes one at its start"
-            yield fault("settings", f"{variable} is not set: {who} could not come in", mend)
+    by_up = "or name the folder of `incidentd up` with --state, which makes one at its start"
+    if not given.sources() and not any(line.startswith("INCIDENTD_WEBHOOK_TOKEN") for line in patient.wrong):
+        says = "neither INCIDENTD_WEBHOOK_TOKEN nor INCIDENTD_WEBHOOK_TOKENS is set: Alertmanager could not come in"
+        yield fault("settings", says, f"set either, {by_up}")
+    if given.api_token is None:
+        says = "INCIDENTD_API_TOKEN is not set: programs and people could not come in"
+        yield fault("settings", says, f"set INCIDENTD_API_TOKEN, {by_up}")
     if given.slack_bot_token is not None and given.slack_signing_secret is None:
         mend = "set INCIDENTD_SLACK_SIGNING_SECRET to the app's signing secret, under Basic Information"
         yield fault("settings", "INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack is believed", mend)

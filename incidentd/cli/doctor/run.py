@@ -15,10 +15,12 @@ from rich.text import Text
 
 from incidentd.cli.doctor.configuration import disk, files, public_address, rules, settings
 from incidentd.cli.doctor.dependency import clock, database, redis_server
+from incidentd.cli.doctor.entrance import sources, spool
 from incidentd.cli.doctor.finding import Check, Finding, Grade, fault
 from incidentd.cli.doctor.instance import instance
 from incidentd.cli.doctor.patient import Patient, patient
 from incidentd.cli.doctor.receiver import receivers
+from incidentd.cli.doctor.record import records
 from incidentd.process.log import configure, escape
 from incidentd.process.redaction import Redactor
 from incidentd.settings import hidden_values
@@ -49,9 +51,12 @@ def checks(examined: Patient) -> list[Check]:
     looks = {
         "settings": settings,
         "files": files,
+        "sources": sources,
         "rules": rules,
         "disk": disk,
+        "spool": spool,
         "database": database,
+        "records": records,
         "clock": clock,
         "Redis": redis_server,
         "public address": public_address,
