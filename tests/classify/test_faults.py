@@ -318,6 +318,17 @@ def test_the_unbroken_rules_are_sound() -> None:
     assert faults(FILES) == []
 
 
+def test_a_misspelt_field_hides_no_other_fault_of_its_row() -> None:
+    row = "rows:\n  - name: down\n    teir: P0\n    when: [value <]\n    match: [slo]\n"
+    found = faults(texts(one=row))
+    assert [each.partition(": ")[2].partition(":")[0] for each in found] == [
+        "[down] tier is missing",
+        "[down] unknown field 'teir'",
+        "[down] when",
+        "[down] match",
+    ]
+
+
 @pytest.mark.parametrize(
     ("stem", "text", "expected"), [case[:1] + case[2:] for case in ALL], ids=[f"{c[0]}-{c[1]}" for c in ALL]
 )

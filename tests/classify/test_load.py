@@ -145,6 +145,17 @@ def test_levels_of_one_routing_key_are_warned_of() -> None:
     ) in [str(fault) for fault in rules(escalation=escalation, destinations=destinations).warnings]
 
 
+def test_pages_of_one_key_with_different_limits_are_warned_of() -> None:
+    more = "boss: {kind: pagerduty, routing_key: [INCIDENTD_B, INCIDENTD_PAGERDUTY_ROUTING_KEY], per_minute: 9}\n"
+    table = rules(destinations=DESTINATIONS + more)
+
+    warned = "page and boss have one routing key, INCIDENTD_PAGERDUTY_ROUTING_KEY, and different limits"
+    found = [each.cause for each in check(table, {"INCIDENTD_PAGERDUTY_ROUTING_KEY"}).warnings]
+    assert any(cause.startswith(warned) for cause in found)
+    found = [each.cause for each in check(table, {"INCIDENTD_B", "INCIDENTD_PAGERDUTY_ROUTING_KEY"}).warnings]
+    assert not any("different limits" in cause for cause in found)
+
+
 def test_report_of_a_sound_table_says_what_there_is() -> None:
     assert show_check(check(rules(PAIR + EXAMPLES % ("Low", "Mid")), {"INCIDENTD_SLACK_BOT_TOKEN"})).splitlines()[
         1:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +19,17 @@ from incidentd.cli.doctor.finding import Check, Finding, Grade, ok
 from incidentd.cli.doctor.patient import patient
 from incidentd.cli.doctor.run import checks, examine
 from incidentd.clock import ManualClock
+from incidentd.process.spool import Spool
 from incidentd.sandbox.fault import FaultKind, InjectedFault
 from incidentd.sandbox.server import SandboxServer
-from incidentd.store.engine import open_engine
+from incidentd.store import heartbeats
+from incidentd.store.engine import Store, open_engine
+from incidentd.store.heartbeats import Heartbeat
+from tests import canary
 from tests.channels.receiver import Receiver, Request, answer
 from tests.e2e.up import command
 from tests.lifecycle.bench import KEYS, environment
+from tests.lifecycle.table import copy_rules
 from tests.servers import PostgresServer, RedisServer, free_port
 from tests.store.database import sqlite_blueprint
 
@@ -81,7 +87,7 @@ def test_what_is_sound_has_no_fault_and_says_what_was_looked_at(ward: Ward) -> N
     about = {each.about for each in ward.found}
     assert about == {
         "settings", "rules", "disk", "database", "schema", "clock", "Redis", "public address", "instance",
-        "destinations", "levels", "Slack", "PagerDuty",
+        "destinations", "levels", "Slack", "PagerDuty", "sources", "spool", "pruning", "backup",
     }  # fmt: skip
     ward.expect("levels", OK, "P0 (default, internal): somebody is reached by level 1, level 2 and level 3")
     ward.expect("Slack", OK, "the token is of incidentd in Sandbox")
@@ -170,6 +176,7 @@ def test_a_folder_that_everybody_may_write_in_is_a_fault(ward: Ward) -> None:
         ("UPDATE alembic_version SET version_num = '0001'", "older schema"),
         ("UPDATE alembic_version SET version_num = '9999'; DELETE FROM compatibility", "newer version"),
         ("DROP TABLE alembic_version", "not incidentd's"),
+        ("DELETE FROM alembic_version", "the database is empty"),
     ],
 )
 def test_a_schema_that_is_not_this_versions_is_a_fault(ward: Ward, statement: str, says: str) -> None:
@@ -357,3 +364,52 @@ def test_no_secret_is_ever_printed(ward: Ward) -> None:
     ))]  # fmt: skip
     assert ended.returncode == 1
     assert [secret for secret in secrets if secret in ended.stdout + ended.stderr] == []
+
+
+def test_named_sources_are_listed_and_a_file_that_can_not_be_used_is_a_fault(ward: Ward) -> None:
+    file = ward.state / "tokens"
+    file.write_text(f"team-a: {canary.of('team a')} {canary.of('team a, new')}\n", "utf-8")
+    file.chmod(0o600)
+    ward.examine(INCIDENTD_WEBHOOK_TOKEN=None, INCIDENTD_WEBHOOK_TOKENS_FILE=str(file))
+    ward.expect("sources", OK, "may send webhooks: team-a (2 tokens)")
+    assert faults(ward.found) == []
+    file.write_text("team-a\n", "utf-8")
+    ward.examine(INCIDENTD_WEBHOOK_TOKEN=None, INCIDENTD_WEBHOOK_TOKENS_FILE=str(file))
+    ward.expect("sources", FAULT, "INCIDENTD_WEBHOOK_TOKENS can't be used")
+    ward.expect("settings", FAULT, "INCIDENTD_WEBHOOK_TOKENS")
+
+
+def test_pages_that_wait_for_the_database_are_counted_and_a_folder_in_the_way_is_a_fault(ward: Ward) -> None:
+    Spool(ward.state / "spool").put("one", "{}")
+    ward.examine()
+    ward.expect("spool", WARNING, "1 page waits in")
+    (ward.state / "file").write_text("no folder")
+    ward.examine(INCIDENTD_SPOOL=str(ward.state / "file" / "spool"))
+    ward.expect("spool", FAULT, "can keep no pages there")
+
+
+def test_heartbeats_that_are_silent_are_named(ward: Ward) -> None:
+    rules = copy_rules(ward.state)
+    (rules / "heartbeats.yaml").write_text("backup: {every: 1h, tier: P1}\nsync: {every: 1h, tier: P1}\n")
+    ward.examine(INCIDENTD_RULES=str(rules))
+    ward.expect("heartbeats", WARNING, "backup is in the rules folder, and no timekeeper expects it yet")
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    lost = Heartbeat("backup", hour, now - 3 * hour, now - 3 * hour, now, missing_since=now - 2 * hour)
+    with closing(Store(open_engine(ward.environ["INCIDENTD_DATABASE_URL"]))) as store:
+        store.write(lambda tx: heartbeats.insert(tx, [lost, Heartbeat.expected("sync", hour, now)]))
+    ward.examine(INCIDENTD_RULES=str(rules))
+    ward.expect("heartbeats", WARNING, "backup was heard last 3 hours ago")
+    ward.expect("heartbeats", WARNING, "sync was never heard")
+
+
+def test_the_age_of_the_last_pruning_and_backup_is_told(ward: Ward) -> None:
+    ward.examine()
+    ward.expect("pruning", WARNING, "it never had a turn yet")
+    ward.examine(INCIDENTD_PRUNE="off")
+    ward.expect("pruning", OK, "INCIDENTD_PRUNE is off")
+    for arguments in (("prune",), ("backup", str(ward.state / "copy"))):
+        done = command(*arguments, cwd=ward.state, **ward.environ)
+        assert done.returncode == 0, done.stderr
+    ward.examine()
+    ward.expect("pruning", OK, "its last turn was 0 minutes ago")
+    ward.expect("backup", OK, "was made 0 minutes ago")
