@@ -54,7 +54,7 @@ class Scrape:
         return Response(await self._text.answer(), media_type=CONTENT_TYPE)
 
     def _told(self) -> bytes:
-        return text([*self._meter.collect(), _degraded(self._degraded()), *gauges(self._newest)])
+        return text([*self._meter.collect(), degraded_gauge(self._degraded()), *gauges(self._newest)])
 
     async def _stands(self) -> Standing | None:
         """None: the database can't be asked, or doesn't answer in time; then one thread at most still waits for it."""
@@ -122,7 +122,7 @@ async def metrics(request: Request) -> Response:
     return await scrape.answer()
 
 
-def _degraded(found: Iterable[Degraded]) -> Metric:
+def degraded_gauge(found: Iterable[Degraded]) -> Metric:
     """Every mode is there, so that an alert on it never goes without data."""
     family = GaugeMetricFamily(
         "incidentd_degraded", "Whether something that incidentd needs is missing, by what it is.", labels=["mode"]

@@ -19,7 +19,7 @@ from incidentd.meter import Meter
 from incidentd.meter.exposition import text
 from incidentd.store.standing import OPEN_STATES, Standing
 from incidentd.tier import Tier
-from incidentd.web.metrics import gauges
+from incidentd.web.metrics import degraded_gauge, gauges
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.selector import Matcher, grouping, selectors
 from tests.servers import program
@@ -65,7 +65,7 @@ def exported() -> dict[str, dict[str, set[str]]]:
         rules_version="1",
         silences={"watchdog": timedelta(0)},
     )
-    raw = text([*Meter().collect(), *gauges(standing)]).decode()
+    raw = text([*Meter().collect(), degraded_gauge(()), *gauges(standing)]).decode()
     found: dict[str, dict[str, set[str]]] = {}
     for sample in (sample for family in text_string_to_metric_families(raw) for sample in family.samples):
         labels = found.setdefault(sample.name, {})

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from incidentd.classify.kind import KINDS
 from incidentd.errors import StoreUnavailableError
-from incidentd.lifecycle.degraded import PRODUCTS, REFUSED_FOR, Known, Mode, Receiver, degraded
+from incidentd.lifecycle.degraded import PRODUCTS, REFUSED_FOR, Known, Mode, Receiver, degraded, modes
 from incidentd.lifecycle.lookout import HANGS_SECONDS, Lookout
 from incidentd.lifecycle.reception import Course
 from incidentd.sandbox.fault import FaultKind
@@ -179,12 +179,12 @@ def test_a_database_that_hangs_is_noticed_while_it_hangs(bench: Bench, monkeypat
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(lookout.look)
         assert asked.wait(60)
-        assert lookout.degraded == ()
+        assert modes(lookout.degraded) == set()
         bench.clock.advance(timedelta(seconds=HANGS_SECONDS + 1))
         assert [(each.mode, each.since) for each in lookout.degraded] == [(Mode.DATABASE, BEGIN)]
         gate.set()
         looking.result(60)
-    assert lookout.degraded == ()
+    assert modes(lookout.degraded) == set()
 
 
 def test_redis_is_away_when_it_missed_twice_and_back_when_it_answers(bench: Bench) -> None:
