@@ -164,7 +164,7 @@ def _without_clock(since: datetime) -> Degraded:
 
 def _without(receiver: Receiver, since: datetime, *, refused: bool) -> Degraded:
     what = "pages" if receiver.pages else "messages"
-    does = f"has refused {what} for good" if refused else f"has not accepted {what}"
+    does = f"has refused {what}" if refused else f"has not accepted {what}"
     goes = f"They go to {receiver.stand_in} as well" if receiver.pages and receiver.stand_in else ""
     again = "Each is tried again when there is news of it" if refused else "They are tried again"
     meaning = f"{goes}, and are tried again" if goes and not refused else f"{goes}. {again}" if goes else again

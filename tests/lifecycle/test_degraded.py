@@ -76,7 +76,7 @@ def test_a_refusal_for_good_is_said_though_nothing_waits_and_not_for_ever() -> N
     refusing = replace(AWAY, waits=0, tries=0, refused_at=NOW - MINUTE, cause="invalid routing key")
     (words,) = said(replace(WELL, receivers=(refusing,)))
     assert words == (
-        "PagerDuty (page-oncall) has refused pages for good|They go to Slack #incidents as well. "
+        "PagerDuty (page-oncall) has refused pages|They go to Slack #incidents as well. "
         "Each is tried again when there is news of it. It says: invalid routing key."
     )
     later = NOW + REFUSED_FOR
