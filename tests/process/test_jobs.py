@@ -178,3 +178,17 @@ def test_handing_over_never_waits_and_all_of_it_is_enqueued_once() -> None:
     escalations = [each for work in enqueuer.sent for each in work.get("escalate", ())]
     assert set(pages) == {f"i{number}" for number in range(10)}
     assert escalations == [f"i{number}" for number in range(1_000)]
+
+
+def test_whether_redis_answers_is_asked_of_it_and_remembered_for_a_second(redis_server: RedisServer) -> None:
+    clock = ManualClock()
+    enqueuer = Enqueuer(redis_server.url, clock, seconds=PATIENCE)
+    assert enqueuer.answers() is True
+    redis_server.kill()
+    assert enqueuer.answers() is False
+    redis_server.start()
+    assert enqueuer.answers() is False
+    clock.advance(timedelta(seconds=2))
+    assert enqueuer.answers() is True
+    assert Enqueuer(None).answers() is None
+    enqueuer.close()
