@@ -13,9 +13,11 @@ import uuid_utils
 
 from incidentd.admission import Admission
 from incidentd.channels.channel import Destination
+from incidentd.channels.pagerduty_api import PagerDutyApi
 from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
+from incidentd.channels.slack_directory import SlackDirectory
 from incidentd.classify import load
 from incidentd.clock import Clock, SteadyClock, SystemClock
 from incidentd.errors import NotFoundError, SchemaError, StoreError
@@ -35,7 +37,9 @@ from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.lookout import Lookout
 from incidentd.lifecycle.outage import Outage
 from incidentd.lifecycle.parcel import Packer
+from incidentd.lifecycle.people import People
 from incidentd.lifecycle.pulse import Pulse
+from incidentd.lifecycle.react import Reactor
 from incidentd.lifecycle.rulebook import Rulebook, take_in_force
 from incidentd.lifecycle.silence import Silence
 from incidentd.lifecycle.ticker import Ticker
@@ -47,6 +51,7 @@ from incidentd.meter.meter import REFUSED, TAKEN
 from incidentd.process.failpoint import arm
 from incidentd.process.group_commit import GroupCommit
 from incidentd.process.spool import Spool
+from incidentd.reaction import Reaction
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
 from incidentd.settings import Settings
@@ -98,6 +103,7 @@ class Runtime:
         self.direct = self._make_direct_pager()
         self._pulse = Pulse(self.rulebook)
         self._writer = self._make_writer()
+        self.reactor = self._make_reactor()
         # One sender each: a page never waits behind a Slack post, not even where one process does it all.
         self._senders = {queue: self._make_sender() for queue in (PAGE, TELL)}
         self._ticker = Ticker(
@@ -135,6 +141,7 @@ class Runtime:
             sender.close()
         self.lookout.close()
         self.direct.close()
+        self.reactor.close()
         self._writer.close()
         self._enqueue_thread.close()
         self._follower.close()
@@ -170,6 +177,14 @@ class Runtime:
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         """Carry out a command; the future raises RefusedError or NotFoundError where the model does."""
         return unwrapped(self._writer.submit(action))
+
+    def submit_reaction(self, reaction: Reaction) -> "Future[bool]":
+        """Keep what was done to a page, to be carried out then. False: it was told before.
+
+        Raises:
+            StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
+        """
+        return self.reactor.submit(reaction)
 
     def reload(self) -> list[str]:
         """Read the rules directory anew and put it in force for every process. Returns the table's warnings.
@@ -319,6 +334,14 @@ class Runtime:
             self.meter,
             self._pace,
         )
+
+    def _make_reactor(self) -> Reactor:
+        settings, now = self.settings, self.clock.now
+        rest, bot = settings.pagerduty_api_token, settings.slack_bot_token
+        api = PagerDutyApi(rest.get_secret_value(), settings.pagerduty_api_url) if rest else None
+        slack = SlackDirectory(bot.get_secret_value(), settings.slack_api_url, now) if bot else None
+        people = People(api.email if api else None, slack.name if slack else None)
+        return Reactor(self.store, now, self.submit_action, people, api.alert_keys if api else None, self.meter)
 
     def _make_voucher(self) -> Voucher | None:
         settings = self.settings

@@ -107,6 +107,8 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     runtime = Runtime(settings, environ)
     runtime.direct.start()
     runtime.lookout.start()
+    if settings.pagerduty_webhook_secret:
+        runtime.reactor.start()
     begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)

@@ -85,7 +85,7 @@ GROUPS = (
             "pagerduty_api_token",
             "pagerduty_api_url",
         ),
-        "`up`, `worker`",
+        "`up`, `worker`; `serve` and `sandbox` the last three",
         "Without any routing key `up` puts the sandbox in PagerDuty's place; elsewhere a page that has no key is given"
         " up, and an incident says so.",
     ),

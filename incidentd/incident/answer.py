@@ -35,7 +35,7 @@ def acknowledge(draft: Draft, command: Acknowledge) -> None:
         RefusedError: resolved, of an older episode, somebody else has it, or a snooze that lies in the past.
     """
     incident = draft.incident
-    if command.dated_at is not None and command.dated_at < incident.round_at:
+    if _is_late(incident, command.dated_at, command.round):
         return
     _refuse_stale(incident, command.episode)
     _refuse_resolved(incident)
@@ -65,6 +65,8 @@ def take_over(draft: Draft, command: TakeOver) -> None:
 def resolve(draft: Draft, command: Resolve) -> None:
     """A person says that it is over; while alerts fire, a grace begins (model 24)."""
     incident = draft.incident
+    if _is_late(incident, command.dated_at, command.round):
+        return
     _refuse_stale(incident, command.episode)
     if incident.state is State.RESOLVED:
         if incident.resolved_by == command.by:
@@ -142,14 +144,16 @@ def change_tier(draft: Draft, command: ChangeTier) -> None:
 
 
 def note(draft: Draft, command: Note) -> None:
-    """A note is a sign of work: it puts off the lapse (model 27)."""
-    draft.add(Noted(command.text, _worked(draft, draft.tier)), command.by)
+    """A note is a sign of work: it puts off the lapse (model 27), unless it was written before this round."""
+    has = draft.incident.acknowledgement
+    late = _is_late(draft.incident, command.dated_at, None)
+    draft.add(Noted(command.text, has.until if late and has else _worked(draft, draft.tier)), command.by)
 
 
 def start_over(draft: Draft, command: StartOver) -> None:
     """What a paging service withdrew: an acknowledgement, or by automation the page itself (model 28)."""
     incident = draft.incident
-    if command.dated_at is not None and command.dated_at < incident.round_at:
+    if command.round not in (None, incident.round) or _is_late(incident, command.dated_at, command.round):
         return
     if command.automation and incident.state in (State.TRIGGERED, State.ACKNOWLEDGED):
         begin_round(draft, Ended.RESOLVED_BY_AUTOMATION)
@@ -170,6 +174,14 @@ def _in_time(draft: Draft) -> bool | None:
     """Met, unless that was decided before. Time has been settled already, so undecided means in time."""
     incident = draft.incident
     return None if incident.responded_in_time is not None or incident.respond_by is None else True
+
+
+def _is_late(incident: Incident, dated_at: datetime | None, round_: int | None) -> bool:
+    """Whether this was done before the round began (model 28).
+
+    What was done to a page of this round was done in it, whatever the third party's clock says.
+    """
+    return dated_at is not None and round_ != incident.round and dated_at < incident.round_at
 
 
 def _refuse_stale(incident: Incident, episode: int | None) -> None:

@@ -27,13 +27,17 @@ class AlertsHeard:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """A person answers. ``until`` makes it a snooze; ``dated_at`` is when a third party says it was done."""
+    """A person answers. ``until`` makes it a snooze.
+
+    ``dated_at`` is when a third party says it was done, ``round`` the round whose page it was done to (model 28).
+    """
 
     by: str
     via: str = "api"
     until: datetime | None = None
     episode: int | None = None
     dated_at: datetime | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,13 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """A person says that it is over."""
+    """A person says that it is over. ``dated_at`` and ``round`` are as in ``Acknowledge``."""
 
     by: str
     via: str = "api"
     episode: int | None = None
+    dated_at: datetime | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +80,24 @@ class ChangeTier:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A person writes something down."""
+    """A person writes something down. ``dated_at`` is as in ``Acknowledge``."""
 
     by: str
     text: str
+    dated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StartOver:
-    """A third party withdrew an acknowledgement, or resolved by automation while alerts fire (model 28)."""
+    """A third party withdrew an acknowledgement, or resolved by automation while alerts fire (model 28).
+
+    ``dated_at`` and ``round`` are as in ``Acknowledge``. Pages of earlier rounds are resolved by ourselves.
+    """
 
     by: str
     automation: bool
     dated_at: datetime | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

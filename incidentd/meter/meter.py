@@ -18,11 +18,15 @@ TAKEN, REFUSED = "taken", "refused"
 """What a reload of the rules can come to."""
 PINGED, FAILED, WITHHELD = "accepted", "failed", "withheld"
 """What telling an outsider that all is well can come to."""
+DONE, UNCHANGED, LATE, IGNORED, FOREIGN, GAVE_UP = "done", "unchanged", "late", "ignored", "foreign", "gave_up"
+"""What something that was done in PagerDuty can come to, beside being refused."""
 STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
 
 _ANSWERS = ("200", "400", "401", "405", "413", "415", "503")
+_TOLD = ("202", "401", "413", "503")
+_REACTIONS = (DONE, UNCHANGED, REFUSED, LATE, IGNORED, FOREIGN, GAVE_UP)
 _OUTCOMES = ("accepted", "silent", "failed", "gave_up")
 _QUEUES = ("page", "escalate", "tell")
 
@@ -85,6 +89,20 @@ class Meter:
             "Pages sent without the database: accepted, failed, and resolved later as one too many.",
             ["outcome"],
             _each(("accepted", "failed", "resolved")),
+        )
+        self.pagerduty_webhooks = Counters(
+            registry,
+            "incidentd_pagerduty_webhooks_total",
+            "Requests to the address for PagerDuty's webhooks, by the HTTP status of the answer.",
+            ["answer"],
+            _each(_TOLD),
+        )
+        self.reactions = Counters(
+            registry,
+            "incidentd_pagerduty_events_total",
+            "What was told to have been done in PagerDuty, by what it came to.",
+            ["outcome"],
+            _each(_REACTIONS),
         )
         self.lateness = Histograms(
             registry,

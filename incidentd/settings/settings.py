@@ -60,10 +60,12 @@ class Settings(BaseModel):
     pagerduty_routing_key: Secret | None = Field(None, description="routing key of the default PagerDuty service")
     pagerduty_events_url: WebAddress | None = Field(None, description="PagerDuty's Events API, e.g. the EU's")
     pagerduty_webhook_secret: Secrets | None = Field(
-        None, description="reserved: proves that a webhook comes from PagerDuty"
+        None, description="proves that a webhook comes from PagerDuty; unset: none is believed"
     )
-    pagerduty_api_token: Secret | None = Field(None, description="reserved: PagerDuty REST token")
-    pagerduty_api_url: WebAddress | None = Field(None, description="reserved: PagerDuty's REST API")
+    pagerduty_api_token: Secret | None = Field(
+        None, description="PagerDuty REST token, read-only: finds who answered, and which alerts an incident has"
+    )
+    pagerduty_api_url: WebAddress | None = Field(None, description="PagerDuty's REST API, e.g. the EU's")
 
     heartbeat_url: SecretAddress | None = Field(
         None, description="address to ping while pages get out; whoever is there alarms when the pings stay away"
@@ -127,6 +129,10 @@ class Settings(BaseModel):
     def signing_secrets(self) -> tuple[str, ...]:
         """What Slack may sign with now; the first one is the one in use, others are on their way in or out."""
         return several(self.slack_signing_secret.get_secret_value()) if self.slack_signing_secret else ()
+
+    def pagerduty_secrets(self) -> tuple[str, ...]:
+        """What PagerDuty may sign with now, as ``signing_secrets``."""
+        return several(self.pagerduty_webhook_secret.get_secret_value()) if self.pagerduty_webhook_secret else ()
 
     def sources(self) -> tuple[Source, ...]:
         """Who may send webhooks."""

@@ -104,9 +104,10 @@ _POSTPONE = (
 _NAMED = sa.and_(_INCIDENTS, sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
 _TOKENS = sa.select(*_NAMES, CURSORS.c.token).where(_NAMED).order_by(*_NAMES).with_for_update()
 _REFERENCES = sa.select(*_NAMES, CURSORS.c.reference).where(_NAMED)
+_CARRYING = sa.select(*_NAMES).where(CURSORS.c.page_key.in_(sa.bindparam("keys", expanding=True)))
 _SETTLED = (
     "told", "due_at", "behind_since", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up",
-    "reference", "token",
+    "reference", "page_key", "token",
 )  # fmt: skip
 _SETTLE = (
     sa.update(CURSORS)
@@ -273,6 +274,14 @@ def references(
     return {(row[0], row[1], row[2]): from_json(row[3]) for row in rows}
 
 
+def carrying(tx: Connection, page_keys: Collection[str]) -> list[Name]:
+    """(incident, destination, slot) of all that the pages under these keys tell of: several, where they share one."""
+    if not page_keys:
+        return []
+    rows = tx.execute(_CARRYING.order_by(*_NAMES), {"keys": sorted(page_keys)})
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[tuple[str, str]]:
     """(incident, queue) of cursors whose time has come, marked for ``mark``; most urgent first.
 
@@ -342,7 +351,8 @@ def settle(tx: Connection, settled: Sequence[Settled]) -> None:
 
 def _parameters(settled: Settled) -> dict[str, Any]:
     reference = to_json(dict(settled.reference)).decode()
-    new = _new(settled, _SETTLED, reference=reference, token=FREE)
+    page_key = settled.reference.get("dedup_key")
+    new = _new(settled, _SETTLED, reference=reference, page_key=page_key, token=FREE)
     return key(settled.cursor) | {"lease_token": settled.token} | new
 
 

@@ -127,6 +127,8 @@ CURSORS = sa.Table(
     sa.Column("given_up", sa.Text),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("held_by", sa.String(100)),
+    # What the receiver knows the page by, once it has one: what people do there names nothing else.
+    sa.Column("page_key", sa.String(255)),
     sqlite_with_rowid=False,
 )
 # Partial: nearly all cursors are level, so telling one costs these indexes next to nothing.
@@ -137,6 +139,8 @@ sa.Index("ix_cursors_given_up", CURSORS.c.incident_id, sqlite_where=_GIVEN_UP, p
 _HELD = CURSORS.c.held_by.is_not(None)
 _LINE = (CURSORS.c.held_by, CURSORS.c.tier, CURSORS.c.behind_since)
 sa.Index("ix_cursors_held_by", *_LINE, sqlite_where=_HELD, postgresql_where=_HELD)
+_PAGED = CURSORS.c.page_key.is_not(None)
+sa.Index("ix_cursors_page_key", CURSORS.c.page_key, sqlite_where=_PAGED, postgresql_where=_PAGED)
 
 DELIVERIES = sa.Table(
     "deliveries",
@@ -186,6 +190,26 @@ SEEN = sa.Table(
     sa.Column("at", Instant, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
+
+# What was done to pages at PagerDuty, as its webhooks tell. ``due_at`` is None once it has had its effect.
+REACTIONS = sa.Table(
+    "reactions",
+    METADATA,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("page", sa.String(100), nullable=False),
+    sa.Column("did", sa.String(20), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("received_at", Instant, nullable=False, index=True),
+    sa.Column("page_keys", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", Instant, index=True),
+    sa.Column("outcome", sa.String(20)),
+    sqlite_with_rowid=False,
+)
+sa.Index("ix_reactions_page", REACTIONS.c.page, REACTIONS.c.at)
 
 BUCKETS = sa.Table(
     "buckets",

@@ -10,6 +10,7 @@ from incidentd.incident.state import Incident
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
+from incidentd.reaction import Reaction
 from incidentd.settings import Settings
 from incidentd.store.engine import Store
 from incidentd.timeline import Entry
@@ -76,6 +77,14 @@ class Runtime(Protocol):
             RefusedError: the model refuses it.
             NotFoundError: there is no such incident.
             StoreUnavailableError: it can't be stored now.
+        """
+        ...
+
+    def submit_reaction(self, reaction: Reaction) -> "Future[bool]":
+        """Keep what was done to a page, to be carried out then. False: it was told before.
+
+        Raises:
+            StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
         """
         ...
 

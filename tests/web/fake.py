@@ -22,6 +22,7 @@ from incidentd.intake import fingerprint
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
+from incidentd.reaction import Reaction
 from incidentd.sentence import sentence
 from incidentd.settings import load_settings
 from incidentd.store import alerts, entries, incidents
@@ -35,6 +36,7 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 WEBHOOK_TOKEN = canary.of("INCIDENTD_WEBHOOK_TOKEN")
 API_TOKEN = canary.of("INCIDENTD_API_TOKEN")
 SLACK_SECRET = canary.of("INCIDENTD_SLACK_SIGNING_SECRET")
+PAGERDUTY_SECRET = canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET")
 HEARTBEAT_TOKEN = canary.of("INCIDENTD_HEARTBEAT_TOKEN")
 PUBLIC_URL = "http://testserver"
 NAMES = {1: "On-call engineer", 2: "Engineering manager", 3: "CTO"}
@@ -57,6 +59,7 @@ class FakeRuntime:
     webhooks: list[Webhook] = field(default_factory=list)
     paged_directly: list[Webhook] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
+    reactions: list[Reaction] = field(default_factory=list)
     whispers: list[tuple[str, str, str]] = field(default_factory=list)
     futures: "list[Future[Any]]" = field(default_factory=list)
     failure: Exception | None = None
@@ -76,6 +79,7 @@ class FakeRuntime:
                 "INCIDENTD_API_TOKEN": API_TOKEN,
                 "INCIDENTD_HEARTBEAT_TOKEN": HEARTBEAT_TOKEN,
                 "INCIDENTD_SLACK_SIGNING_SECRET": SLACK_SECRET,
+                "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": PAGERDUTY_SECRET,
                 "INCIDENTD_PUBLIC_URL": PUBLIC_URL,
             }
         )
@@ -99,6 +103,10 @@ class FakeRuntime:
     def submit_action(self, action: Action) -> "Future[ActionResult]":
         self.actions.append(action)
         return self._done(lambda: self.store.write(lambda tx: self._act(tx, action)))
+
+    def submit_reaction(self, reaction: Reaction) -> "Future[bool]":
+        self.reactions.append(reaction)
+        return self._done(lambda: reaction not in self.reactions[:-1])
 
     def reload(self) -> list[str]:
         if self.reload_failure:
