@@ -28,6 +28,8 @@ NAMES = {
     "incidentd_acceptance_seconds": {"channel"},
     "incidentd_deliveries": {"channel", "outcome"},
     "incidentd_direct_pages": {"outcome"},
+    "incidentd_pagerduty_webhooks": {"answer"},
+    "incidentd_pagerduty_events": {"outcome"},
     "incidentd_deadline_lateness_seconds": set(),
     "incidentd_job_seconds": {"queue"},
     "incidentd_jobs_enqueued": {"queue"},

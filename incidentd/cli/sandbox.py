@@ -10,12 +10,13 @@ from incidentd.cli.stand_in import PATH
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
 from incidentd.sandbox.app import Sandbox, create_sandbox
-from incidentd.sandbox.server import SIGNING_SECRET, site
+from incidentd.sandbox.server import SIGNING_SECRET, WEBHOOK_SECRET, site
 from incidentd.settings import Settings
 from incidentd.web import server
 
 _SIGNING_SECRET = "INCIDENTD_SLACK_SIGNING_SECRET"  # noqa: S105 - the variable's name
 _BOT_TOKEN = "INCIDENTD_SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
+_WEBHOOK_SECRET = "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 _LARGEST_PORT = 65_535
 
 
@@ -28,12 +29,12 @@ def run(environ: Mapping[str, str], listen: str, product: str, journal: Path | N
     host, port = _address(listen)
     if not product.startswith(("http://", "https://")):
         raise SettingsError("--product is not an http:// or https:// address")
-    found = Settings.secrets(environ, (_SIGNING_SECRET, _BOT_TOKEN))
+    found = Settings.secrets(environ, (_SIGNING_SECRET, _BOT_TOKEN, _WEBHOOK_SECRET))
     secrets = {name: secret.get_secret_value() for name, secret in found.items()}
     listener = claim("--listen", host.strip("[]"), port)
     url = f"http://{host}:{listener.getsockname()[1]}{PATH}"
     sandbox = _sandbox(secrets, product, url, journal)
-    typer.echo(_welcome(url, in_environment=_SIGNING_SECRET in secrets))
+    typer.echo(_welcome(url, secrets))
     try:
         server.serve(site(sandbox, PATH), listener)
     finally:
@@ -45,6 +46,7 @@ def _sandbox(secrets: Mapping[str, str], product: str, url: str, journal: Path |
     return create_sandbox(
         clock=SystemClock().now,
         slack_signing_secret=secrets.get(_SIGNING_SECRET, SIGNING_SECRET),
+        pagerduty_webhook_secret=secrets.get(_WEBHOOK_SECRET, WEBHOOK_SECRET),
         slack_token=secrets.get(_BOT_TOKEN),
         product_url=product,
         sandbox_url=url,
@@ -59,14 +61,16 @@ def _address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _welcome(url: str, *, in_environment: bool) -> str:
-    secret = "the same as here" if in_environment else SIGNING_SECRET
+def _welcome(url: str, given: Mapping[str, str]) -> str:
+    same = "the same as here"
     return "\n".join(
         [
             f"The sandbox is at {url}/ ; incidentd reaches it with",
             f"  INCIDENTD_PAGERDUTY_EVENTS_URL={url}/pagerduty",
             f"  INCIDENTD_SLACK_API_URL={url}/slack/api",
-            f"  {_SIGNING_SECRET}={secret}",
-            "and any routing keys and bot token.",
+            f"  INCIDENTD_PAGERDUTY_API_URL={url}/pagerduty/api",
+            f"  {_SIGNING_SECRET}={same if _SIGNING_SECRET in given else SIGNING_SECRET}",
+            f"  {_WEBHOOK_SECRET}={same if _WEBHOOK_SECRET in given else WEBHOOK_SECRET}",
+            "and any routing keys, bot token and PagerDuty API token.",
         ]
     )

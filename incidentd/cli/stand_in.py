@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from incidentd.classify import Rules
-from incidentd.cli.state import SANDBOX_TOKENS, with_tokens
+from incidentd.cli.state import SANDBOX_PAGERDUTY_TOKENS, SANDBOX_TOKENS, with_tokens
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
 from incidentd.sandbox.app import create_sandbox
@@ -33,7 +33,9 @@ def stand_ins(environ: Mapping[str, str], rules: Rules, listen: str, state: Path
     keys = _routing_keys(rules)
     if not any(_is_set(environ, name) for name in keys):
         stood_in.append(PAGERDUTY)
+        result = with_tokens(result, state, SANDBOX_PAGERDUTY_TOKENS)
         result |= {name: _made_up_key(name) for name in keys}
+        result["INCIDENTD_PAGERDUTY_API_URL"] = f"http://{listen}{PATH}/pagerduty/api"
         result["INCIDENTD_PAGERDUTY_EVENTS_URL"] = f"http://{listen}{PATH}/pagerduty"
     if not _is_set(environ, "INCIDENTD_SLACK_BOT_TOKEN"):
         stood_in.append(SLACK)
@@ -54,6 +56,7 @@ def add_sandbox(app: FastAPI, settings: Settings, environ: Mapping[str, str]) ->
     sandbox = create_sandbox(
         clock=SystemClock().now,
         slack_signing_secret=settings.signing_secrets()[0],
+        pagerduty_webhook_secret=next(iter(settings.pagerduty_secrets()), ""),
         product_url=f"http://{settings.listen}",
         sandbox_url=f"http://{settings.listen}{PATH}",
         journal=Path(journal),

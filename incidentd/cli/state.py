@@ -13,6 +13,10 @@ TOKENS = {
     "INCIDENTD_WEBHOOK_TOKEN": "webhook-token",
     "INCIDENTD_API_TOKEN": "api-token",
 }
+SANDBOX_PAGERDUTY_TOKENS = {
+    "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": "sandbox-pagerduty-webhook-secret",
+    "INCIDENTD_PAGERDUTY_API_TOKEN": "sandbox-pagerduty-api-token",
+}
 SANDBOX_TOKENS = {
     "INCIDENTD_SLACK_BOT_TOKEN": "sandbox-slack-token",
     "INCIDENTD_SLACK_SIGNING_SECRET": "sandbox-slack-signing-secret",

@@ -15,12 +15,15 @@ from starlette.types import Receive, Scope, Send
 from incidentd.sandbox.answer import JsonObject
 from incidentd.sandbox.exchange import Exchange
 from incidentd.sandbox.fault import FaultBoard
+from incidentd.sandbox.handler import Handler
+from incidentd.sandbox.herald import Herald
 from incidentd.sandbox.interaction import Address, Press, Presser
 from incidentd.sandbox.journal import Journal
 from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.message import USERS, Message, User
 from incidentd.sandbox.page import Page
 from incidentd.sandbox.pagerduty import PagerDuty
+from incidentd.sandbox.pagerduty_rest import ALERTS, USER, PagerDutyRest
 from incidentd.sandbox.slack import RESPONSE, Slack
 
 KEEP = 20_000
@@ -37,6 +40,8 @@ class Sandbox:
     slack: Slack
     faults: FaultBoard
     presser: Presser
+    handler: Handler
+    herald: Herald
     exchange: Exchange
     ledger: Ledger
     application: Starlette
@@ -54,6 +59,7 @@ class Sandbox:
     def close(self) -> None:
         """Ends hanging and dripping answers, and closes the journal."""
         self.exchange.ended = True
+        self.herald.close()
         self.ledger.close()
 
     def mount(self, parent: Starlette, path: str = "/sandbox") -> None:
@@ -77,13 +83,15 @@ def create_sandbox(
     keep: int | None = KEEP,
     users: Sequence[User] = USERS,
     routing_key_names: Mapping[str, str] | None = None,
+    pagerduty_webhook_secret: str = "",
 ) -> Sandbox:
     """A sandbox with what its journal holds.
 
     ``clock`` gives aware UTC instants. ``product_url`` is where incidentd listens and ``sandbox_url`` where this
     application is reached, both without a slash at the end; callables where they are known late. ``slack_token`` is
     the one token that the Slack side takes; any, where None. The newest ``keep`` requests, events, alerts and messages
-    stay in memory; all, where None. ``routing_key_names`` are shown in place of routing keys.
+    stay in memory; all, where None. ``routing_key_names`` are shown in place of routing keys. Without
+    ``pagerduty_webhook_secret`` nobody is told what becomes of pages, so nothing can be done to them here.
     """
     ledger = Ledger(Journal(journal) if journal is not None else None, keep)
     pagerduty = PagerDuty(ledger, keep)
@@ -100,12 +108,14 @@ def create_sandbox(
         clock=clock,
         users=users,
     )
+    herald = Herald(pagerduty_webhook_secret, product_url, ledger)
+    handler = Handler(pagerduty, herald, ledger, clock, users)
     exchange = Exchange(ledger, faults, clock)
-    page = Page(ledger, slack, pagerduty, presser, faults, routing_key_names or {})
-    routes = [*page.routes, *_service_routes(exchange, pagerduty, slack)]
-    application = Starlette(routes=routes, lifespan=_closing(exchange, ledger))
+    page = Page(ledger, slack, pagerduty, presser, handler, faults, routing_key_names or {})
+    routes = [*page.routes, *_service_routes(exchange, pagerduty, slack), *_rest_routes(exchange, pagerduty)]
+    application = Starlette(routes=routes, lifespan=_closing(exchange, herald, ledger))
     application.router.redirect_slashes = False
-    return Sandbox(pagerduty, slack, faults, presser, exchange, ledger, application)
+    return Sandbox(pagerduty, slack, faults, presser, handler, herald, exchange, ledger, application)
 
 
 def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> list[Route]:
@@ -125,11 +135,29 @@ def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> l
     ]
 
 
-def _closing(exchange: Exchange, ledger: Ledger) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _rest_routes(exchange: Exchange, pagerduty: PagerDuty) -> list[Route]:
+    rest = PagerDutyRest(pagerduty)
+
+    async def user(request: Request) -> Response:
+        return await exchange.serve(rest, USER, request)
+
+    async def alerts(request: Request) -> Response:
+        return await exchange.serve(rest, ALERTS, request)
+
+    return [
+        Route("/pagerduty/api/users/{id}", user, methods=["GET"]),
+        Route("/pagerduty/api/incidents/{id}/alerts", alerts, methods=["GET"]),
+    ]
+
+
+def _closing(
+    exchange: Exchange, herald: Herald, ledger: Ledger
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_application: Starlette) -> AsyncIterator[None]:
         yield
         exchange.ended = True
+        herald.close()
         ledger.close()
 
     return lifespan

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
-Service = Literal["pagerduty", "slack"]
+Service = Literal["pagerduty", "pagerduty-api", "slack"]
 
 
 class FaultKind(StrEnum):

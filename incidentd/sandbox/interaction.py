@@ -165,7 +165,7 @@ class Presser:
             del addresses[token]
         token = uuid.uuid4().hex
         addresses[token] = ResponseAddress(message.channel, message.ts, user.id, now + RESPONSE_URL_LASTS)
-        return f"{_address(self.sandbox_url)}/slack/respond/{token}"
+        return f"{address_of(self.sandbox_url)}/slack/respond/{token}"
 
     def _send(self, body: bytes, message: Message, button: JsonObject, user: User) -> Press:
         now = self._clock()
@@ -192,14 +192,15 @@ class Presser:
             # The product is on this machine: a proxy of the environment has no part in it.
             session.trust_env = False
             try:
-                url = f"{_address(self.product_url)}/slack/interactions"
+                url = f"{address_of(self.product_url)}/slack/interactions"
                 answer = session.post(url, data=body, headers=headers, timeout=_GIVE_UP_SECONDS, allow_redirects=False)
             except requests.RequestException as error:
                 return None, f"no answer ({type(error).__name__})"
         return answer.status_code, "" if answer.status_code == 200 else f"answered {answer.status_code}, not 200"
 
 
-def _address(address: Address) -> str:
+def address_of(address: Address) -> str:
+    """An address that may be known late, without a slash at its end."""
     return (address if isinstance(address, str) else address()).rstrip("/")
 
 

@@ -26,6 +26,16 @@ class User:
     name: str
     real_name: str
 
+    @property
+    def email(self) -> str:
+        """By which PagerDuty and Slack know the same person."""
+        return f"{self.name}@sandbox.example"
+
+    @property
+    def pagerduty_id(self) -> str:
+        """PagerDuty's id of the same person."""
+        return f"P{self.id[1:]}"
+
 
 USERS = (
     User("U0ANNABERG", "anna.berg", "Anna Berg"),

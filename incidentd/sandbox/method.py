@@ -13,12 +13,12 @@ from typing import Any
 from incidentd.sandbox.answer import Answer, JsonObject
 from incidentd.sandbox.argument import Arguments, MethodError
 from incidentd.sandbox.block import attachment_errors, block_errors
-from incidentd.sandbox.message import BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, USER_ID, Channel, Message
+from incidentd.sandbox.message import BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, USER_ID, USERS, Channel, Message
 from incidentd.sandbox.workspace import Workspace, edited, posted
 
 TEXT_MAX = 40_000
 UPDATED_TEXT_MAX = 4_000
-SCOPES = ("channels:history", "channels:read", "chat:write", "chat:write.public", "commands")
+SCOPES = ("channels:history", "channels:read", "chat:write", "chat:write.public", "commands", "users:read.email")
 _TS = re.compile(r"\d{1,12}\.\d{6}")
 
 
@@ -140,6 +140,16 @@ def permalink(workspace: Workspace, arguments: Arguments, _now: datetime) -> Ans
     return Answer(200, {"ok": True, "channel": channel.id, "permalink": link})
 
 
+def user_by_email(_workspace: Workspace, arguments: Arguments, _now: datetime) -> Answer:
+    """https://docs.slack.dev/reference/methods/users.lookupByEmail"""
+    email = arguments.required("email", "users_not_found")
+    for user in USERS:
+        if user.email == email.lower():
+            profile = {"email": user.email, "real_name": user.real_name}
+            return Answer(200, {"ok": True, "user": {"id": user.id, "name": user.name, "profile": profile}})
+    raise MethodError("users_not_found")
+
+
 METHODS: dict[str, Callable[[Workspace, Arguments, datetime], Answer]] = {
     "chat.postMessage": post_message,
     "chat.update": update,
@@ -150,6 +160,7 @@ METHODS: dict[str, Callable[[Workspace, Arguments, datetime], Answer]] = {
     "conversations.history": history,
     "conversations.replies": replies,
     "auth.test": auth_test,
+    "users.lookupByEmail": user_by_email,
 }
 
 

@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from incidentd.sandbox.fault import FaultBoard, InjectedFault
+from incidentd.sandbox.handler import Handler
 from incidentd.sandbox.interaction import Presser, PressError
 from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.mrkdwn import mrkdwn, plain
 from incidentd.sandbox.origin import is_own, is_own_or_no_browser
-from incidentd.sandbox.pagerduty import PagerDuty
+from incidentd.sandbox.pagerduty import HandlingError, PagerDuty
 from incidentd.sandbox.slack import Slack
 from incidentd.sandbox.view import View, take_view
 
@@ -40,6 +41,7 @@ class Page:
         slack: Slack,
         pagerduty: PagerDuty,
         presser: Presser,
+        handler: Handler,
         faults: FaultBoard,
         names: Mapping[str, str],
     ) -> None:
@@ -47,9 +49,11 @@ class Page:
         self._slack = slack
         self._pagerduty = pagerduty
         self._presser = presser
+        self._handler = handler
         self._faults = faults
         self._names = names
         self._environment = _environment({user.id: user.real_name for user in presser.users})
+        self._environment.filters["possible"] = handler.possible
         self._start = secrets.token_hex(4)
 
     @property
@@ -59,6 +63,7 @@ class Page:
             Route("/", self.show),
             Route("/live", self.live),
             Route("/press", self.press, methods=["POST"]),
+            Route("/handle", self.handle, methods=["POST"]),
             Route("/order", self.order, methods=["POST"]),
             Route("/faults", self.list_faults, methods=["GET"]),
             Route("/faults", self.inject, methods=["POST"]),
@@ -94,9 +99,20 @@ class Page:
             await run_in_threadpool(press)
         except PressError as error:
             return Response(str(error), 404, media_type="text/plain")
-        response = _back(request)
-        response.set_cookie(_USER_COOKIE, user, path=_folder(request), samesite="strict", httponly=True)
-        return response
+        return _back_as(request, user)
+
+    async def handle(self, request: Request) -> Response:
+        """Does to a page what people do at PagerDuty, as the person chosen."""
+        if not is_own(request, self._known_hosts()):
+            return _refused()
+        form = await request.form()
+        number, _, action = str(form.get("handle", "")).partition(" ")
+        user = str(form.get("user", ""))
+        try:
+            self._handler.handle(int(number) if number.isascii() and number.isdecimal() else 0, action, user)
+        except HandlingError as error:
+            return Response(str(error), 404, media_type="text/plain")
+        return _back_as(request, user)
 
     async def order(self, request: Request) -> Response:
         """Orders a failure, or forgets all of them, by the page's form."""
@@ -233,6 +249,13 @@ def _folder(request: Request) -> str:
 
 def _back(_request: Request) -> RedirectResponse:
     return RedirectResponse("./", 303)
+
+
+def _back_as(request: Request, user: str) -> RedirectResponse:
+    """Back, and the same person is chosen there."""
+    response = _back(request)
+    response.set_cookie(_USER_COOKIE, user, path=_folder(request), samesite="strict", httponly=True)
+    return response
 
 
 def _refused() -> Response:

@@ -27,7 +27,10 @@ class AlertState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One accepted event. ``dropped``: answered 202 and without effect, for want of an open alert with that key."""
+    """One accepted event. ``dropped``: answered 202 and without effect, for want of an open alert with that key.
+
+    ``by`` is who did it at PagerDuty itself; empty for an event that was sent.
+    """
 
     at: datetime
     routing_key: str
@@ -35,6 +38,7 @@ class Event:
     dedup_key: str
     body: JsonObject
     dropped: bool = False
+    by: str = ""
 
     @property
     def payload(self) -> JsonObject:
@@ -64,7 +68,21 @@ class PagerDutyAlert:
         return next(event for event in reversed(self.events) if event.action == "trigger")
 
 
-_NEXT_STATE = {"acknowledge": AlertState.ACKNOWLEDGED, "resolve": AlertState.RESOLVED}
+_NEXT_STATE = {
+    "acknowledge": AlertState.ACKNOWLEDGED,
+    "resolve": AlertState.RESOLVED,
+    "unacknowledge": AlertState.TRIGGERED,
+}
+POSSIBLE = {
+    AlertState.TRIGGERED: ("acknowledge", "resolve"),
+    AlertState.ACKNOWLEDGED: ("resolve", "unacknowledge"),
+    AlertState.RESOLVED: (),
+}
+"""What people, or PagerDuty itself, can do to an alert in a state."""
+
+
+class HandlingError(Exception):
+    """There is no such alert, or that can't be done to it now."""
 
 
 class PagerDuty:
@@ -79,6 +97,8 @@ class PagerDuty:
         self._alerts: dict[int, PagerDutyAlert] = {}
         self._open: dict[tuple[str, str], int] = {}
         self._last = 0
+        self.watcher: Callable[[PagerDutyAlert, Event], None] = lambda _alert, _event: None
+        """Told of each change from now on, under the ledger's lock."""
 
     @property
     def requests(self) -> tuple[Recorded, ...]:
@@ -132,8 +152,22 @@ class PagerDuty:
             return _invalid(["The sandbox was told to refuse this event"])
         return Answer(fault.status, {"status": "error", "message": "The sandbox was told to fail"})
 
+    def handled(self, number: int, action: str, by: str, now: datetime) -> JsonObject:
+        """The effect of what somebody does to an alert here, for ``apply``; ``by`` empty: PagerDuty itself.
+
+        Raises:
+            HandlingError: there is no such alert, or that can't be done to it now.
+        """
+        alert = self._alerts.get(number)
+        if alert is None or action not in POSSIBLE[alert.state]:
+            raise HandlingError("that can't be done to this alert now")
+        return {"at": now.isoformat(), "number": number, "handled": action, "by": by}
+
     def apply(self, effect: JsonObject) -> None:
-        """Brings alerts up to date with an accepted event."""
+        """Brings alerts up to date with an accepted event, or with what was done here."""
+        if "handled" in effect:
+            self._take(effect)
+            return
         body: dict[str, Any] = effect["event"]
         at = datetime.fromisoformat(effect["at"])
         event = Event(at, body["routing_key"], body["event_action"], effect["dedup_key"], body)
@@ -146,18 +180,25 @@ class PagerDuty:
             event = replace(event, dropped=True)
         self._events.append(event)
 
+    def _take(self, effect: JsonObject) -> None:
+        alert, at = self._alerts.get(effect["number"]), datetime.fromisoformat(effect["at"])
+        if alert is not None:
+            self._meet(alert, Event(at, alert.routing_key, effect["handled"], alert.dedup_key, {}, by=effect["by"]))
+
     def _meet(self, alert: PagerDutyAlert, event: Event) -> None:
         state = _NEXT_STATE.get(event.action, alert.state)
-        self._alerts[alert.number] = replace(alert, state=state, events=(*alert.events, event))
+        after = self._alerts[alert.number] = replace(alert, state=state, events=(*alert.events, event))
         if state is AlertState.RESOLVED:
             del self._open[event.routing_key, event.dedup_key]
+        if state is not alert.state:
+            self.watcher(after, event)
 
     def _open_alert(self, event: Event) -> None:
         self._last += 1
         self._open[event.routing_key, event.dedup_key] = self._last
-        self._alerts[self._last] = PagerDutyAlert(
-            self._last, event.routing_key, event.dedup_key, AlertState.TRIGGERED, (event,)
-        )
+        opened = PagerDutyAlert(self._last, event.routing_key, event.dedup_key, AlertState.TRIGGERED, (event,))
+        self._alerts[self._last] = opened
+        self.watcher(opened, event)
         if self._keep is not None and len(self._alerts) > self._keep:
             oldest = self._alerts.pop(next(iter(self._alerts)))
             if self._open.get((oldest.routing_key, oldest.dedup_key)) == oldest.number:

@@ -26,10 +26,11 @@ from incidentd.sandbox.app import Sandbox, create_sandbox
 from incidentd.sandbox.fault import FaultBoard, FaultKind, InjectedFault, Service
 from incidentd.sandbox.interaction import Address, Press
 from incidentd.sandbox.message import Message, User
-from incidentd.sandbox.pagerduty import PagerDuty
+from incidentd.sandbox.pagerduty import PagerDuty, PagerDutyAlert
 from incidentd.sandbox.slack import Slack
 
 SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105 - the sandbox's own, for a server on loopback
+WEBHOOK_SECRET = "sandbox-pagerduty-webhook-secret"  # noqa: S105 - as above
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
@@ -58,6 +59,7 @@ class SandboxServer:
         product_url: Address = "",
         slack_signing_secret: str = SIGNING_SECRET,
         slack_token: str | None = None,
+        pagerduty_webhook_secret: str = "",
         journal: Path | None = None,
         clock: Callable[[], datetime] | None = None,
         path: str = "/sandbox",
@@ -71,6 +73,7 @@ class SandboxServer:
             product_url=product_url,
             sandbox_url=lambda: self.url,
             slack_token=slack_token,
+            pagerduty_webhook_secret=pagerduty_webhook_secret,
             journal=journal,
             keep=keep,
         )
@@ -91,18 +94,24 @@ class SandboxServer:
         return f"{self.url}/pagerduty"
 
     @property
+    def pagerduty_api_url(self) -> str:
+        """What takes the place of ``https://api.pagerduty.com``."""
+        return f"{self.url}/pagerduty/api"
+
+    @property
     def slack_url(self) -> str:
         """What takes the place of ``https://slack.com/api/``, with the slash that slack_sdk wants."""
         return f"{self.url}/slack/api/"
 
     @property
     def product_url(self) -> Address:
-        """Where presses go."""
+        """Where presses and webhooks go."""
         return self.sandbox.presser.product_url
 
     @product_url.setter
     def product_url(self, url: Address) -> None:
         self.sandbox.presser.product_url = url
+        self.sandbox.herald.product_url = url
 
     @property
     def pagerduty(self) -> PagerDuty:
@@ -148,6 +157,10 @@ class SandboxServer:
                 accept=accept,
             )
         )
+
+    def handle(self, alert: PagerDutyAlert | int, action: str, user: User | str = "") -> None:
+        """Does to an alert what people do at PagerDuty; see ``Handler.handle``."""
+        self.sandbox.handler.handle(alert, action, user)
 
     def press(
         self, message: Message | str, action_id: str, user: User | str = "", *, value: str | None = None

@@ -13,7 +13,19 @@ import sqlalchemy as sa
 
 from incidentd.errors import SchemaError, StoreError, StoreUnavailableError
 from incidentd.incident.summary import summarise
-from incidentd.store import alerts, buckets, cycles, deliveries, heartbeats, intake, pings, rules, summaries
+from incidentd.reaction import Did, Reaction
+from incidentd.store import (
+    alerts,
+    buckets,
+    cycles,
+    deliveries,
+    heartbeats,
+    intake,
+    pings,
+    reactions,
+    rules,
+    summaries,
+)
 from incidentd.store.backup import back_up, restore
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
@@ -57,6 +69,7 @@ def fill(store: Store) -> None:
         intake.remember(tx, "v0=abc", NOW)
         summaries.insert(tx, summarise([opening("gone")]))
         heartbeats.insert(tx, [Heartbeat.expected("watchdog", timedelta(minutes=5), NOW)])
+        reactions.keep(tx, Reaction("E1", Did.NOTED, NOW, "Q1", ("incidentd:1",), "P1", "Ann", "läuft\u2028"), NOW)
         pings.take(tx, NOW, timedelta(minutes=1))
 
     store.write(work)

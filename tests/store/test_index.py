@@ -10,10 +10,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from incidentd.incident.slot import PAGE
-from incidentd.store import alerts, cursors, entries, heartbeats, incidents, line, overdue, reception
+from incidentd.reaction import Did, Reaction
+from incidentd.store import alerts, cursors, entries, heartbeats, incidents, line, overdue, reactions, reception
 from incidentd.store.engine import Store
 from incidentd.store.heartbeats import Heartbeat
-from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, HEARTBEATS, INCIDENTS
+from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, HEARTBEATS, INCIDENTS, REACTIONS
 from incidentd.tier import Tier
 from tests.store.row import NOW, SECOND, alert, episode, incident, minutes, opening, slot
 
@@ -22,7 +23,7 @@ LATER = minutes(600)
 KEYS = [f"avalo/i{number}" for number in range(20)]
 IDS = [f"i{number}" for number in range(20)]
 FINGERPRINTS = [f"{number:016x}" for number in range(20)]
-TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES, HEARTBEATS)
+TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES, HEARTBEATS, REACTIONS)
 
 LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "whether any incident is due": lambda tx: incidents.any_due(tx, NOW, SECOND),
@@ -53,8 +54,18 @@ LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "whether any heartbeat is due": lambda tx: heartbeats.any_due(tx, NOW),
     "due heartbeats": lambda tx: heartbeats.due(tx, NOW),
     "heartbeats that are heard": lambda tx: heartbeats.lock(tx, KEYS),
+    "incidents by their pages' keys": lambda tx: cursors.carrying(tx, KEYS),
+    "reactions that nobody tells any more": lambda tx: reactions.keep(tx, reaction(MANY), LATER),
+    "whether any reaction is due": lambda tx: reactions.any_due(tx, NOW),
+    "due reactions": lambda tx: reactions.take(tx, NOW, LATER, 50),
+    "whether a reaction is late": lambda tx: reactions.is_late(tx, reaction(1)),
+    "the keys of a page": lambda tx: reactions.keys_of(tx, "Q1"),
     "entries after a number each": lambda tx: entries.load_after(tx, {id_: n for n, id_ in enumerate(IDS)}),
 }
+
+
+def reaction(number: int) -> Reaction:
+    return Reaction(f"E{number}", Did.ACKNOWLEDGED, NOW, f"Q{number}", (f"incidentd:{number}",), "P1", "Ann")
 
 
 def test_no_look_up_reads_a_table_from_end_to_end(full_store: Store) -> None:
@@ -99,8 +110,11 @@ def _fill(tx: Connection) -> None:
     entries.insert(tx, [(f"i{n}", opening(f"i{n}")) for n in numbers])
     heartbeats.insert(tx, [Heartbeat.expected(f"h{n}", 3600 * SECOND, LATER + n * SECOND) for n in numbers])
     alerts.write(tx, [episode(alert(f"{n:016x}"), f"i{n}") for n in numbers], NOW)
+    for number in numbers:
+        reactions.keep(tx, reaction(number), LATER)
     for where in (slot(), slot("page-oncall", "e1.r1.l1", paging=True)):
         cursors.open_slots(tx, [(f"i{n}", Tier.P1, where) for n in numbers], LATER)
+    tx.execute(sa.update(CURSORS).where(CURSORS.c.queue == PAGE).values(page_key=CURSORS.c.incident_id))
 
 
 @contextmanager

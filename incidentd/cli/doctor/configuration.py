@@ -14,7 +14,7 @@ import requests
 from incidentd.classify import check
 from incidentd.cli.doctor.finding import Finding, fault, ok, warning
 from incidentd.cli.doctor.patient import Patient
-from incidentd.cli.state import SANDBOX_TOKENS, TOKENS
+from incidentd.cli.state import SANDBOX_PAGERDUTY_TOKENS, SANDBOX_TOKENS, TOKENS
 from incidentd.settings import reserved
 from incidentd.store.survey import sqlite_file
 
@@ -68,7 +68,8 @@ def _secret_files(patient: Patient) -> Iterator[tuple[str, Path]]:
     for name, value in sorted(patient.environ.items()):
         if name.startswith("INCIDENTD_") and name.endswith(_FILE):
             yield name, Path(value)
-    for path in (patient.state / file for file in (*TOKENS.values(), *SANDBOX_TOKENS.values())):
+    made = {**TOKENS, **SANDBOX_TOKENS, **SANDBOX_PAGERDUTY_TOKENS}
+    for path in (patient.state / file for file in made.values()):
         if path.exists():
             yield str(path), path
 

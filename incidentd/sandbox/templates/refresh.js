@@ -46,7 +46,7 @@ document.addEventListener("submit", async (event) => {
   const body = new URLSearchParams(new FormData(form, button));
   button.disabled = true;
   try {
-    const answer = await fetch(form.getAttribute("action"), {method: "POST", body, redirect: "manual"});
+    const answer = await fetch(button.getAttribute("formaction") ?? form.getAttribute("action"), {method: "POST", body, redirect: "manual"});
     if (answer.type !== "opaqueredirect" && !answer.ok) alert(await answer.text());
   } finally {
     button.disabled = false;
