@@ -142,7 +142,7 @@ class Reactor:
         if any(key.startswith(OUR_KEYS) for key in reaction.keys):
             return reaction.keys
         known = self._store.read(lambda tx: reactions.keys_of(tx, reaction.page))
-        if any(key.startswith(OUR_KEYS) for key in known) or self._keys_of is None:
+        if known or self._keys_of is None:
             return known or reaction.keys
         return self._keys_of(reaction.page, _ASK_SECONDS) or reaction.keys
 

@@ -31,7 +31,8 @@ def secrets(rules: Path) -> dict[str, str]:
 @pytest.fixture
 def sandbox() -> Iterator[SandboxServer]:
     signing, token = (canary.of(f"INCIDENTD_SLACK_{name}") for name in ("SIGNING_SECRET", "BOT_TOKEN"))
-    with SandboxServer(slack_signing_secret=signing, slack_token=token) as server:
+    webhook = canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET")
+    with SandboxServer(slack_signing_secret=signing, slack_token=token, pagerduty_webhook_secret=webhook) as server:
         yield server
 
 
@@ -62,6 +63,7 @@ def up(sandbox: SandboxServer, make_up: Callable[..., Up], rules: Path, redis_se
             TOKENS: f"primary: {values[TOKENS]} {canary.of('the next token')}",
             REDIS: f"redis://incidentd:{canary.of(REDIS)}@127.0.0.1:{redis_server.port}/0",
             "INCIDENTD_PAGERDUTY_EVENTS_URL": sandbox.pagerduty_url,
+            "INCIDENTD_PAGERDUTY_API_URL": sandbox.pagerduty_api_url,
             "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
             "INCIDENTD_HEARTBEAT_URL": f"{sandbox.url}/{canary.of('INCIDENTD_HEARTBEAT_URL')}",
             "INCIDENTD_LOG_LEVEL": "DEBUG",
@@ -90,6 +92,7 @@ def answers(up: Up) -> Iterator[str]:
         signed_in,
         requests.post(f"{up.url}/-/reload", headers=program, timeout=10),
         requests.post(f"{up.url}/slack/interactions", data="payload={}", headers=wrong, timeout=10),
+        requests.post(f"{up.url}/pagerduty/webhooks", data="{}", headers=wrong, timeout=10),
         requests.post(f"{up.url}/api/v1/alertmanager?token={api}", json={}, headers=wrong, timeout=10),
         requests.post(f"{up.url}/api/v1/alertmanager", data="no json", headers=webhook("primary"), timeout=10),
         person.post(f"{up.url}/sign-in", data={"token": canary.of("a wrong one")}, timeout=10),
@@ -127,7 +130,10 @@ def test_no_secret_shows_up_anywhere(up: Up, sandbox: SandboxServer, redis_serve
     alerts = EXAMPLE.read_bytes()
     assert requests.post(f"{up.url}/api/v1/alertmanager", data=alerts, headers=webhook("primary"), timeout=10).ok
     wait_until(lambda: sandbox.pagerduty.alerts and sandbox.slack.cards("#incidents"), "a page and a card")
-    assert sandbox.press(sandbox.slack.cards("#incidents")[0], "incidentd_acknowledge", "Ben Okoro").status == 200
+    sandbox.handle(sandbox.pagerduty.alerts[0], "acknowledge", "Anna Berg")
+    wait_until(lambda: '"outcome": "done"' in up.log, "what was done in PagerDuty to count")
+    wait_until(lambda: "Acknowledged" in str(sandbox.slack.cards("#incidents")[0].blocks), "the card to say so")
+    assert sandbox.press(sandbox.slack.cards("#incidents")[0], "incidentd_take_over", "Ben Okoro").status == 200
 
     assert [text for text in answers(up) if canary.leaks(text, names)] == []
     wait_until(lambda: [said for said in eavesdropper.heard if "rq:queue:page" in said], "jobs in Redis")

@@ -7,7 +7,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["incidentd.intake", "incidentd.classify", "incidentd.web.slack"]):
+PARSERS = ["incidentd.intake", "incidentd.classify", "incidentd.web.slack", "incidentd.channels.pagerduty_webhook"]
+
+with atheris.instrument_imports(include=PARSERS):
     from tests.fuzz.target import TARGETS
 
 

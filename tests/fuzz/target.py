@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from incidentd.alert import Alert
+from incidentd.channels.pagerduty_webhook import is_signed
+from incidentd.channels.pagerduty_webhook import parse as parse_reaction
 from incidentd.classify import parse as parse_rules
 from incidentd.errors import IntakeError, RulesError
 from incidentd.incident.command import Acknowledge, Escalate, Resolve, TakeOver
@@ -60,6 +62,23 @@ def command(data: bytes) -> None:
         assert isinstance(slack._field(data, name), str)
 
 
+def pagerduty(data: bytes) -> None:
+    """A reaction can be stored and shown, or there is none; no header makes a signature of what is none."""
+    assert not is_signed(data, data.decode("latin-1"), ["a-secret-of-the-tests"])
+    told = parse_reaction(data, RECEIVED_AT)
+    if told is None:
+        return
+    assert told.at.tzinfo is not None
+    assert told.at <= RECEIVED_AT
+    for name in (told.id, told.page, told.who or "x"):
+        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,100}", name)
+    assert bool(told.name) == told.by_person
+    assert len(told.text) <= 2000
+    for text in (told.name, told.text, *told.keys):
+        assert not _CONTROL.search(text)
+        text.encode()
+
+
 def _is_clean(alert: Alert) -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", alert.fingerprint)
     assert alert.starts_at.tzinfo is not None
@@ -75,4 +94,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "rules": rules,
     "interaction": interaction,
     "command": command,
+    "pagerduty": pagerduty,
 }

@@ -34,6 +34,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         "INCIDENTD_WEBHOOK_TOKEN": TOKEN,
         "INCIDENTD_API_TOKEN": TOKEN,
         "INCIDENTD_SLACK_SIGNING_SECRET": TOKEN,
+        "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": TOKEN,
     }
     assert command("migrate", cwd=tmp_path, **settings).returncode == 0
     with part("serve", settings, tmp_path):

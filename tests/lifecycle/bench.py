@@ -45,6 +45,7 @@ MINUTE = timedelta(minutes=1)
 def environment(database_url: str, sandbox: SandboxServer, rules: Path = RULES) -> dict[str, str]:
     """What a process needs to know, with the sandbox as PagerDuty and Slack and one routing key for each level."""
     return {
+        "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET"),
         "INCIDENTD_DATABASE_URL": database_url,
         "INCIDENTD_RULES": str(rules),
         "INCIDENTD_PUBLIC_URL": "https://incidentd.example",
@@ -203,10 +204,16 @@ def _level(routing_key: str) -> int:
 
 
 @contextmanager
-def open_bench(database_url: str, rules: Path = RULES, **changes: str) -> Iterator[Bench]:
-    """A bench with a sandbox of its own; ``changes`` are further settings."""
+def open_bench(database_url: str, rules: Path = RULES, *, telling: bool = False, **changes: str) -> Iterator[Bench]:
+    """A bench with a sandbox of its own; ``changes`` are further settings.
+
+    ``telling``: its PagerDuty says what becomes of pages, and answers questions.
+    """
     clock = ManualClock(BEGIN)
-    with SandboxServer(clock=clock.now, keep=None) as sandbox:
+    secret = canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET") if telling else ""
+    with SandboxServer(clock=clock.now, keep=None, pagerduty_webhook_secret=secret) as sandbox:
+        if telling:
+            changes["INCIDENTD_PAGERDUTY_API_URL"] = sandbox.pagerduty_api_url
         bench = Bench(database_url, sandbox, clock, environment(database_url, sandbox, rules) | changes)
         try:
             yield bench

@@ -18,7 +18,8 @@ from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import AlertState, PagerDutyAlert
 from incidentd.web.app import create_app
 from incidentd.web.server import bind, serving
-from tests.lifecycle.bench import KEYS, Bench, open_bench
+from tests.lifecycle.bench import KEYS, RULES, Bench, open_bench
+from tests.servers import wait_until
 
 INCIDENTS, MANAGEMENT, TICKETS = "#incidents", "#management", "#tickets"
 
@@ -113,6 +114,21 @@ class Story:
         self.bench.clock.advance(timedelta(hours=hours))
         self.bench.settle()
 
+    def answer_page(self, page: PagerDutyAlert, action: str = "acknowledge", by: str = "anna.berg") -> None:
+        """Somebody acts at PagerDuty itself, and all that follows from it, echoes too, has been heard."""
+        self.bench.sandbox.handle(page, action, by)
+        self.listen()
+
+    def listen(self) -> None:
+        """Everything that PagerDuty tells has been heard, and has had its effect."""
+        herald, heard = self.bench.sandbox.sandbox.herald, -1
+        while heard < len(herald.tellings):
+            heard = len(herald.tellings)
+            wait_until(lambda: all(told.over for told in herald.tellings), "webhooks to be answered")
+            assert {told.status for told in herald.tellings} <= {202}
+            self.bench.runtime.reactor.look()
+            self.bench.settle()
+
     # What people get.
 
     def expect_page(self, *, level: int) -> PagerDutyAlert:
@@ -181,7 +197,7 @@ class Story:
 
     def _requests(self) -> tuple[Any, ...]:
         sandbox = self.bench.sandbox
-        reads = {"chat.getPermalink", "conversations.list", "conversations.replies"}
+        reads = {"users.lookupByEmail", "chat.getPermalink", "conversations.list", "conversations.replies"}
         return tuple(r for r in (*sandbox.pagerduty.requests, *sandbox.slack.requests) if r.method not in reads)
 
     def _press(self, button: str, by: str, channel: str = INCIDENTS) -> None:
@@ -197,9 +213,9 @@ def _expect_in(message: Message, says: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def telling(database_url: str) -> Iterator[Story]:
-    """A story on this database, from its beginning to its end."""
-    with open_bench(database_url) as bench:
+def telling(database_url: str, *, webhooks: bool = False, **changes: str) -> Iterator[Story]:
+    """A story on this database, from its beginning to its end. ``webhooks``: PagerDuty tells what people do there."""
+    with open_bench(database_url, RULES, telling=webhooks, **changes) as bench:
         listener = bind("127.0.0.1", 0)
         with serving(create_app(bench.runtime), listener) as url:
             bench.sandbox.product_url = url
