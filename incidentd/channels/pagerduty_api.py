@@ -52,6 +52,14 @@ class PagerDutyApi:
         keys = (_mapping(each).get("alert_key") for each in (alerts if isinstance(alerts, list) else []))
         return tuple(dict.fromkeys(key for key in keys if isinstance(key, str) and key))
 
+    def probe(self, seconds: float) -> None:
+        """Ask for something that every key may read.
+
+        Raises:
+            TransientError, PermanentError: as ``email``.
+        """
+        self._get("/users", {"limit": 1}, seconds)
+
     def _get(self, path: str, query: Mapping[str, int], seconds: float) -> Mapping[str, Any]:
         """Errors of requests carry the token, so ours are raised without them."""
         failure: DeliveryError | None = None

@@ -23,7 +23,7 @@ from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.message import USERS, Message, User
 from incidentd.sandbox.page import Page
 from incidentd.sandbox.pagerduty import PagerDuty
-from incidentd.sandbox.pagerduty_rest import ALERTS, USER, PagerDutyRest
+from incidentd.sandbox.pagerduty_rest import ALERTS, USER, USERS_LISTED, PagerDutyRest
 from incidentd.sandbox.slack import RESPONSE, Slack
 
 KEEP = 20_000
@@ -141,10 +141,14 @@ def _rest_routes(exchange: Exchange, pagerduty: PagerDuty) -> list[Route]:
     async def user(request: Request) -> Response:
         return await exchange.serve(rest, USER, request)
 
+    async def users(request: Request) -> Response:
+        return await exchange.serve(rest, USERS_LISTED, request)
+
     async def alerts(request: Request) -> Response:
         return await exchange.serve(rest, ALERTS, request)
 
     return [
+        Route("/pagerduty/api/users", users, methods=["GET"]),
         Route("/pagerduty/api/users/{id}", user, methods=["GET"]),
         Route("/pagerduty/api/incidents/{id}/alerts", alerts, methods=["GET"]),
     ]

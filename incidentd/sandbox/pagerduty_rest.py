@@ -12,7 +12,7 @@ from incidentd.sandbox.ledger import Recorded
 from incidentd.sandbox.message import USERS, User
 from incidentd.sandbox.pagerduty import PagerDuty
 
-USER, ALERTS = "user", "alerts"
+USER, USERS_LISTED, ALERTS = "user", "users", "alerts"
 
 
 class PagerDutyRest:
@@ -34,7 +34,7 @@ class PagerDutyRest:
         """The user or the alerts; 401 without a token, 404 for what isn't there."""
         if not dict(recorded.headers).get("authorization", "").startswith("Token token="):
             return Answer(401, {"error": {"code": 2006, "message": "Unauthorized"}})
-        found = self._alerts(str(call.arguments)) if call.method == ALERTS else self._user(str(call.arguments))
+        found = self._found(call.method, str(call.arguments))
         return Answer(404, {"error": {"code": 2100, "message": "Not Found"}}) if found is None else Answer(200, found)
 
     def failure(self, fault: InjectedFault) -> Answer:
@@ -46,11 +46,18 @@ class PagerDutyRest:
     def apply(self, effect: JsonObject) -> None:
         """There is never any."""
 
+    def _found(self, method: str, name: str) -> JsonObject | None:
+        if method == USERS_LISTED:
+            users = [self._user(each) for each in self._users]
+            return {"users": users, "limit": 25, "offset": 0, "more": False}
+        user = self._user(name)
+        return self._alerts(name) if method == ALERTS else user and {"user": user}
+
     def _user(self, name: str) -> JsonObject | None:
         user = self._users.get(name)
         if user is None:
             return None
-        return {"user": {"id": name, "type": "user", "name": user.real_name, "email": user.email}}
+        return {"id": name, "type": "user", "name": user.real_name, "email": user.email}
 
     def _alerts(self, name: str) -> JsonObject | None:
         for alert in self._pagerduty.alerts:

@@ -5,6 +5,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from incidentd.channels.channel import Destination
+from incidentd.channels.pagerduty_api import PagerDutyApi
 from incidentd.channels.pagerduty_probe import is_routing_key, reach
 from incidentd.channels.slack_probe import Bot, Place, SlackProbe
 from incidentd.classify import Rules
@@ -167,6 +168,26 @@ def _pagerduty(patient: Patient) -> Iterator[Finding]:
     else:
         yield ok("PagerDuty", "its Events API can be reached; no event was sent")
     yield from _heard_time("PagerDuty's", at, clock.now())
+    yield from _answers(patient)
+
+
+def _answers(patient: Patient) -> Iterator[Finding]:
+    """Whether what people do at PagerDuty is heard, and who they are."""
+    settings = patient.settings
+    if settings.pagerduty_webhook_secret is None:
+        says = "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET is not set: who answers there is not heard"
+        yield warning("PagerDuty", says, "docs/receivers.md says how to set up the webhook")
+    if settings.pagerduty_api_token is None:
+        return
+    try:
+        PagerDutyApi(settings.pagerduty_api_token.get_secret_value(), settings.pagerduty_api_url).probe(_SECONDS)
+    except DeliveryError as error:
+        mend = (
+            "set INCIDENTD_PAGERDUTY_API_TOKEN to a read-only REST API key, and INCIDENTD_PAGERDUTY_API_URL in the EU"
+        )
+        yield warning("PagerDuty", f"it doesn't tell who answers: {error}", mend)
+    else:
+        yield ok("PagerDuty", "its REST API tells who answers")
 
 
 def _heard_time(whose: str, at: datetime | None, now: datetime) -> Iterator[Finding]:
