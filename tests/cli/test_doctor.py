@@ -136,6 +136,13 @@ ILL: dict[str, tuple[Mapping[str, str | None], str, Grade, str]] = {
         "levels", FAULT, "P1 (default, internal): nobody is woken by level 1 and level 2, only told",
     ),
     "no Slack": ({"INCIDENTD_SLACK_BOT_TOKEN": None}, "levels", FAULT, "P2 (default, internal): nobody is reached by"),
+    "PagerDuty unheard": (
+        {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": None}, "PagerDuty", WARNING, "who answers there is not heard",
+    ),
+    "PagerDuty mute": (
+        {"INCIDENTD_PAGERDUTY_API_TOKEN": "a-token-of-the-test", "INCIDENTD_PAGERDUTY_API_URL": "http://127.0.0.1:9"},
+        "PagerDuty", WARNING, "it doesn't tell who answers",
+    ),
     "malformed key": (
         {"INCIDENTD_PAGERDUTY_ROUTING_KEY": "u+this-is-an-api-key-0"}, "destinations", FAULT, "has not the form of one",
     ),
@@ -234,6 +241,12 @@ def test_a_token_that_slack_refuses_is_a_fault(ward: Ward) -> None:
     ward.sandbox.faults.inject(InjectedFault("slack", FaultKind.ERROR, error="invalid_auth"))
     ward.examine()
     ward.expect("Slack", FAULT, "Slack refused: invalid_auth")
+
+
+def test_a_rest_token_that_pagerduty_takes_is_said_to_be_taken(ward: Ward) -> None:
+    url = ward.sandbox.pagerduty_api_url
+    ward.examine(INCIDENTD_PAGERDUTY_API_TOKEN="a-token-of-the-test", INCIDENTD_PAGERDUTY_API_URL=url)
+    ward.expect("PagerDuty", OK, "its REST API tells who answers")
 
 
 def slack(scopes: str, channels: list[dict[str, Any]], date: str = "") -> Receiver:

@@ -28,6 +28,8 @@ CREDENTIALS = {
     "INCIDENTD_SLACK_SIGNING_SECRET",
 }
 
+OF_THE_SANDBOX = {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET"}
+
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 each_combination = pytest.mark.parametrize("files", COMBINATIONS.values(), ids=COMBINATIONS)
 
@@ -170,7 +172,7 @@ def environ(service: Service, credentials: Path, secrets: Path) -> Mapping[str, 
     """The service's environment with its files where they are here."""
     found = {}
     for name, value in service.environment.items():
-        folder = credentials if name.removesuffix("_FILE") in CREDENTIALS else secrets
+        folder = credentials if name.removesuffix("_FILE") in CREDENTIALS | OF_THE_SANDBOX else secrets
         found[name] = value.replace(SECRETS, str(folder)).replace("/etc/incidentd/rules", str(ROOT / "rules"))
     return found
 
