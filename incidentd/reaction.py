@@ -1,7 +1,7 @@
 """What was done to a page at the service that paged: by a person, or by the service itself."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -17,6 +17,12 @@ class Did(StrEnum):
 
 STATES = (Did.ACKNOWLEDGED, Did.UNACKNOWLEDGED, Did.RESOLVED)
 """What a later one of these makes out of date."""
+
+TOLD_FOR = timedelta(days=3)
+"""PagerDuty tells for 48 h of what was not taken: https://developer.pagerduty.com/docs/webhooks-overview
+
+What was done longer ago is told by nobody but whoever keeps what he once overheard.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,8 @@ import sqlalchemy as sa
 from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
-from incidentd.reaction import STATES, Did, Reaction
+from incidentd.reaction import STATES, TOLD_FOR, Did, Reaction
 from incidentd.store.tables import REACTIONS
-
-KEPT = timedelta(days=3)
-"""PagerDuty tells for 48 h of what was not taken: https://developer.pagerduty.com/docs/webhooks-overview"""
 
 _OTHER = REACTIONS.alias("other")
 _EARLIER = sa.exists().where(
@@ -21,7 +18,9 @@ _EARLIER = sa.exists().where(
     sa.or_(_OTHER.c.at < REACTIONS.c.at, sa.and_(_OTHER.c.at == REACTIONS.c.at, _OTHER.c.id < REACTIONS.c.id)),
 )
 _THIS = REACTIONS.c.id == sa.bindparam("this")
-_DUE = REACTIONS.c.due_at <= sa.bindparam("now")
+_FARTHEST = timedelta(minutes=2)
+"""Beyond every lease and next try: whoever wrote a later one had a clock which has gone back since."""
+_DUE = sa.or_(REACTIONS.c.due_at <= sa.bindparam("now"), REACTIONS.c.due_at > sa.bindparam("horizon"))
 _ANY_DUE = sa.select(sa.exists().where(_DUE))
 _TAKE = (
     sa.select(REACTIONS)
@@ -66,7 +65,7 @@ def keep(tx: Connection, reaction: Reaction, now: datetime) -> bool:
     """
     if tx.scalar(sa.select(REACTIONS.c.at).where(REACTIONS.c.id == reaction.id)) is not None:
         return False
-    tx.execute(sa.delete(REACTIONS).where(REACTIONS.c.received_at < now - KEPT))
+    tx.execute(sa.delete(REACTIONS).where(REACTIONS.c.received_at < now - TOLD_FOR))
     row = {
         "id": reaction.id,
         "page": reaction.page,
@@ -86,12 +85,12 @@ def keep(tx: Connection, reaction: Reaction, now: datetime) -> bool:
 
 def any_due(tx: Connection, now: datetime) -> bool:
     """Whether ``take`` might find any."""
-    return tx.scalar(_ANY_DUE, {"now": now}) or False
+    return tx.scalar(_ANY_DUE, _when(now)) or False
 
 
 def take(tx: Connection, now: datetime, until: datetime, most: int) -> list[Pending]:
     """What is due, leased until then: of each page what was done first, and nothing that came after it."""
-    rows = tx.execute(_TAKE, {"now": now, "most": most}).all()
+    rows = tx.execute(_TAKE, _when(now) | {"most": most}).all()
     if rows:
         tx.execute(_LEASE, [{"this": row.id, "until": until} for row in rows])
     return [_pending(row) for row in rows]
@@ -118,6 +117,11 @@ def keys_of(tx: Connection, page: str) -> tuple[str, ...]:
     """The keys of the alerts in a page, as found out last; none where nobody has asked yet."""
     found = tx.scalar(_KEYS, {"the_page": page})
     return _loaded(found) if found else ()
+
+
+def _when(now: datetime) -> dict[str, object]:
+    """The parameters of ``_DUE``."""
+    return {"now": now, "horizon": now + _FARTHEST}
 
 
 def _pending(row: sa.Row[tuple[object, ...]]) -> Pending:

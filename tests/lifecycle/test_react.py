@@ -297,6 +297,15 @@ def test_while_the_database_is_away_nothing_is_lost(desk: Desk, paged: Bench) ->
     assert outcomes(paged) == ["done"]
 
 
+def test_a_clock_that_was_ahead_when_it_was_put_off_holds_nothing_up(desk: Desk, paged: Bench) -> None:
+    told = done(paged, Did.ACKNOWLEDGED)
+    desk.reactor.submit(told).result(20)
+    ahead = paged.now + 60 * MINUTE
+    paged.store.write(lambda tx: reactions.postpone(tx, told.id, ahead))
+    desk.reactor.look()
+    assert outcomes(paged) == ["done"]
+
+
 def test_one_that_can_not_be_carried_out_holds_up_no_other_page(desk: Desk, paged: Bench) -> None:
     desk.failures = [ValueError("a fault of ours")]
     desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, ago=SECOND)).result(20)
