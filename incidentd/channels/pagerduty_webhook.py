@@ -8,10 +8,10 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from incidentd.reaction import Did, Reaction
+from incidentd.reaction import TOLD_FOR, Did, Reaction
 
 PERSON = "user_reference"
 MOST_SIGNATURES = 8
@@ -24,7 +24,6 @@ _NOT_IN_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST_NAME = 100
 _LONGEST_KEY = 255
 _LONGEST_NOTE = 2000
-_FURTHEST_BACK = timedelta(days=400)
 _MERGED = "merge_resolve_reason"
 _STATES = {
     "incident.triggered": Did.TRIGGERED,
@@ -106,13 +105,13 @@ def _note(value: object) -> str:
 
 
 def _instant(value: object, received_at: datetime) -> datetime | None:
-    """When it happened: not later than it was told, and not in a year that can't be."""
+    """When it happened: not later than it was told, and not so long ago that nobody would tell of it."""
     try:
         at = datetime.fromisoformat(_text(value))
         at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return min(at, received_at) if at > received_at - _FURTHEST_BACK else None
+    return min(at, received_at) if at > received_at - TOLD_FOR else None
 
 
 def _line(value: object) -> str:

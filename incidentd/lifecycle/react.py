@@ -212,8 +212,16 @@ def _rounds(carried: Sequence[cursors.Name]) -> dict[str, int | None]:
     """Each incident that the page tells of, with the latest of its rounds there."""
     found: dict[str, int | None] = {}
     for incident_id, _, slot in carried:
-        found[incident_id] = max(parse_page_slot(slot).round, found.get(incident_id) or 0)
+        found[incident_id] = max(_round(slot) or 0, found.get(incident_id) or 0) or None
     return found
+
+
+def _round(slot: str) -> int | None:
+    """None for a slot that tells of more than one round."""
+    try:
+        return parse_page_slot(slot).round
+    except (ValueError, IndexError):
+        return None
 
 
 def _signature(reaction: Reaction, about: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from incidentd.channels.pagerduty_webhook import MOST_SIGNATURES, is_signed, parse
-from incidentd.reaction import Did, Reaction
+from incidentd.reaction import TOLD_FOR, Did, Reaction
 from tests.pagerduty import ANN, KEY, SECRET, SERVICE, body, event, note, signature
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -79,6 +79,7 @@ def test_a_note_by_nobody_or_of_nothing_is_left_out() -> None:
         event(occurred_at="yesterday"),
         event(occurred_at="0001-01-01T00:00:00-12:00"),
         event(occurred_at="2020-01-01T00:00:00Z"),
+        event(occurred_at=(NOW - TOLD_FOR).isoformat()),
     ],
 )
 def test_what_does_not_concern_us_or_makes_no_sense_is_left_alone(told: Any) -> None:
