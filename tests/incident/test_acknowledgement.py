@@ -3,6 +3,7 @@
 import pytest
 
 from incidentd.errors import RefusedError
+from incidentd.incident.command import Acknowledge, Note, Resolve, StartOver
 from incidentd.incident.state import State
 from incidentd.tier import Tier
 from incidentd.timeline import Acknowledged, Ended, RoundBegan, TakenOver
@@ -247,6 +248,39 @@ class TestPagerDuty:
         story.forward(minutes=5)
         story.fire()
         assert story.acknowledge("ann", dated_at=then) == []
+
+    def test_what_was_done_to_a_page_of_this_round_counts_whatever_their_clock_says(self) -> None:
+        story = Story()
+        story.fire()
+        slow = story.now - 10 * MINUTE
+        seen = []
+        for command in (Acknowledge, Resolve):
+            story.do(command("ann", "pagerduty", dated_at=slow, round=1))
+            seen.append(story.state)
+        assert seen == [State.ACKNOWLEDGED, State.RESOLVED]
+
+    def test_a_late_resolve_of_an_earlier_rounds_page_changes_nothing(self) -> None:
+        story = Story()
+        story.fire(tier=Tier.P0)
+        story.forward(minutes=30)
+        assert story.do(Resolve("ann", "pagerduty", dated_at=story.now - SECOND, round=1)) == []
+        assert story.do(Resolve("ann", "pagerduty", dated_at=story.now, round=1))
+
+    def test_that_we_resolve_the_pages_of_earlier_rounds_ourselves_starts_nothing(self) -> None:
+        story = Story()
+        story.fire(tier=Tier.P0)
+        story.forward(minutes=30)
+        assert story.do(StartOver("pagerduty", automation=True, dated_at=story.now, round=1)) == []
+        assert story.do(StartOver("pagerduty", automation=False, dated_at=story.now, round=1)) == []
+        assert story.do(StartOver("pagerduty", automation=True, dated_at=story.now, round=2))
+
+    def test_a_late_note_is_written_down_and_puts_off_nothing(self) -> None:
+        story = acknowledged(Tier.P0)
+        story.forward(minutes=10)
+        story.do(Note("ann", "an hour ago", dated_at=story.now - HOUR))
+        assert until(story) == 20
+        story.do(Note("ann", "just now", dated_at=story.now))
+        assert until(story) == 30
 
     def test_unacknowledged_is_a_lapse(self) -> None:
         story = acknowledged()

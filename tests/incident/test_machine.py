@@ -66,6 +66,7 @@ ALERTS = st.sampled_from(["a", "b", "c", "d"])
 TIERS = st.sampled_from(list(Tier))
 REGIONS = st.sampled_from([None, "eu", "us"])
 SCOPES = st.sampled_from([None, GLOBAL, WIDE])
+ROUNDS_BACK = st.sampled_from([None, 0, 0, 1])
 PEOPLE = st.sampled_from(["ann", "bob"])
 WAITS = st.sampled_from(
     [SECOND / 2, 5 * SECOND, 30 * SECOND, MINUTE, 4 * MINUTE, 5 * MINUTE, 11 * MINUTE, 29 * MINUTE, HOUR, 13 * HOUR]
@@ -130,9 +131,13 @@ class Life(RuleBasedStateMachine):
     def acknowledge(self, by: str, snooze: timedelta | None) -> None:
         self._do(Acknowledge(by, until=self.story.now + snooze if snooze else None))
 
-    @rule(by=PEOPLE, ago=WAITS)
-    def acknowledge_elsewhere(self, by: str, ago: timedelta) -> None:
-        self._do(Acknowledge(by, "pagerduty", dated_at=self.story.now - ago))
+    @rule(by=PEOPLE, ago=WAITS, back=ROUNDS_BACK)
+    def resolve_elsewhere(self, by: str, ago: timedelta, back: int | None) -> None:
+        self._do(Resolve(by, "pagerduty", dated_at=self.story.now - ago, round=self._some_round(back)))
+
+    @rule(by=PEOPLE, ago=WAITS, back=ROUNDS_BACK)
+    def acknowledge_elsewhere(self, by: str, ago: timedelta, back: int | None) -> None:
+        self._do(Acknowledge(by, "pagerduty", dated_at=self.story.now - ago, round=self._some_round(back)))
 
     @rule(by=PEOPLE)
     def take_over(self, by: str) -> None:
@@ -150,13 +155,17 @@ class Life(RuleBasedStateMachine):
     def change_tier(self, by: str, tier: Tier) -> None:
         self._do(ChangeTier(by, tier, "because"))
 
-    @rule(by=PEOPLE)
-    def note(self, by: str) -> None:
-        self._do(Note(by, "looking"))
+    @rule(by=PEOPLE, ago=st.sampled_from([None, timedelta(0), HOUR]))
+    def note(self, by: str, ago: timedelta | None) -> None:
+        self._do(Note(by, "looking", None if ago is None else self.story.now - ago))
 
-    @rule(automation=st.booleans(), ago=WAITS)
-    def start_over(self, automation: bool, ago: timedelta) -> None:
-        self._do(StartOver("pagerduty", automation, self.story.now - ago))
+    @rule(automation=st.booleans(), ago=WAITS, back=ROUNDS_BACK)
+    def start_over(self, automation: bool, ago: timedelta, back: int | None) -> None:
+        self._do(StartOver("pagerduty", automation, self.story.now - ago, self._some_round(back)))
+
+    def _some_round(self, back: int | None) -> int | None:
+        """The round whose page it was done to; None where nobody knows."""
+        return None if back is None else max(1, self.story.incident.round - back)
 
     # What deliveries come to
 
