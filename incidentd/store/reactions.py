@@ -20,8 +20,11 @@ _EARLIER = sa.exists().where(
 _THIS = REACTIONS.c.id == sa.bindparam("this")
 _FARTHEST = timedelta(minutes=2)
 """Beyond every lease and next try: whoever wrote a later one had a clock which has gone back since."""
-_DUE = sa.or_(REACTIONS.c.due_at <= sa.bindparam("now"), REACTIONS.c.due_at > sa.bindparam("horizon"))
-_ANY_DUE = sa.select(sa.exists().where(_DUE))
+_DUE = REACTIONS.c.due_at <= sa.bindparam("now")
+_IS_BEYOND = REACTIONS.c.due_at > sa.bindparam("horizon")
+# Two searches: one for either would read the whole index.
+_ANY_DUE = sa.select(sa.or_(sa.exists().where(_DUE), sa.exists().where(_IS_BEYOND)))
+_BRING_BACK = sa.update(REACTIONS).where(_IS_BEYOND).values(due_at=sa.bindparam("soon"))
 _TAKE = (
     sa.select(REACTIONS)
     .where(_DUE, sa.not_(_EARLIER))
@@ -85,12 +88,13 @@ def keep(tx: Connection, reaction: Reaction, now: datetime) -> bool:
 
 def any_due(tx: Connection, now: datetime) -> bool:
     """Whether ``take`` might find any."""
-    return tx.scalar(_ANY_DUE, _when(now)) or False
+    return tx.scalar(_ANY_DUE, {"now": now, "horizon": now + _FARTHEST}) or False
 
 
 def take(tx: Connection, now: datetime, until: datetime, most: int) -> list[Pending]:
     """What is due, leased until then: of each page what was done first, and nothing that came after it."""
-    rows = tx.execute(_TAKE, _when(now) | {"most": most}).all()
+    tx.execute(_BRING_BACK, {"horizon": now + _FARTHEST, "soon": now})
+    rows = tx.execute(_TAKE, {"now": now, "most": most}).all()
     if rows:
         tx.execute(_LEASE, [{"this": row.id, "until": until} for row in rows])
     return [_pending(row) for row in rows]
@@ -117,11 +121,6 @@ def keys_of(tx: Connection, page: str) -> tuple[str, ...]:
     """The keys of the alerts in a page, as found out last; none where nobody has asked yet."""
     found = tx.scalar(_KEYS, {"the_page": page})
     return _loaded(found) if found else ()
-
-
-def _when(now: datetime) -> dict[str, object]:
-    """The parameters of ``_DUE``."""
-    return {"now": now, "horizon": now + _FARTHEST}
 
 
 def _pending(row: sa.Row[tuple[object, ...]]) -> Pending:
