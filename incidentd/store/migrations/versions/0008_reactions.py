@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
+revision = "0008"
 down_revision = "0007"
 compatible_from = "0005"
 """Only a table, a column that may be empty, and indexes are added."""
