@@ -7,9 +7,17 @@ import pytest
 
 from tests.fault.plant import Plant, running
 from tests.servers import RedisServer
-from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint
+from tests.lifecycle.bench import Bench, open_bench
+from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint, store
 
-__all__ = ["database_url", "plant", "plant_with_redis", "postgres_blueprint", "sqlite_blueprint"]
+__all__ = ["bench", "database_url", "plant", "plant_with_redis", "postgres_blueprint", "sqlite_blueprint", "store"]
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    """incidentd in this process, on each database."""
+    with open_bench(database_url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ LEASE_SECONDS = 2.0
 HTTP_SECONDS = 1.0
 LONGEST_SECONDS = 40.0
 
-WEB, TIMEKEEPER, GROUP = "web", "timekeeper", "group"
+WEB, TIMEKEEPER, SECOND, GROUP = "web", "timekeeper", "second", "group"
 COMMANDS = {
     WEB: ["incidentd.cli", "part"],
     GROUP: ["incidentd.cli", "worker"],
+    SECOND: ["workers.process", TIMEKEEPER],
     **{role: ["workers.process", role] for role in ("page", "escalate", "tell", TIMEKEEPER)},
 }
 _TEST_PROFILE = {
@@ -140,7 +141,7 @@ class Plant:
 
     def wait_for_web(self) -> None:
         """Return once webhooks can be stored."""
-        self.until(lambda: self._answer("GET", "/-/ready") == requests.codes.ok, "the web part to be ready")
+        self.until(lambda: self.status("/-/ready") == requests.codes.ok, "the web part to be ready")
 
     def until(self, true: Callable[[], object], what: str, seconds: float = LONGEST_SECONDS) -> None:
         """Wait, starting again what dies meanwhile."""
@@ -161,6 +162,10 @@ class Plant:
         """Post it once; returns the status, 0 where there is no answer."""
         body = {"version": "4", "alerts": [_alert(place, "core-api" if climbs else "chat-delivery")]}
         return self._answer("POST", "/api/v1/alertmanager", body)
+
+    def status(self, path: str) -> int:
+        """What a GET is answered with; 0 where there is no answer."""
+        return self._answer("GET", path)
 
     def answer(self, place: str) -> None:
         """Wait for the page and answer it by the API, until that is confirmed."""

@@ -1,6 +1,8 @@
 """Workers that are killed, frozen or told to end while they send."""
 
+import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,27 +11,40 @@ from incidentd.sandbox.fault import FaultKind
 from incidentd.store.tables import CURSORS, DELIVERIES
 from tests.fault.oracle import lacks, wrongs
 from tests.fault.plant import GROUP, LEASE_SECONDS, TIMEKEEPER, WEB, Part, Plant
-from tests.servers import wait_until
+from tests.servers import children_of, wait_until
 
 CROWD = 12
+FOUND_SECONDS = 5.0
 HANG_SECONDS = 0.5
 """Shorter than a request may take: it ends well, if it may."""
 
 
-def test_kill_9_of_the_worker_group_under_load_loses_nothing(plant_with_redis: Plant) -> None:
+def test_kill_9_of_web_worker_and_the_whole_group_under_load_loses_nothing(plant_with_redis: Plant) -> None:
     plant = plant_with_redis
-    plant.start(WEB)
-    group = plant.start(GROUP)
+    web, group = plant.start(WEB), plant.start(GROUP)
     plant.wait_for_web()
     plant.fire("climbing")
     plant.until(lambda: plant.is_paged("climbing"), "the first page")
+    blows = {CROWD // 4: web.kill, CROWD // 2: lambda: _kill_worker(group), 3 * CROWD // 4: group.kill}
     for number in range(CROWD):
         plant.fire(f"place-{number}", climbs=False)
-        if number == CROWD // 2:
-            group.kill()
+        blows.get(number, lambda: None)()
     plant.until(lambda: not lacks(plant), "all to be told")
-    assert group.deaths == 1
+    assert (web.deaths, group.deaths) == (1, 1)
     assert wrongs(plant, duplicates=CROWD) == []
+
+
+def test_while_workers_crash_as_soon_as_they_start_the_timekeeper_delivers(plant_with_redis: Plant) -> None:
+    plant = plant_with_redis
+    plant.start(WEB)
+    group = plant.start(GROUP, launcher=("tests.fault.launcher", "crash"))
+    plant.wait_for_web()
+    plant.until(lambda: group.log.read_text().count('"status": 3') >= 2, "the workers to crash again and again")
+    plant.fire("calm", climbs=False)
+    plant.until(lambda: plant.is_paged("calm"), "the page", FOUND_SECONDS)
+    plant.until(lambda: not lacks(plant), "all to be told")
+    assert '"jobs_taken_back"' in group.log.read_text()
+    assert wrongs(plant, expected='"died"') == []
 
 
 def test_a_sender_frozen_beyond_its_lease_changes_nothing_when_it_wakes(plant_with_redis: Plant) -> None:
@@ -65,6 +80,15 @@ def _sending(plant: Plant) -> Part:
     plant.fire("calm", climbs=False)
     wait_until(lambda: plant.sandbox.pagerduty.requests, "the request to begin")
     return worker
+
+
+def _kill_worker(group: Part) -> None:
+    """kill -9 of the process that sends pages."""
+    for child in children_of(group.pid):
+        if Path(f"/proc/{child}/cmdline").read_bytes().endswith(b"\0page\0"):
+            os.kill(child, signal.SIGKILL)
+            return
+    raise AssertionError("there is no such worker")
 
 
 def _page(plant: Plant) -> Any:
