@@ -8,9 +8,20 @@ import pytest
 from tests.fault.plant import Plant, running
 from tests.servers import RedisServer
 from tests.lifecycle.bench import Bench, open_bench
-from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint, store
+from tests.store.database import database_url, open_store, postgres_blueprint, sqlite_blueprint, store
+from tests.story.story import Story, telling
 
-__all__ = ["bench", "database_url", "plant", "plant_with_redis", "postgres_blueprint", "sqlite_blueprint", "store"]
+__all__ = [
+    "bench",
+    "database_url",
+    "open_store",
+    "plant",
+    "plant_with_redis",
+    "postgres_blueprint",
+    "sqlite_blueprint",
+    "store",
+    "story",
+]
 
 
 @pytest.fixture
@@ -32,3 +43,10 @@ def plant_with_redis(database_url: str, tmp_path: Path, redis_server: RedisServe
     """Workers, too, on a Redis that keeps nothing."""
     with running(database_url, tmp_path, redis_server) as made:
         yield made
+
+
+@pytest.fixture
+def story(database_url: str) -> Iterator[Story]:
+    """A story to be told, on each database."""
+    with telling(database_url) as told:
+        yield told

@@ -35,7 +35,7 @@ COMMANDS = {
     SECOND: ["workers.process", TIMEKEEPER],
     **{role: ["workers.process", role] for role in ("page", "escalate", "tell", TIMEKEEPER)},
 }
-_TEST_PROFILE = {
+TEST_PROFILE = {
     "INCIDENTD_LEASE_SECONDS": str(LEASE_SECONDS),
     "INCIDENTD_HTTP_SECONDS": str(HTTP_SECONDS),
     "INCIDENTD_TICK_SECONDS": "0.1",
@@ -63,6 +63,11 @@ class Part:
         """The present process."""
         assert self._process
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of the present process; None while it runs."""
+        return self._process.poll() if self._process else None
 
     def start(self, **settings: str) -> None:
         """Start it; ``settings`` hold for this one life."""
@@ -124,7 +129,7 @@ class Plant:
         self.store = Store(open_engine(self.database_url))
         self.environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         rules = hasty_rules(self.folder / "rules", self.level_seconds)
-        self.environ |= environment(self.database_url, self.sandbox, rules) | _TEST_PROFILE
+        self.environ |= environment(self.database_url, self.sandbox, rules) | TEST_PROFILE
         self.environ["INCIDENTD_SPOOL"] = str(self.folder / "spool")
         self.environ["INCIDENTD_LISTEN"] = self.url.removeprefix("http://")
         self.environ["PYTHONPATH"] = str(Path(__file__).parents[2])

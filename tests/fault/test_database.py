@@ -13,12 +13,14 @@ from incidentd.store.migrate import migrate
 from tests.fault.oracle import lacks, wrongs
 from tests.fault.plant import TIMEKEEPER, WEB, Plant, running
 from tests.servers import PostgresServer
+from tests.store.database import POSTGRESQL
 
 Outage = tuple[Plant, Callable[[], None], Callable[[], object]]
 """The plant, what takes its database away, and what gives it back."""
 
 ANSWERED_SECONDS = 5.0
 CONSISTENT_SECONDS = 10.0
+TIMES = 8
 
 
 def _migrate(url: str) -> None:
@@ -69,3 +71,19 @@ def test_a_p0_is_paged_at_once_and_lost_nowhere(
         plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
         plant.until(lambda: not lacks(plant), "all to be told")
         assert wrongs(plant, expected="StoreUnavailableError") == []
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+def test_ending_all_connections_again_and_again_under_load_loses_nothing(
+    plant: Plant, postgres_server: PostgresServer
+) -> None:
+    plant.start(WEB)
+    plant.start(TIMEKEEPER)
+    plant.wait_for_web()
+    plant.fire("climbing")
+    for number in range(TIMES):
+        postgres_server.terminate_backends()
+        plant.fire(f"place-{number}", climbs=False)
+    plant.until(lambda: not lacks(plant), "all to be told")
+    assert [part.deaths for part in plant.parts.values()] == [0, 0]
+    assert wrongs(plant, duplicates=TIMES, expected="StoreUnavailableError") == []

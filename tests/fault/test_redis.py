@@ -1,9 +1,14 @@
 """Redis only wakes: what it loses is found in the database, within five seconds."""
 
+import requests
+
+from incidentd.jobs import QUEUES
 from tests.fault.oracle import lacks, wrongs
-from tests.fault.plant import GROUP, WEB, Plant
+from tests.fault.plant import GROUP, TIMEKEEPER, WEB, Plant
 
 FOUND_SECONDS = 5.0
+BUSY_SECONDS = 4 * FOUND_SECONDS
+"""On a busy machine."""
 
 
 def test_redis_killed_without_persistence_loses_nothing(plant_with_redis: Plant) -> None:
@@ -39,3 +44,46 @@ def test_emptying_redis_again_and_again_loses_nothing(plant_with_redis: Plant) -
     plant.until(lambda: all(plant.is_paged(told.place) for told in plant.told), "every page", FOUND_SECONDS)
     plant.until(lambda: not lacks(plant), "all to be told")
     assert wrongs(plant) == []
+
+
+def test_a_redis_that_is_frozen_from_the_start_and_again_costs_no_page_its_time(plant_with_redis: Plant) -> None:
+    plant = plant_with_redis
+    assert plant.redis
+    plant.redis.freeze()
+    plant.start(WEB)
+    plant.start(GROUP)
+    plant.wait_for_web()
+    plant.until(lambda: plant.status("/-/delivering") == requests.codes.ok, "a timekeeper")
+    plant.fire("at-start")
+    plant.until(lambda: plant.is_paged("at-start"), "a page without an answer of Redis", BUSY_SECONDS)
+    plant.redis.thaw()
+    plant.until(lambda: _workers_run(plant), "the workers to be there by themselves")
+    plant.redis.freeze()
+    plant.fire("again", climbs=False)
+    plant.until(lambda: plant.is_paged("again"), "a page while Redis is frozen again", BUSY_SECONDS)
+    plant.redis.thaw()
+    plant.until(lambda: not lacks(plant), "all to be told")
+    assert wrongs(plant, expected='"logger": "rq.worker"') == []
+
+
+def test_with_a_wrong_password_for_redis_it_starts_says_so_and_pages(plant_with_redis: Plant) -> None:
+    plant = plant_with_redis
+    assert plant.redis
+    with plant.redis.client() as client:
+        client.config_set("requirepass", "the right one")
+    plant.environ["INCIDENTD_REDIS_URL"] = plant.redis.url.replace("//", "//:the-wrong-one@")
+    web, timekeeper, worker = plant.start(WEB), plant.start(TIMEKEEPER), plant.start("page")
+    plant.wait_for_web()
+    plant.fire("climbing")
+    plant.until(lambda: not lacks(plant), "all to be told")
+    assert wrongs(plant, expected='"logger": "rq.worker"') == []
+    for part in (web, timekeeper, worker):
+        assert "AuthenticationError" in part.log.read_text()
+        assert "the-wrong-one" not in part.log.read_text()
+        assert part.deaths == 0
+
+
+def _workers_run(plant: Plant) -> bool:
+    assert plant.redis
+    with plant.redis.client() as client:
+        return len(client.smembers("rq:workers")) == len(QUEUES)

@@ -14,7 +14,8 @@ from tests.fault.plant import GROUP, LEASE_SECONDS, TIMEKEEPER, WEB, Part, Plant
 from tests.servers import children_of, wait_until
 
 CROWD = 12
-FOUND_SECONDS = 5.0
+FOUND_SECONDS = 20.0
+"""Four times the five seconds that are promised, for a busy machine."""
 HANG_SECONDS = 0.5
 """Shorter than a request may take: it ends well, if it may."""
 
