@@ -204,12 +204,19 @@ def _level(routing_key: str) -> int:
 
 
 @contextmanager
-def open_bench(database_url: str, rules: Path = RULES, *, telling: bool = False, **changes: str) -> Iterator[Bench]:
+def open_bench(
+    database_url: str,
+    rules: Path = RULES,
+    *,
+    telling: bool = False,
+    clock: ManualClock | None = None,
+    **changes: str,
+) -> Iterator[Bench]:
     """A bench with a sandbox of its own; ``changes`` are further settings.
 
     ``telling``: its PagerDuty says what becomes of pages, and answers questions.
     """
-    clock = ManualClock(BEGIN)
+    clock = clock or ManualClock(BEGIN)
     secret = canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET") if telling else ""
     with SandboxServer(clock=clock.now, keep=None, pagerduty_webhook_secret=secret) as sandbox:
         if telling:

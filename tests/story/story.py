@@ -12,6 +12,7 @@ from typing import Any
 import requests
 
 from incidentd.channels.slack_card import ACKNOWLEDGE, ESCALATE, RESOLVE, TAKE_OVER
+from incidentd.clock import ManualClock
 from incidentd.incident.state import Incident, State
 from incidentd.intake import fingerprint
 from incidentd.sandbox.message import Message
@@ -213,9 +214,11 @@ def _expect_in(message: Message, says: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def telling(database_url: str, *, webhooks: bool = False, **changes: str) -> Iterator[Story]:
+def telling(
+    database_url: str, *, webhooks: bool = False, clock: ManualClock | None = None, **changes: str
+) -> Iterator[Story]:
     """A story on this database, from its beginning to its end. ``webhooks``: PagerDuty tells what people do there."""
-    with open_bench(database_url, RULES, telling=webhooks, **changes) as bench:
+    with open_bench(database_url, RULES, telling=webhooks, clock=clock, **changes) as bench:
         listener = bind("127.0.0.1", 0)
         with serving(create_app(bench.runtime), listener) as url:
             bench.sandbox.product_url = url

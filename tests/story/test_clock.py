@@ -1,0 +1,56 @@
+"""Somebody sets the clock while an incident climbs: nothing early, nothing twice, nothing stuck (model 40)."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from incidentd.clock import DOUBT
+from tests.lifecycle.bench import BEGIN
+from tests.lifecycle.doubtful import DoubtfulClock
+from tests.story.story import Story, telling
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def doubtful(database_url: str) -> Iterator[Story]:
+    """A story whose clock can be set."""
+    with telling(database_url, DoubtfulClock(BEGIN)) as told:
+        yield told
+
+
+@pytest.mark.parametrize("leap", [HOUR, DAY], ids=["an hour on", "a day on"])
+def test_a_clock_that_leaps_ahead_pages_one_level_at_a_time(doubtful: Story, leap: timedelta) -> None:
+    story = doubtful
+    story.fire("avalo/core-api", value=99.4, region="eu")
+    story.expect_page(level=1)
+    story.forward(minutes=2)
+    story.bench.clock.jump(leap)
+    story.forward(seconds=DOUBT.total_seconds() - 1)
+    story.expect_no_page()
+    story.forward(seconds=2)
+    story.expect_page(level=2)
+    story.forward(seconds=57)
+    story.expect_no_page()
+    story.forward(seconds=4)
+    story.expect_page(level=3)
+
+
+@pytest.mark.parametrize("leap", [-HOUR, -DAY], ids=["an hour back", "a day back"])
+def test_a_clock_that_leaps_back_pages_nobody_early_and_each_level_still(doubtful: Story, leap: timedelta) -> None:
+    story = doubtful
+    story.fire("avalo/core-api", value=99.4, region="eu")
+    story.expect_page(level=1)
+    story.forward(minutes=2)
+    story.bench.clock.jump(leap)
+    story.forward(minutes=2, seconds=50)
+    story.expect_no_page()
+    story.forward(minutes=5)
+    story.expect_page(level=2)
+    story.forward(minutes=9)
+    story.expect_no_page()
+    story.forward(minutes=6)
+    story.expect_page(level=3)
+
+
