@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def rows(heading: str) -> list[str]:
     return [line for line in section.splitlines() if line.startswith("|")][2:]
 
 
+@cache
 def collected(path: str) -> set[str]:
     """What pytest would collect of a file."""
     if not (ROOT / path).exists():

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.fault.plant import Plant, running
-from tests.servers import RedisServer
 from tests.lifecycle.bench import Bench, open_bench
+from tests.servers import RedisServer
 from tests.store.database import database_url, open_store, postgres_blueprint, sqlite_blueprint, store
 from tests.story.story import Story, telling
 

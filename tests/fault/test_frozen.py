@@ -55,5 +55,3 @@ def test_without_a_timekeeper_webhooks_are_taken_and_delivering_says_no_until_a_
 
 def _stands_still(part: Part) -> bool:
     return Path(f"/proc/{part.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-

@@ -49,7 +49,7 @@ def test_four_processes_race_for_1000_due_incidents_and_each_climbs_once(bench: 
     climbed = sa.select(ENTRIES.c.incident_id).where(ENTRIES.c.kind == "level")
     told = sa.select(CURSORS.c.incident_id).where(CURSORS.c.slot == "e1.r1.l2")
     for statement in (climbed, told):
-        counted = Counter(bench.store.read(lambda tx, statement=statement: tx.scalars(statement).all()))
+        counted = Counter(_names(bench.store, statement))
         assert (len(counted), set(counted.values())) == (DUE, {1})
 
 
@@ -63,6 +63,10 @@ def test_of_10_000_overdue_incidents_and_pages_the_most_urgent_are_found_first_a
             assert len(ids) <= keep_time.MOST
             found[queue] += ids
     assert found == {ESCALATE: order, PAGE: order}
+
+
+def _names(store: Store, statement: sa.Select[tuple[str]]) -> list[str]:
+    return store.read(lambda tx: list(tx.scalars(statement)))
 
 
 def _overdue(store: Store) -> list[str]:
@@ -79,8 +83,7 @@ def _overdue(store: Store) -> list[str]:
         return {**one, "tier": tiers[name].value, due: late}
 
     def work(tx: Connection) -> None:
-        incident = tx.execute(sa.select(INCIDENTS)).mappings().one()
-        cursor = tx.execute(sa.select(CURSORS)).mappings().one()
+        incident, cursor = (tx.execute(sa.select(table)).one()._asdict() for table in (INCIDENTS, CURSORS))
         for table in (CURSORS, INCIDENTS):
             tx.execute(sa.delete(table))
         rows = [

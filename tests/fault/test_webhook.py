@@ -136,5 +136,3 @@ def _post(
     bearer = {"Authorization": f"Bearer {story.bench.environ['INCIDENTD_WEBHOOK_TOKEN']}"}
     sent = {name: value.encode() for name, value in ({**JSON, **bearer} | (headers or {})).items() if value}
     return requests.request(method, f"{story.url}/api/v1/alertmanager{query}", data=raw, headers=sent, timeout=30)
-
-

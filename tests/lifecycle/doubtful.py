@@ -30,6 +30,10 @@ class DoubtfulClock(ManualClock):
             by -= step
         return self.now()
 
+    def leap(self) -> timedelta | None:
+        """By how far it has leapt, once that is believed; told once."""
+        return self._steady.leap()
+
     def jump(self, by: timedelta) -> datetime:
         """Somebody sets the clock; no time passes."""
         self._wall.jump(by)

@@ -1,6 +1,6 @@
 """Redis is away for as long as an incident climbs: the timekeeper alone keeps every level's time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from incidentd.incident.wake import wake_at
@@ -37,7 +37,9 @@ def _go_round(bench: Bench, timekeeper: Timekeeper) -> None:
 
 
 def _until_next(bench: Bench) -> timedelta:
-    due = [row.due_at for row in bench.cursors() if row.due_at] + [wake_at(bench.incident()) or bench.now]
+    due: list[datetime] = [row.due_at for row in bench.cursors() if row.due_at] + [
+        wake_at(bench.incident()) or bench.now
+    ]
     return max(STEP, min(due) - bench.now)
 
 
