@@ -20,6 +20,9 @@ BUSY_SECONDS = 30.0
 """What a busy machine may add."""
 
 
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture
 def patient(plant: Plant) -> Plant:
     """No time is shortened."""
