@@ -17,7 +17,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture
 def doubtful(database_url: str) -> Iterator[Story]:
     """A story whose clock can be set."""
-    with telling(database_url, DoubtfulClock(BEGIN)) as told:
+    with telling(database_url, clock=DoubtfulClock(BEGIN)) as told:
         yield told
 
 
