@@ -1,0 +1,1 @@
+"""Random faults of all kinds against real processes: ``python -m tests.fault.chaos``."""

@@ -1,0 +1,38 @@
+"""Pages as PagerDuty got them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from incidentd.sandbox.pagerduty import Event
+from tests.lifecycle.bench import KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One accepted trigger: for which alert, at which level, under which key."""
+
+    place: str
+    level: int
+    at: datetime
+    key: str
+
+
+def pages_of(events: Iterable[Event], places: Mapping[str, str] | None = None) -> list[Page]:
+    """The triggers among them that concern one of our alerts.
+
+    ``places`` tells it by the dedup key: a page in its smallest form doesn't name its alert.
+    """
+    levels = {key: level for level, key in KEYS.items()}
+    found = []
+    for event in events:
+        place = _named(event) or (places or {}).get(event.dedup_key, "")
+        if event.action == "trigger" and place:
+            found.append(Page(place, levels[event.routing_key], event.at, event.dedup_key))
+    return found
+
+
+def _named(event: Event) -> str:
+    for alert in event.payload.get("custom_details", {}).get("alerts", [])[:1]:
+        return str(alert.get("labels", {}).get("environment", ""))
+    return ""

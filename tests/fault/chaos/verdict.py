@@ -1,0 +1,233 @@
+"""Whether all that was promised held: judged from what was sent in, what came out, and what is stored.
+
+Source: ``faults.md``, "The oracle for every row"; what a duplicate may come from: docs/architecture.md.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from incidentd.incident.apply import fold
+from incidentd.timeline import Entry, PagedDirectly
+from tests.fault.chaos.evidence import Evidence, Found
+from tests.fault.chaos.happened import Happened, during
+from tests.fault.chaos.page import Page
+from tests.fault.chaos.story import Plot, Story
+from tests.fault.chaos.upstream import Answered
+
+_QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
+_LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
+_ECHO = timedelta(seconds=10)
+_SLACK_TIME = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run as it was. ``answers`` are the instants at which a person's answer was confirmed, by place."""
+
+    stories: Sequence[Story]
+    heard: Mapping[str, Answered]
+    answers: Mapping[str, datetime]
+    faults: Sequence[Happened]
+    level: timedelta
+    lease: timedelta
+    in_flight: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Something that came twice. ``cause`` empty: nothing explains it."""
+
+    what: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How long a page took from the instant at which it was due, and the faults of that time."""
+
+    place: str
+    level: int
+    seconds: float
+    faults: tuple[str, ...]
+
+
+def owed(case: Case) -> list[tuple[Story, int]]:
+    """The pages that must come: for each alert that was answered with 2xx, level by level."""
+    found = []
+    for story in case.stories:
+        heard = case.heard.get(story.place)
+        last = max(notice.number for notice in story.notices)
+        if heard is None or story.plot is Plot.OVER or last not in heard.first_answered:
+            continue
+        levels = (1, 2, 3) if story.plot in (Plot.LEFT, Plot.FLAPPING) else (1,)
+        found += [(story, level) for level in levels]
+    return found
+
+
+def lacks(case: Case, evidence: Evidence) -> list[str]:
+    """What is promised and did not happen yet; empty when all has come to rest."""
+    paged = {(page.place, page.level) for page in evidence.pages}
+    missing = [
+        f"level {level} of {s.place} ({s.plot}) was not paged"
+        for s, level in owed(case)
+        if (s.place, level) not in paged
+    ]
+    carded = {incident for _, incident, _ in evidence.cards}
+    for story in case.stories:
+        missing += _lacks(story, case, evidence.found.get(story.place), carded)
+    missing += [
+        f"{b.destination} does not know all of {b.incident} ({b.slot})" for b in evidence.behind if not b.given_up
+    ]
+    return missing
+
+
+def _lacks(story: Story, case: Case, found: Found | None, carded: set[str]) -> Iterator[str]:
+    heard = case.heard.get(story.place)
+    if heard is None or not any(number % 2 == 0 for number in heard.first_answered):
+        return
+    if found is None:
+        if not _was_over_first(story, heard):
+            yield f"{story.place} was answered with 2xx and there is no incident"
+        return
+    if found.incident.id not in carded:
+        yield f"{story.place} has no card"
+    if story.plot in (Plot.BY_API, Plot.BY_SLACK):
+        if story.place not in case.answers:
+            yield f"nobody could answer {story.place}"
+        elif not any(entry.kind == "acknowledged" for entry in found.timeline):
+            yield f"the answer to {story.place} was confirmed and is not there"
+    if story.plot is Plot.OVER and 1 in heard.first_answered and found.incident.resolved_at is None:
+        yield f"{story.place} is over and was not resolved"
+
+
+def _was_over_first(story: Story, heard: Answered) -> bool:
+    """Whether its resolved may have come before its firing: nobody needs to hear of that."""
+    answered = heard.first_answered
+    return story.plot is Plot.OVER and 1 in answered and answered[1] <= answered.get(0, answered[1])
+
+
+def wrongs(case: Case, evidence: Evidence) -> list[str]:
+    """What must never happen and did, duplicates and error lines left out."""
+    by_place: dict[str, list[Page]] = {}
+    for page in evidence.pages:
+        by_place.setdefault(page.place, []).append(page)
+    told = {story.place: story for story in case.stories}
+    complaints = [f"two incidents for {key}" for key in evidence.doubled]
+    complaints += [f"an unexpected request: {request}" for request in evidence.refused]
+    complaints += [
+        f"{b.destination} was given up for {b.incident}: {b.given_up}" for b in evidence.behind if b.given_up
+    ]
+    for place, found in evidence.found.items():
+        complaints += _of_timeline(found)
+        complaints += _of_pages(told[place], found, by_place.get(place, []), case)
+    return complaints
+
+
+def _of_timeline(found: Found) -> Iterator[str]:
+    key, timeline = found.incident.key, found.timeline
+    if [entry.number for entry in timeline] != list(range(1, len(timeline) + 1)):
+        yield f"the timeline of {key} has gaps or duplicates"
+    elif fold(timeline) != found.incident:
+        yield f"the timeline of {key} does not fold to its stored state"
+
+
+def _of_pages(story: Story, found: Found, pages: Sequence[Page], case: Case) -> Iterator[str]:
+    quiet = list(_quiet(found.timeline))
+    for entry in found.timeline:
+        if entry.kind == "level" and any(since < entry.at < until for since, until in quiet):
+            yield f"{story.place} climbed although it was answered or over"
+    for page in pages:
+        due = found.incident.opened_at + case.level * (page.level - 1)
+        if page.level > 1 and (page.at < due or not story.climbs):
+            yield f"level {page.level} of {story.place} was paged {due - page.at} too early"
+        for since, until in quiet:
+            late = since + case.in_flight < page.at < until
+            if late and not _frozen(case.faults, since, page.at):
+                yield f"level {page.level} of {story.place} was paged {page.at - since} after it was answered or over"
+    for level in {page.level for page in pages}:
+        keys = {page.key for page in pages if page.level == level}
+        if len(keys) > _rounds(found.timeline, level):
+            yield f"level {level} of {story.place} has {len(keys)} alerts at PagerDuty"
+
+
+def _quiet(timeline: Sequence[Entry]) -> Iterator[tuple[datetime, datetime]]:
+    """When nobody was to be paged any more."""
+    since: datetime | None = None
+    why: set[str] = set()
+    for entry in timeline:
+        if entry.kind in _QUIETER:
+            since = since or entry.at
+            why.add(_QUIETER[entry.kind])
+        why -= _LOUDER.get(entry.kind, set())
+        if since and not why:
+            yield since, entry.at
+            since = None
+    if since:
+        yield since, datetime.max.replace(tzinfo=since.tzinfo)
+
+
+def _rounds(timeline: Sequence[Entry], level: int) -> int:
+    """How often it was decided that this level be paged; once more for each page that left without the database."""
+    decided: int = sum(
+        getattr(entry.data, "level", None) == level for entry in timeline if entry.kind in ("level", "opened")
+    )
+    strange = sum(isinstance(entry.data, PagedDirectly) and not entry.data.took_over for entry in timeline)
+    return decided + strange * (level == 1)
+
+
+def _frozen(faults: Sequence[Happened], since: datetime, until: datetime) -> bool:
+    """Whether a process stood still on the way: what it had claimed before leaves when it wakes."""
+    return any("frozen" in fault.name for fault in during(faults, since - _SLACK_TIME, until))
+
+
+def duplicates(case: Case, evidence: Evidence) -> list[Duplicate]:
+    """Pages accepted more than once under one key, and second cards of one episode."""
+    found = []
+    last: dict[str, Page] = {}
+    for page in evidence.pages:
+        if page.key in last:
+            since = last[page.key].at - case.lease - _ECHO - _SLACK_TIME
+            what = f"level {page.level} of {page.place}"
+            found.append(Duplicate(what, _cause(case, since, page.at, "PagerDuty")))
+        last[page.key] = page
+    for (channel, incident, slot), count in evidence.cards.items():
+        cause = _cause(case, case.faults[0].began_at, case.faults[-1].began_at, "Slack") if case.faults else ""
+        found += [Duplicate(f"the card of {incident} ({slot}) in {channel}", cause)] * (count - 1)
+    return found
+
+
+_PROCESS = ("kill -9", "frozen", "exit at", "no answer", "reply lost", "a byte a second", "PostgreSQL", "SQLite")
+
+
+def _cause(case: Case, since: datetime, until: datetime, receiver: str) -> str:
+    """The last fault before it from which a duplicate may come: a death, a freeze, a lost reply, an absent database."""
+    other = {"PagerDuty": "Slack", "Slack": "PagerDuty"}[receiver]
+    fit = [
+        fault
+        for fault in during(case.faults, since, until)
+        if any(word in fault.name for word in _PROCESS) and other not in fault.name and "Redis" not in fault.name
+    ]
+    return max(fit, key=lambda fault: fault.began_at).name if fit else ""
+
+
+def delays(case: Case, evidence: Evidence) -> list[Delay]:
+    """Of each page that was owed and came. A climb is due by the clock of its opening, so that lateness adds up."""
+    first: dict[tuple[str, int], datetime] = {}
+    for page in evidence.pages:
+        first.setdefault((page.place, page.level), page.at)
+    found = []
+    for story, level in owed(case):
+        at = first.get((story.place, level))
+        if at is None or (story.plot is Plot.FLAPPING and level > 1):
+            continue
+        due = _due(story, level, case, evidence)
+        names = {fault.name for fault in during(case.faults, due, max(due, at))}
+        found.append(Delay(story.place, level, max(0.0, (at - due).total_seconds()), tuple(sorted(names))))
+    return found
+
+
+def _due(story: Story, level: int, case: Case, evidence: Evidence) -> datetime:
+    if level == 1:
+        return min(case.heard[story.place].first_answered.values())
+    return evidence.found[story.place].incident.opened_at + case.level * (level - 1)
