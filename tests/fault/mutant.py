@@ -1,23 +1,39 @@
 """``python -m tests.fault.mutant <mutant> <module> <arguments>``: a part with a fault that the suite must notice.
 
 ``split`` writes cursors in a transaction of their own, after the incident's. ``early`` moves a cursor before it sends.
+``unleased`` records what came of a delivery, whoever holds its lease by then. ``unread`` sends what it has looked up,
+whatever was answered meanwhile. ``forgetful`` tells no fallback of a page that fails again and again.
+
+``sound`` has no fault. Each of them waits with a page that it has looked up for as long as the file is there that
+``HOLD`` names: what happens meanwhile is for the test to say.
 """
 
+import os
 import runpy
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd import jobs
-from incidentd.incident.slot import Slot
-from incidentd.lifecycle import deliver
-from incidentd.lifecycle.claim import Claim, take
+from incidentd.incident.slot import PAGE, Slot
+from incidentd.lifecycle import claim, deliver
+from incidentd.lifecycle.claim import Claim, Survey, take
+from incidentd.lifecycle.ledger import Ledger
+from incidentd.lifecycle.parcel import Parcel
+from incidentd.lifecycle.record import Recorded, Recorder, Result
 from incidentd.store import cursors, engine
-from incidentd.store.cursors import Settled
+from incidentd.store.cursors import THIS, Cursor, Settled
+from incidentd.store.tables import CURSORS
 from incidentd.tier import Tier
+
+HOLD = "MUTANT_HOLD"
+_PAUSE_SECONDS = 0.05
 
 _opened: list[tuple[list[tuple[str, Tier, Slot]], datetime]] = []
 _stores: list[engine.Store] = []
@@ -73,7 +89,64 @@ def _told(parcel: Any) -> Settled:
     )
 
 
+def unleased() -> None:
+    """The token in the WHERE is ignored: whoever comes last has it."""
+    record = Recorder.record
+
+    def seize(self: Recorder, ledger: Ledger, results: Sequence[Result]) -> Recorded:
+        for result in results:
+            whose = sa.update(CURSORS).where(THIS).values(token=sa.bindparam("mine"))
+            ledger.tx.execute(whose, cursors.key(result.parcel.cursor) | {"mine": result.parcel.token})
+        return record(self, ledger, results)
+
+    setattr(Recorder, "record", seize)  # noqa: B010
+
+
+def unread() -> None:
+    """What was surveyed is as it was: nobody looks again."""
+
+    def as_surveyed(_tx: Connection, asking: Sequence[Cursor], surveyed: Survey) -> list[Parcel]:
+        packed = [surveyed.parcels.get(cursors.name(cursor)) for cursor in asking]
+        return [parcel for parcel in packed if parcel]
+
+    setattr(claim, "_current", as_surveyed)  # noqa: B010
+
+
+def forgetful() -> None:
+    """However often a page fails, nobody else is told."""
+    setattr(Recorder, "_fall_back", lambda *_: None)  # noqa: B010
+
+
+def sound() -> None:
+    """Nothing is changed."""
+
+
+def hold() -> None:
+    """Wait between looking a page up and taking it, as a busy machine might have it."""
+    read, held = engine.Store.read, Path(os.environ[HOLD])
+
+    def read_and_wait(self: engine.Store, work: Callable[[Connection], Any]) -> Any:
+        found = read(self, work)
+        while isinstance(found, Survey) and any(each.queue == PAGE for each in found.cursors) and held.exists():
+            reached(held).touch()
+            time.sleep(_PAUSE_SECONDS)
+        return found
+
+    setattr(engine.Store, "read", read_and_wait)  # noqa: B010
+
+
+def reached(held: Path) -> Path:
+    """The file that is there once somebody waits."""
+    return held.with_suffix(".reached")
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (split, early, unleased, unread, forgetful, sound)
+}
+
 if __name__ == "__main__":
-    {"split": split, "early": early}[sys.argv[1]]()
+    MUTANTS[sys.argv[1]]()
+    if HOLD in os.environ:
+        hold()
     sys.argv = sys.argv[2:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

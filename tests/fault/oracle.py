@@ -3,21 +3,25 @@
 Source: ``faults.md``, "The oracle for every row".
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import requests
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.apply import fold
 from incidentd.incident.state import Incident
+from incidentd.lifecycle.parcel import STANDS_IN
+from incidentd.lifecycle.record import FALLBACK_AFTER
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
 from incidentd.store import entries, incidents
 from incidentd.store.tables import CURSORS, INCIDENTS
-from incidentd.timeline import Acknowledged, Entry, GaveUp
+from incidentd.timeline import Accepted, Acknowledged, Entry, GaveUp
 from tests.fault.plant import LEASE_SECONDS, Plant, Told
 from tests.lifecycle.bench import KEYS
 
@@ -38,6 +42,7 @@ def lacks(plant: Plant) -> list[str]:
     """What is promised and did not happen yet; empty when all has come to rest."""
     found = _found(plant)
     complaints = [complaint for told in plant.told for complaint in _lacks(plant, told, found.get(told.place))]
+    complaints += [f"nobody else was told that pages of {place} fail" for place in _untold(plant, found)]
     return complaints + plant.store.read(_unlevel)
 
 
@@ -92,6 +97,24 @@ def _lacks(plant: Plant, told: Told, found: Found | None) -> Iterator[str]:
                 yield f"level {level} of {told.place} was not paged"
 
 
+def _untold(plant: Plant, found: dict[str, Found]) -> Iterator[str]:
+    """The places of unanswered incidents whose page failed twice or more before it was accepted, if at all.
+
+    Their card has to say that it stands in for it.
+    """
+    failed: Counter[str] = Counter()
+    for request in plant.sandbox.pagerduty.requests:
+        event = json.loads(request.body)
+        incident = event.get("payload", {}).get("custom_details", {}).get("incident_id", "")
+        failed[incident] += (request.status or 0) >= requests.codes.internal_server_error
+    cards = {incident: card for card in plant.sandbox.slack.cards() for _, incident in [_card_of(card)]}
+    for place, each in found.items():
+        card = cards.get(each.incident.id)
+        is_told = card is not None and STANDS_IN in json.dumps(card.blocks)
+        if failed[each.incident.id] >= FALLBACK_AFTER and place not in plant.answers and not is_told:
+            yield place
+
+
 def _unlevel(tx: Connection) -> list[str]:
     """Cursors that are behind, unless given up with an alarm. One that waits to tell its last once more is level."""
     behind = sa.or_(CURSORS.c.told < INCIDENTS.c.news, sa.and_(CURSORS.c.due_at.is_not(None), ~CURSORS.c.echo))
@@ -111,11 +134,21 @@ def _wrongs(found: Found, level_seconds: int) -> Iterator[str]:
         yield f"the timeline of {incident.key} does not fold to its stored state"
     if any(isinstance(entry.data, GaveUp) for entry in timeline):
         yield f"a destination of {incident.key} was given up"
+    yield from _accepted_twice(found)
     yield from _early(found, level_seconds)
     yield from _after_the_answer(found)
     for level, events in found.pages.items():
         if len({event.dedup_key for event in events}) > 1:
             yield f"level {level} of {incident.key} has two alerts at PagerDuty"
+
+
+def _accepted_twice(found: Found) -> Iterator[str]:
+    accepted = Counter(
+        (each.data.destination, each.data.slot) for each in found.timeline if isinstance(each.data, Accepted)
+    )
+    for (destination, slot), count in accepted.items():
+        if count > 1:
+            yield f"by the timeline of {found.incident.key} {destination} accepted {slot} twice"
 
 
 def _early(found: Found, level_seconds: int) -> Iterator[str]:
@@ -136,6 +169,11 @@ def _after_the_answer(found: Found) -> Iterator[str]:
     for level, events in found.pages.items():
         if any(event.at > _in_flight_until(answered_at) for event in events):
             yield f"level {level} of {found.incident.key} was paged after it was answered"
+
+
+def answered_at(plant: Plant, place: str) -> datetime:
+    """When it was answered."""
+    return next(entry.at for entry in _found(plant)[place].timeline if isinstance(entry.data, Acknowledged))
 
 
 def _in_flight_until(at: datetime) -> datetime:

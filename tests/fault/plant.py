@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import sqlalchemy as sa
 
 from incidentd.intake import fingerprint
 from incidentd.sandbox.server import SandboxServer
 from incidentd.store.engine import Store, open_engine
+from incidentd.store.tables import INCIDENTS
 from tests.fault.haste import hasty_rules
 from tests.lifecycle.bench import environment
 from tests.servers import RedisServer, free_port, leashed, wait_until
@@ -175,7 +177,15 @@ class Plant:
     def answer(self, place: str) -> None:
         """Wait for the page and answer it by the API, until that is confirmed."""
         self.until(lambda: self.is_paged(place), f"the page of {place}")
-        path = f"/api/v1/incidents/{self._paged()[place]}/acknowledge"
+        self._acknowledge(place, self._paged()[place])
+
+    def answer_unpaged(self, place: str) -> None:
+        """Answer it, as somebody does who looks at the list of incidents."""
+        statement = sa.select(INCIDENTS.c.id).where(INCIDENTS.c.key.endswith(f"={place}"))
+        self._acknowledge(place, self.store.read(lambda tx: tx.execute(statement).scalar_one()))
+
+    def _acknowledge(self, place: str, incident_id: str) -> None:
+        path = f"/api/v1/incidents/{incident_id}/acknowledge"
         self.until(lambda: self._answer("POST", path, {"actor": "anna"}) == requests.codes.ok, f"the answer to {place}")
         self.answers.add(place)
 

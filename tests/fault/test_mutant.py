@@ -1,10 +1,17 @@
 """The suite is tested too: with a fault of the known kinds in the code, the oracle must complain."""
 
+import signal
+from pathlib import Path
+
 import pytest
 
-from tests.fault.oracle import lacks, wrongs
-from tests.fault.plant import TIMEKEEPER, WEB, Plant
+from incidentd.clock import SystemClock
+from incidentd.sandbox.fault import FaultKind
+from tests.fault.mutant import HOLD, MUTANTS, reached
+from tests.fault.oracle import answered_at, lacks, wrongs
+from tests.fault.plant import LEASE_SECONDS, TIMEKEEPER, WEB, Plant
 from tests.fault.test_failpoint import POINTS
+from tests.fault.test_worker import sending
 
 MUTANT = "tests.fault.mutant"
 
@@ -25,12 +32,63 @@ def test_a_cursor_that_moves_before_its_page_is_sent_is_noticed(plant: Plant) ->
     plant.until(lambda: _is_lost(plant), "the loss to be noticed")
 
 
+@pytest.mark.parametrize(("mutant", "is_wrong"), [("sound", False), ("unleased", True)])
+def test_a_late_result_that_counts_without_its_lease_is_noticed(
+    plant_with_redis: Plant, mutant: str, is_wrong: bool
+) -> None:
+    plant = plant_with_redis
+    worker = sending(plant, launcher=(MUTANT, mutant))
+    worker.signal(signal.SIGSTOP)
+    plant.until(lambda: not lacks(plant), "somebody else to deliver")
+    worker.signal(signal.SIGCONT)
+    plant.until(lambda: '"event": "delivery"' in worker.log.read_text(), "the late result")
+    plant.until(lambda: not lacks(plant), "all to be told")
+    assert ("page-oncall accepted e1.r1.l1 twice" in " ".join(wrongs(plant, duplicates=2))) is is_wrong
+
+
+@pytest.mark.parametrize(("mutant", "is_wrong"), [("sound", False), ("unread", True)])
+def test_a_page_that_is_sent_although_it_was_answered_meanwhile_is_noticed(
+    plant: Plant, tmp_path: Path, mutant: str, is_wrong: bool
+) -> None:
+    held = tmp_path / "held"
+    held.touch()
+    plant.environ[HOLD] = str(held)
+    plant.start(WEB)
+    plant.start(TIMEKEEPER, launcher=(MUTANT, mutant))
+    plant.wait_for_web()
+    plant.fire("calm", climbs=False)
+    plant.until(reached(held).exists, "the page to be looked up")
+    plant.answer_unpaged("calm")
+    plant.until(lambda: _seconds_since_the_answer(plant) > LEASE_SECONDS, "whatever was in flight to arrive")
+    held.unlink()
+    plant.until(lambda: not lacks(plant) and (plant.is_paged("calm") or not is_wrong), "all to be told")
+    assert any("was paged after it was answered" in wrong for wrong in wrongs(plant)) is is_wrong
+
+
+@pytest.mark.parametrize(("mutant", "is_wrong"), [("sound", False), ("forgetful", True)])
+def test_a_page_that_fails_again_and_again_and_is_told_nowhere_else_is_noticed(
+    plant: Plant, mutant: str, is_wrong: bool
+) -> None:
+    plant.sandbox.fail("pagerduty", FaultKind.STATUS, times=3)
+    plant.start(WEB)
+    plant.start(TIMEKEEPER, launcher=(MUTANT, mutant))
+    plant.wait_for_web()
+    plant.fire("calm", climbs=False)
+    expected = ["nobody else was told that pages of calm fail"] if is_wrong else []
+    plant.until(lambda: plant.is_paged("calm") and lacks(plant) == expected, "all else to be told")
+    assert wrongs(plant) == []
+
+
+def _seconds_since_the_answer(plant: Plant) -> float:
+    return (SystemClock().now() - answered_at(plant, "calm")).total_seconds()
+
+
 def test_both_points_are_among_those_of_the_suite() -> None:
     points = {point.partition(":")[0] for pair in POINTS for point in pair}
     assert {"web.after_commit", "send.before"} <= points
 
 
-@pytest.mark.parametrize("mutant", ["split", "early"])
+@pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_a_mutant_that_nothing_kills_passes_for_sound(plant: Plant, mutant: str) -> None:
     """So it is the failpoint that shows the fault, and not the mutant's clumsiness."""
     plant.start(WEB, launcher=(MUTANT, mutant))

@@ -50,7 +50,7 @@ def test_while_workers_crash_as_soon_as_they_start_the_timekeeper_delivers(plant
 
 def test_a_sender_frozen_beyond_its_lease_changes_nothing_when_it_wakes(plant_with_redis: Plant) -> None:
     plant = plant_with_redis
-    worker = _sending(plant)
+    worker = sending(plant)
     worker.signal(signal.SIGSTOP)
     wait_until(lambda: _page(plant).accepted_at, "somebody else to deliver", 5 * LEASE_SECONDS)
     before = _page(plant), _attempts(plant)
@@ -63,19 +63,19 @@ def test_a_sender_frozen_beyond_its_lease_changes_nothing_when_it_wakes(plant_wi
 
 def test_a_worker_told_to_end_finishes_its_send_and_claims_nothing_new(plant_with_redis: Plant) -> None:
     plant = plant_with_redis
-    worker = _sending(plant)
+    worker = sending(plant)
     assert worker.terminate() == 0
     assert _page(plant).accepted_at
     plant.until(lambda: not lacks(plant), "all to be told")
     assert wrongs(plant) == []
 
 
-def _sending(plant: Plant) -> Part:
+def sending(plant: Plant, launcher: tuple[str, ...] = ()) -> Part:
     """A worker in the middle of sending the only page there is."""
     plant.sandbox.fail("pagerduty", FaultKind.HANG, seconds=HANG_SECONDS)
     plant.start(WEB)
     plant.start(TIMEKEEPER)
-    worker = plant.start("page")
+    worker = plant.start("page", launcher=launcher)
     plant.wait_for_web()
     wait_until(lambda: "serving" in worker.log.read_text(), "the worker")
     plant.fire("calm", climbs=False)

@@ -14,6 +14,8 @@ EXPECTED: Sequence[tuple[str, tuple[str, ...]]] = (
     ('"logger": "rq.worker"', _REDIS),
     ("StoreUnavailableError", _DATABASE),
     ("store_unavailable", _DATABASE),
+    ("incidentd can't start:", _DATABASE),
+    ("the database can't be reached", _DATABASE),
 )
 """What a line says, and how the names of the faults begin that explain it."""
 

@@ -105,7 +105,7 @@ def _behind(tx: Connection) -> list[Behind]:
 
 def errors(station: Station) -> Iterator[str]:
     """What was logged as an error, or printed as no log line; each in one line."""
-    for log in sorted(station.folder.glob("*.log")):
+    for log in sorted(station.logs.glob("*.log")):
         for line in log.read_text("utf-8", "replace").splitlines():
             try:
                 entry = json.loads(line)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import requests
 
+from incidentd.channels.slack_card import ACKNOWLEDGE
 from incidentd.sandbox.interaction import PressError
 from tests.fault.chaos.page import pages_of
 from tests.fault.chaos.station import Station
@@ -61,7 +62,7 @@ class People:
             if (card.metadata or {}).get("event_payload", {}).get("incident") == incident_id:
                 # The card has no button any more, or not yet.
                 with suppress(PressError):
-                    self._station.sandbox.press(card, "acknowledge")
+                    self._station.sandbox.press(card, ACKNOWLEDGE)
         found = self._call("GET", f"/api/v1/incidents/{incident_id}")
         return found is not None and found.ok and found.json()["acknowledged_at"] is not None
 

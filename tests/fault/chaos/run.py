@@ -14,13 +14,14 @@ from tests.fault.chaos.evidence import Evidence, gather
 from tests.fault.chaos.pace import Pace
 from tests.fault.chaos.person import People
 from tests.fault.chaos.plan import plan
+from tests.fault.chaos.record import keep
 from tests.fault.chaos.station import LEVEL_SECONDS, Station, station
 from tests.fault.chaos.story import stories
 from tests.fault.chaos.summary import Summary, count_faults
 from tests.fault.chaos.upstream import Upstream
 from tests.fault.chaos.verdict import Case, delays, duplicates, lacks, owed, wrongs
 
-FAULTS_PER_SECOND = 0.62
+FAULTS_PER_SECOND = 0.52
 ALERTS_PER_SECOND = 0.7
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
@@ -61,6 +62,7 @@ def _play(made: Station, database: str, seed: int, minutes: float, say: Say) -> 
         upstream.stop()
         people.stop()
     director.close()
+    keep(made.folder, case(), evidence)
     return _summary(database, seed, minutes, case(), evidence, missing, director, upstream)
 
 

@@ -34,6 +34,8 @@ class Station:
     ) -> None:  # fmt: skip
         self.database_url, self.folder, self.redis, self.sandbox = database_url, folder, redis, sandbox
         self.postgres = postgres
+        self.logs = folder / "logs"
+        self.logs.mkdir()
         self.pace = pace
         self.url = f"http://127.0.0.1:{free_port()}"
         self.store = Store(open_engine(database_url))
@@ -101,7 +103,7 @@ class Station:
         self.store.close()
 
     def _part(self, name: str, *argv: str) -> Part:
-        return Part(name, list(argv), self.environ, self.folder / f"{name}.log")
+        return Part(name, list(argv), self.environ, self.logs / f"{name}.log")
 
 
 def _plays(pid: int, role: str) -> bool:
