@@ -80,6 +80,8 @@ class DrippingResponse(Response):
         if transport is None:
             raise ConnectionResetError("only a server's connection can drip")
         for byte in _on_the_wire(self._response):
+            if transport.is_closing():
+                break
             transport.write(bytes((byte,)))
             if await silence(receive, self._seconds, self._ended):
                 break

@@ -19,7 +19,7 @@ from tests.fault.chaos.station import LEVEL_SECONDS, Station, station
 from tests.fault.chaos.story import stories
 from tests.fault.chaos.summary import Summary, count_faults
 from tests.fault.chaos.upstream import Upstream
-from tests.fault.chaos.verdict import Case, delays, duplicates, lacks, owed, wrongs
+from tests.fault.chaos.verdict import Case, delays, duplicates, lacks, owed, seen, wrongs
 
 FAULTS_PER_SECOND = 0.52
 ALERTS_PER_SECOND = 0.7
@@ -84,8 +84,6 @@ def _summary(
     database: str, seed: int, minutes: float, case: Case, evidence: Evidence, missing: Sequence[str],
     director: Director, upstream: Upstream,
 ) -> Summary:  # fmt: skip
-    paged = {(page.place, page.level) for page in evidence.pages}
-    expected = [(story.place, level) for story, level in owed(case)]
     strange = [f"answered with {status}" for status in upstream.statuses if 300 <= status < 500]
     strange += [f"an unexpected error line: {text[:300]}" for text in unexpected(evidence.errors, case.faults)]
     strange += [f"the harness failed: {text}" for text in director.broken]
@@ -94,8 +92,8 @@ def _summary(
         statuses=upstream.statuses,
         faults=count_faults(case.faults),
         alerts=len(evidence.found),
-        expected=len(expected),
-        seen=sum(each in paged for each in expected),
+        expected=len(owed(case)),
+        seen=len(seen(case, evidence)),
         delays=delays(case, evidence),
         duplicates=duplicates(case, evidence),
         losses=[*missing, *wrongs(case, evidence), *strange],

@@ -17,6 +17,7 @@ from tests.fault.chaos.upstream import Answered
 
 _QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
 _LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
+_ANSWERED = (Plot.BY_API, Plot.BY_SLACK)
 _ECHO = timedelta(seconds=10)
 _SLACK_TIME = timedelta(seconds=5)
 
@@ -53,7 +54,10 @@ class Delay:
 
 
 def owed(case: Case) -> list[tuple[Story, int]]:
-    """The pages that must come: for each alert that was answered with 2xx, level by level."""
+    """The pages that must come: for each alert that was answered with 2xx, level by level.
+
+    Of one that somebody answers it is the first that comes, at whatever level: the others are not sent any more.
+    """
     found = []
     for story in case.stories:
         heard = case.heard.get(story.place)
@@ -65,9 +69,23 @@ def owed(case: Case) -> list[tuple[Story, int]]:
     return found
 
 
+def seen(case: Case, evidence: Evidence) -> dict[tuple[str, int], datetime]:
+    """When each owed page came, by place and level; those that did not come are absent."""
+    found: dict[tuple[str, int], datetime] = {}
+    first: dict[str, datetime] = {}
+    for page in evidence.pages:
+        found.setdefault((page.place, page.level), page.at)
+        first.setdefault(page.place, page.at)
+    for story in case.stories:
+        if story.plot in _ANSWERED and story.place in first:
+            found[story.place, 1] = first[story.place]
+    wanted = {(story.place, level) for story, level in owed(case)}
+    return {key: at for key, at in found.items() if key in wanted}
+
+
 def lacks(case: Case, evidence: Evidence) -> list[str]:
     """What is promised and did not happen yet; empty when all has come to rest."""
-    paged = {(page.place, page.level) for page in evidence.pages}
+    paged = seen(case, evidence)
     missing = [
         f"level {level} of {s.place} ({s.plot}) was not paged"
         for s, level in owed(case)
@@ -92,7 +110,7 @@ def _lacks(story: Story, case: Case, found: Found | None, carded: set[str]) -> I
         return
     if found.incident.id not in carded:
         yield f"{story.place} has no card"
-    if story.plot in (Plot.BY_API, Plot.BY_SLACK):
+    if story.plot in _ANSWERED:
         if story.place not in case.answers:
             yield f"nobody could answer {story.place}"
         elif not any(entry.kind == "acknowledged" for entry in found.timeline):
@@ -206,17 +224,15 @@ def _cause(case: Case, since: datetime, until: datetime, receiver: str) -> str:
     fit = [
         fault
         for fault in during(case.faults, since, until)
-        if any(word in fault.name for word in _PROCESS) and other not in fault.name and "Redis" not in fault.name
+        if any(word in fault.name for word in _PROCESS)
+        and not any(word in fault.name for word in (other, "Redis", "web part"))
     ]
     return max(fit, key=lambda fault: fault.began_at).name if fit else ""
 
 
 def delays(case: Case, evidence: Evidence) -> list[Delay]:
     """Of each page that was owed and came. A climb is due by the clock of its opening, so that lateness adds up."""
-    first: dict[tuple[str, int], datetime] = {}
-    for page in evidence.pages:
-        first.setdefault((page.place, page.level), page.at)
-    found = []
+    first, found = seen(case, evidence), []
     for story, level in owed(case):
         at = first.get((story.place, level))
         if at is None or (story.plot is Plot.FLAPPING and level > 1):
