@@ -1,0 +1,1 @@
+"""A steady load for an hour, and whether anything grows: ``python -m tests.fault.soak``."""
