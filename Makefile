@@ -11,7 +11,7 @@ ARGS ?= avalo/core-api --value 99.4 --region eu
 # How many tests run side by side.
 JOBS ?= 3
 
-.PHONY: help run demo alert test bench check audit sbom fuzz lint format setup servers secrets docs constraints clean
+.PHONY: help run demo alert test bench chaos soak check audit sbom fuzz lint format setup servers secrets docs constraints clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,12 @@ test: $(VENV)/.dev servers ## every test
 
 bench: $(VENV)/.dev servers ## the benchmarks, about 20 minutes; BENCH="--only ad --database sqlite"
 	@$(BIN)/python -m bench $(BENCH)
+
+chaos: $(VENV)/.dev servers ## random faults against real processes, 5 minutes on each database; CHAOS="--seed 7"
+	@$(BIN)/python -m tests.fault.chaos $(CHAOS)
+
+soak: $(VENV)/.dev servers ## a steady load for an hour on each database, and what grows; SOAK="--minutes 10"
+	@$(BIN)/python -m tests.fault.soak $(SOAK)
 
 check: $(VENV)/.dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -1,0 +1,180 @@
+"""The judge of a chaos run is tested too: each promise that is broken by hand must be noticed, and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from incidentd.tier import Tier
+from tests.fault.chaos.error_line import unexpected
+from tests.fault.chaos.evidence import Behind, Evidence, Found
+from tests.fault.chaos.happened import Happened
+from tests.fault.chaos.page import Page
+from tests.fault.chaos.story import Notice, Plot, Story
+from tests.fault.chaos.upstream import Answered
+from tests.fault.chaos.verdict import Case, delays, duplicates, lacks, owed, wrongs
+from tests.incident import build
+
+BEGIN = build.MONDAY_NOON
+MINUTE, SECOND = build.MINUTE, build.SECOND
+LEVEL = 5 * MINUTE
+_P0 = replace(build.tiers()[Tier.P0], levels=build.levels((5, 5, 15)))
+KILL = Happened("kill -9 of a worker", BEGIN + SECOND, BEGIN + SECOND)
+
+
+def life() -> build.Story:
+    """A P0 that nobody answers for eleven minutes, so that all of its levels are told; then somebody writes a note."""
+    lived = build.Story(build.policy({Tier.P0: _P0}))
+    lived.fire(tier=Tier.P0)
+    lived.forward(minutes=11)
+    lived.note()
+    return lived
+
+
+def case(plot: Plot = Plot.LEFT, *faults: Happened) -> Case:
+    heard = Answered({0: BEGIN}, {0: BEGIN})
+    story = Story("p1", plot, 0, [Notice(0, 0, 0, True, 0, 0)], 1)
+    return Case([story], {"p1": heard}, {}, faults, LEVEL, 30 * SECOND, 11 * SECOND)
+
+
+def page(level: int, after: timedelta, key: str = "") -> Page:
+    return Page("p1", level, BEGIN + after, key or f"key {level}")
+
+
+PAGES = (page(1, SECOND), page(2, LEVEL + SECOND), page(3, 2 * LEVEL + SECOND))
+
+
+def evidence(lived: build.Story | None = None, pages: tuple[Page, ...] = PAGES) -> Evidence:
+    lived = lived or life()
+    found = {"p1": Found(lived.incident, lived.entries)}
+    return Evidence(found, pages, {("#incidents", lived.incident.id, "e1"): 1}, (), (), (), (), ())
+
+
+def answered(after: timedelta) -> tuple[Case, build.Story]:
+    """Somebody answers after a time."""
+    lived = build.Story(build.policy({Tier.P0: _P0}))
+    lived.fire(tier=Tier.P0)
+    lived.until(BEGIN + after)
+    lived.acknowledge()
+    return replace(case(Plot.BY_API), answers={"p1": BEGIN + after}), lived
+
+
+def test_a_run_in_which_all_was_kept_has_nothing_to_complain_of() -> None:
+    assert lacks(case(), evidence()) == []
+    assert wrongs(case(), evidence()) == []
+    assert duplicates(case(), evidence()) == []
+    assert [delay.seconds for delay in delays(case(), evidence())] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_page_that_did_not_come_is_missing(level: int) -> None:
+    pages = tuple(each for each in PAGES if each.level != level)
+    assert lacks(case(), evidence(pages=pages)) == [f"level {level} of p1 (left to climb) was not paged"]
+
+
+BROKEN: list[tuple[str, Callable[[Evidence], Evidence]]] = [
+    ("p1 was answered with 2xx and there is no incident", lambda e: replace(e, found={})),
+    ("p1 has no card", lambda e: replace(e, cards={})),
+    ("incidents does not know all of k (e1)", lambda e: replace(e, behind=[Behind("k", "incidents", "e1", "")])),
+    ("incidents was given up for k: why", lambda e: replace(e, behind=[Behind("k", "incidents", "e1", "why")])),
+    ("two incidents for k", lambda e: replace(e, doubled=["k"])),
+    ("an unexpected request: slack x 404", lambda e: replace(e, refused=["slack x 404"])),
+    ("the timeline of avalo/core-api has gaps or duplicates", lambda e: _with_timeline(e, 2, 3)),
+    ("the timeline of avalo/core-api does not fold to its stored state", lambda e: _with_timeline(e, -1, None)),
+]
+
+
+def _with_timeline(seen: Evidence, begin: int, end: int | None) -> Evidence:
+    """Some entries are gone."""
+    timeline = list(seen.found["p1"].timeline)
+    del timeline[begin:end]
+    return replace(seen, found={"p1": replace(seen.found["p1"], timeline=timeline)})
+
+
+@pytest.mark.parametrize(("complaint", "breaking"), BROKEN, ids=[complaint for complaint, _ in BROKEN])
+def test_what_is_broken_is_said(complaint: str, breaking: Callable[[Evidence], Evidence]) -> None:
+    broken = breaking(evidence())
+    assert lacks(case(), broken) + wrongs(case(), broken) == [complaint]
+
+
+def test_an_alert_that_nobody_took_is_owed_nothing() -> None:
+    unheard = replace(case(), heard={"p1": Answered({0: BEGIN}, {})})
+    assert owed(unheard) == []
+    assert lacks(unheard, replace(evidence(pages=()), found={})) == []
+
+
+def test_a_level_before_its_time_is_wrong() -> None:
+    early = (PAGES[0], page(2, LEVEL - SECOND), PAGES[2])
+    assert wrongs(case(), evidence(pages=early)) == ["level 2 of p1 was paged 0:00:01 too early"]
+
+
+def test_a_page_after_the_answer_is_wrong_unless_it_was_on_its_way_or_its_sender_stood_still() -> None:
+    asked, lived = answered(2 * SECOND)
+    on_its_way = evidence(lived, (PAGES[0], page(1, 10 * SECOND, "key 1")))
+    assert wrongs(asked, on_its_way) == []
+    late = evidence(lived, (PAGES[0], page(1, MINUTE, "key 1")))
+    assert wrongs(asked, late) == ["level 1 of p1 was paged 0:00:58 after it was answered or over"]
+    frozen = Happened("sender frozen beyond its lease", BEGIN, BEGIN + MINUTE)
+    assert wrongs(replace(asked, faults=[frozen]), late) == []
+
+
+def test_two_alerts_at_pagerduty_for_one_level_are_wrong() -> None:
+    twice = (*PAGES, page(1, 2 * SECOND, "another key"))
+    assert wrongs(case(), evidence(pages=twice)) == ["level 1 of p1 has 2 alerts at PagerDuty"]
+
+
+def test_of_one_that_somebody_answers_whatever_page_comes_first_is_enough() -> None:
+    asked, lived = answered(LEVEL + MINUTE)
+    only_second = evidence(lived, (PAGES[1],))
+    assert lacks(asked, only_second) == []
+    assert lacks(asked, evidence(lived, ())) == ["level 1 of p1 (answered by the API) was not paged"]
+
+
+def test_an_answer_that_was_confirmed_and_is_not_there_is_missing() -> None:
+    asked = replace(case(Plot.BY_API), answers={"p1": BEGIN + MINUTE})
+    assert lacks(asked, evidence()) == ["the answer to p1 was confirmed and is not there"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (KILL, "kill -9 of a worker"),
+        (Happened("PagerDuty: reply lost", BEGIN, BEGIN + MINUTE), "PagerDuty: reply lost"),
+        (Happened("Slack: reply lost", BEGIN, BEGIN + MINUTE), ""),
+        (Happened("Redis killed", BEGIN, BEGIN + MINUTE), ""),
+        (Happened("kill -9 of a worker", BEGIN - 10 * MINUTE, BEGIN - 10 * MINUTE), ""),
+    ],
+)
+def test_a_page_that_comes_twice_needs_a_fault_that_explains_it(fault: Happened, cause: str) -> None:
+    twice = evidence(pages=(*PAGES[:1], page(1, 20 * SECOND), *PAGES[1:]))
+    (found,) = duplicates(case(Plot.LEFT, fault), twice)
+    assert (found.what, found.cause) == ("level 1 of p1", cause)
+
+
+def test_a_second_card_of_one_episode_is_a_duplicate() -> None:
+    seen = evidence()
+    (found,) = duplicates(case(), replace(seen, cards=dict.fromkeys(seen.cards, 2)))
+    assert not found.cause
+
+
+def test_a_delay_is_told_with_the_faults_of_its_time() -> None:
+    later = Happened("Redis killed", BEGIN + 2 * LEVEL, BEGIN + 2 * LEVEL + SECOND)
+    late = evidence(pages=(page(1, 20 * SECOND), *PAGES[1:]))
+    first, second, third = delays(case(Plot.LEFT, KILL, later), late)
+    assert (first.seconds, first.faults) == (20, ("kill -9 of a worker",))
+    assert second.faults == ()
+    assert third.faults == ("Redis killed",)
+
+
+def _faults(*names: str) -> list[Happened]:
+    return [Happened(name, BEGIN, datetime.max.replace(tzinfo=BEGIN.tzinfo)) for name in names]
+
+
+def test_an_error_line_needs_a_fault_that_explains_it() -> None:
+    lost = 'group-1: {"event": "no Redis", "level": "error", "logger": "rq.worker"}'
+    strange = 'web: {"event": "request_failed", "level": "error", "exception": "Traceback\\nKeyError: 1"}'
+    assert unexpected([lost, strange, strange], _faults("Redis killed")) == [
+        "web: request_failed KeyError: 1 (2 times)"
+    ]
+    assert unexpected([lost], _faults("Slack: 5xx")) == ["group-1: no Redis (1 times)"]
