@@ -155,7 +155,7 @@ class DirectPager:
         while not self._stopping.wait(LOOK_SECONDS):
             try:
                 self.look()
-            except IncidentdError as error:
+            except (IncidentdError, TimeoutError) as error:
                 log.warning("direct_pages_wait", cause=type(error).__name__)
             except Exception:
                 log.exception("direct_pages_wait")

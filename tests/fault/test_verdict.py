@@ -119,6 +119,19 @@ def test_a_page_after_the_answer_is_wrong_unless_it_was_on_its_way_or_its_sender
     assert wrongs(replace(asked, faults=[frozen]), late) == []
 
 
+def test_a_climb_that_was_decided_after_the_answer_is_wrong_whatever_its_instant() -> None:
+    asked, lived = answered(2 * SECOND)
+    climb = next(entry for entry in life().entries if entry.kind == "level")
+    timeline = list(lived.entries)
+    before = [*timeline[:-1], replace(climb, number=len(timeline)), replace(timeline[-1], number=len(timeline) + 1)]
+    after = [*timeline, replace(climb, number=len(timeline) + 1, at=BEGIN)]
+    complaint = "p1 climbed although it was answered or over"
+    for entries, is_wrong in ((before, False), (after, True)):
+        seen = evidence(lived, PAGES[:1])
+        seen = replace(seen, found={"p1": Found(lived.incident, entries)})
+        assert (complaint in wrongs(asked, seen)) is is_wrong
+
+
 def test_two_alerts_at_pagerduty_for_one_level_are_wrong() -> None:
     twice = (*PAGES, page(1, 2 * SECOND, "another key"))
     assert wrongs(case(), evidence(pages=twice)) == ["level 1 of p1 has 2 alerts at PagerDuty"]

@@ -19,16 +19,17 @@ from tests.fault.chaos.story import Notice, Story
 
 _SECONDS = 5.0
 _WIDTH = 24
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 3.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _COPIES = 20
 
 
 @dataclass
 class Answered:
-    """What was said about one alert and answered with 2xx, by the number of its state."""
+    """What was said about one alert, by the number of its state. ``newest``: the latest that a replica has begun."""
 
     first_posted: dict[int, datetime] = field(default_factory=dict)
     first_answered: dict[int, datetime] = field(default_factory=dict)
+    newest: dict[int, float] = field(default_factory=dict)
 
 
 class Upstream:
@@ -109,13 +110,14 @@ class Upstream:
         with self._lock:
             self._recent = [*self._recent[-2 * _COPIES :], body]
             known.first_posted.setdefault(notice.number, self._now())
+            known.newest[notice.replica] = max(known.newest.get(notice.replica, 0.0), notice.at)
         status = self._post(body)
         self._count(status)
         if 200 <= status < 300:
             with self._lock:
                 known.first_answered.setdefault(notice.number, self._now())
-        # What a later notification has answered for already is not sent any more: a flush sends the present state.
-        elif (status == 0 or status >= 500) and not any(number > notice.number for number in known.first_answered):
+        # A flush sends the present state: what a replica has said anew meanwhile is not sent any more.
+        elif (status == 0 or status >= 500) and known.newest[notice.replica] <= notice.at:
             self._put(time.monotonic() + wait, story, notice, min(2 * wait, _LONGEST_WAIT))
 
     def _count(self, status: int) -> None:

@@ -151,10 +151,9 @@ def _of_timeline(found: Found) -> Iterator[str]:
 
 
 def _of_pages(story: Story, found: Found, pages: Sequence[Page], case: Case) -> Iterator[str]:
+    if any(entry.kind == "level" for entry in _said_in_quiet(found.timeline)):
+        yield f"{story.place} climbed although it was answered or over"
     quiet = list(_quiet(found.timeline))
-    for entry in found.timeline:
-        if entry.kind == "level" and any(since < entry.at < until for since, until in quiet):
-            yield f"{story.place} climbed although it was answered or over"
     for page in pages:
         due = found.incident.opened_at + case.level * (page.level - 1)
         if page.level > 1 and (page.at < due or not story.climbs):
@@ -169,16 +168,34 @@ def _of_pages(story: Story, found: Found, pages: Sequence[Page], case: Case) -> 
             yield f"level {level} of {story.place} has {len(keys)} alerts at PagerDuty"
 
 
+def _reasons(timeline: Sequence[Entry]) -> Iterator[tuple[Entry, datetime, bool]]:
+    """Each entry, the latest instant up to it, and whether nobody is to be paged after it.
+
+    The order of decisions is that of their numbers: an answer bears the instant at which it was received.
+    """
+    why: set[str] = set()
+    latest = timeline[0].at
+    for entry in timeline:
+        latest = max(latest, entry.at)
+        why = (why | {_QUIETER[entry.kind]} if entry.kind in _QUIETER else why) - _LOUDER.get(entry.kind, set())
+        yield entry, latest, bool(why)
+
+
+def _said_in_quiet(timeline: Sequence[Entry]) -> Iterator[Entry]:
+    quiet = False
+    for entry, _, is_quiet in _reasons(timeline):
+        if quiet:
+            yield entry
+        quiet = is_quiet
+
+
 def _quiet(timeline: Sequence[Entry]) -> Iterator[tuple[datetime, datetime]]:
     """When nobody was to be paged any more."""
     since: datetime | None = None
-    why: set[str] = set()
-    for entry in timeline:
-        if entry.kind in _QUIETER:
-            since = since or entry.at
-            why.add(_QUIETER[entry.kind])
-        why -= _LOUDER.get(entry.kind, set())
-        if since and not why:
+    for entry, latest, is_quiet in _reasons(timeline):
+        if is_quiet:
+            since = since or latest
+        elif since:
             yield since, entry.at
             since = None
     if since:
