@@ -1,15 +1,18 @@
 """While the database is away a P0 is paged from memory; when it is back, every such page finds its incident or ends."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 
 from incidentd.alert import Alert
 from incidentd.errors import StoreUnavailableError
 from incidentd.incident.state import State
+from incidentd.lifecycle import direct
 from incidentd.lifecycle.direct_page import load
 from incidentd.lifecycle.work import Webhook
 from incidentd.runtime import Runtime
@@ -118,6 +121,23 @@ def test_without_a_folder_to_write_to_a_p0_is_paged_all_the_same(bench: Bench, t
         _post(bench, alert())
         _paged(bench, alert("other"), pages=2)
     assert len(bench.events("trigger")) == 2
+
+
+def test_a_replay_that_is_slow_is_tried_again_and_is_no_error(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _away(bench):
+        _paged(bench, alert())
+    monkeypatch.setattr(direct, "REPLAY_SECONDS", 0.01)
+    monkeypatch.setattr(direct, "LOOK_SECONDS", 0.01)
+    with capture_logs() as logs:
+        with monkeypatch.context() as slow:
+            slow.setattr(bench.runtime.direct, "_submit", lambda _webhook: Future())
+            bench.runtime.direct.start()
+            wait_until(lambda: any(line["event"] == "direct_pages_wait" for line in logs), "a look in vain")
+        monkeypatch.setattr(direct, "REPLAY_SECONDS", 20.0)
+        wait_until(lambda: not _notes(tmp_path), "the page to find its incident")
+    assert {line["log_level"] for line in logs if line["event"] == "direct_pages_wait"} == {"warning"}
 
 
 @contextmanager
