@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.fault.chaos.__main__ import main
 from tests.fault.chaos.director import DEEDS
 from tests.fault.chaos.happened import TAIL, Happened, during
 from tests.fault.chaos.pace import DEFAULT
-from tests.fault.chaos.plan import KINDS, POSTGRESQL, SQLITE, plan
+from tests.fault.chaos.plan import KINDS, POSTGRESQL, SQLITE, one_by_one, plan
 from tests.fault.chaos.run import FAULTS_PER_SECOND
 from tests.fault.chaos.story import Plot, stories
 from tests.fault.chaos.summary import Summary, markdown, report, together
@@ -45,6 +46,13 @@ def test_two_faults_never_take_the_same_thing_at_the_same_time() -> None:
         for other in faults:
             if one is not other and one.kind.hits & other.kind.hits:
                 assert one.at + one.seconds <= other.at or other.at + other.seconds <= one.at
+
+
+def test_one_at_a_time_leaves_each_fault_more_than_a_lease() -> None:
+    faults = one_by_one(1, 600, 30)
+    assert len({fault.kind for fault in faults}) == 7
+    for one, other in pairwise(faults):
+        assert one.at + one.seconds + 30 < other.at
 
 
 def test_more_faults_than_fit_are_refused() -> None:
@@ -109,7 +117,7 @@ def test_several_runs_sum_up_and_one_bad_one_is_enough() -> None:
     assert "lost or wrong: p1 is gone" in report(total)
 
 
-@pytest.mark.parametrize("name", ["chaos", "soak"])
+@pytest.mark.parametrize("name", ["chaos", "single", "soak"])
 def test_each_table_has_its_place_in_the_page(name: str) -> None:
     page = mark.PAGE.read_text("utf-8")
     assert "| new |" in mark.placed("| new |", name, page)

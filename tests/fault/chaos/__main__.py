@@ -11,7 +11,7 @@ from incidentd.clock import SystemClock
 from tests.fault import mark
 from tests.fault.chaos.pace import DEFAULT, PACES
 from tests.fault.chaos.plan import POSTGRESQL, SQLITE
-from tests.fault.chaos.run import run
+from tests.fault.chaos.run import Say, run
 from tests.fault.chaos.summary import Summary, markdown, report, to_json, together
 
 _DATABASES = (SQLITE, POSTGRESQL)
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     if asked.json:
         asked.json.write_text(to_json(totals))
     if asked.write:
-        mark.write(_page(totals, asked, first), "chaos")
+        mark.write(_page(totals, asked, first), "single" if asked.single else "chaos")
     return int(not all(total.is_good for total in totals))
 
 
@@ -41,7 +41,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--database", choices=_DATABASES, help="one of the two (both, one after the other)")
     parser.add_argument("--pace", choices=PACES, default=DEFAULT.name, help="the product's times, or short ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--keep", action="store_true", help="keep logs and timelines, also of a run that was good")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    parser.add_argument("--single", action="store_true", help="deaths and Redis only, one at a time, to time each")
     asked = parser.parse_args(arguments)
     if asked.write and asked.database:
         parser.error("--write is for both databases: their results stand side by side")
@@ -51,8 +53,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _run(database: str, seed: int, asked: argparse.Namespace) -> Summary:
     print(f"{database}: seed {seed}, {asked.minutes:g} minutes", flush=True)
     folder = Path(tempfile.mkdtemp(prefix=f"incidentd-chaos-{database}-{seed}-"))
-    summary = run(database, seed, asked.minutes, PACES[asked.pace], folder, lambda text: print(f"  {text}", flush=True))
-    if summary.is_good:
+    say: Say = lambda text: print(f"  {text}", flush=True)  # noqa: E731
+    summary = run(database, seed, asked.minutes, PACES[asked.pace], folder, say, single=asked.single)
+    if summary.is_good and not asked.keep:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"  logs: {folder}", flush=True)
@@ -60,7 +63,8 @@ def _run(database: str, seed: int, asked: argparse.Namespace) -> Summary:
 
 
 def _page(totals: list[Summary], asked: argparse.Namespace, first: int) -> str:
-    command = f'make chaos CHAOS="--minutes {asked.minutes:g} --runs {asked.runs} --seed {first}"'
+    single = " --single" if asked.single else ""
+    command = f'make chaos CHAOS="--minutes {asked.minutes:g} --runs {asked.runs} --seed {first}{single}"'
     today = SystemClock().now().date().isoformat()
     return f"`{command}` on {today}, {mark.machine()}.\n\n{markdown(totals)}"
 

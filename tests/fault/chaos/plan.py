@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+_APART_SECONDS = 15.0
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 PAGERDUTY, SLACK = "pagerduty", "slack"
 
@@ -89,6 +90,19 @@ def plan(seed: int, seconds: float, count: int, database: str, lease: float) -> 
     taken: dict[str, list[tuple[float, float]]] = {}
     faults = [_placed(kind, random, seconds, lease, taken) for kind in chosen]
     return sorted(faults, key=lambda fault: fault.at)
+
+
+def one_by_one(seed: int, seconds: float, lease: float) -> list[Fault]:
+    """Deaths and Redis only, each kind in turn, so far apart that what one has delayed has come before the next one."""
+    random = Random(seed)
+    kinds = [kind for kind in KINDS if kind.name.startswith(("kill -9", "Redis"))]
+    random.shuffle(kinds)
+    times = range(int(max(0.0, seconds) // (lease + _APART_SECONDS)) or 1)
+    return [
+        Fault(number * (lease + _APART_SECONDS), kind, kind.longest, random.randrange(2**31))
+        for number in times
+        for kind in [kinds[number % len(kinds)]]
+    ]
 
 
 def _placed(

@@ -13,7 +13,7 @@ from tests.fault.chaos.error_line import unexpected
 from tests.fault.chaos.evidence import Evidence, gather
 from tests.fault.chaos.pace import Pace
 from tests.fault.chaos.person import People
-from tests.fault.chaos.plan import plan
+from tests.fault.chaos.plan import one_by_one, plan
 from tests.fault.chaos.record import keep
 from tests.fault.chaos.station import LEVEL_SECONDS, Station, station
 from tests.fault.chaos.story import stories
@@ -31,19 +31,22 @@ _REST_SECONDS = 13.0
 Say = Callable[[str], None]
 
 
-def run(database: str, seed: int, minutes: float, pace: Pace, folder: Path, say: Say) -> Summary:
-    """Returns what came of it."""
+def run(
+    database: str, seed: int, minutes: float, pace: Pace, folder: Path, say: Say, *, single: bool = False
+) -> Summary:
+    """Returns what came of it. ``single``: one fault at a time, to see what each of them costs."""
     with station(database, folder, pace) as made:
         made.start()
         _await_web(made)
-        return _play(made, database, seed, minutes, say)
+        return _play(made, database, seed, minutes, say, single=single)
 
 
-def _play(made: Station, database: str, seed: int, minutes: float, say: Say) -> Summary:
+def _play(made: Station, database: str, seed: int, minutes: float, say: Say, *, single: bool) -> Summary:
     clock, pace = SystemClock(), made.pace
     attack = pace.attack(minutes * 60)
     told = stories(seed, attack, ALERTS_PER_SECOND)
-    faults = plan(seed, attack, max(1, round(attack * FAULTS_PER_SECOND)), database, pace.lease)
+    count = max(1, round(attack * FAULTS_PER_SECOND))
+    faults = one_by_one(seed, attack, pace.lease) if single else plan(seed, attack, count, database, pace.lease)
     upstream = Upstream(made.url, made.environ["INCIDENTD_WEBHOOK_TOKEN"], clock.now, clock.now())
     people = People(made, told, clock.now)
     director = Director(made, faults, upstream.copy, clock.now)
