@@ -14,6 +14,8 @@ EXPECTED: Sequence[tuple[str, tuple[str, ...]]] = (
     ('"logger": "rq.worker"', _REDIS),
     ("StoreUnavailableError", _DATABASE),
     ("store_unavailable", _DATABASE),
+    # A timekeeper that stood still for longer than a cycle may take ends itself.
+    ('"event": "hung"', ("sender frozen", "timekeeper frozen")),
     ("incidentd can't start:", _DATABASE),
     ("the database can't be reached", _DATABASE),
 )

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from bench.installation import running
 from incidentd.clock import SystemClock
 from incidentd.sandbox.server import SandboxServer
-from incidentd.store.engine import open_engine
+from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import migrate
 from tests.fault.haste import hasty_rules
 from tests.fault.soak.flow import Flow
@@ -61,7 +61,8 @@ def soak(database: str, minutes: float, per_second: float, folder: Path, say: Sa
         stack.callback(redis.kill)
         redis.start()
         sandbox = stack.enter_context(SandboxServer(keep=_KEPT))
-        migrate(open_engine(url))
+        with closing(Store(open_engine(url))) as store:
+            migrate(store.engine)
         address = f"127.0.0.1:{free_port()}"
         settings = _settings(url, sandbox, folder, redis, address)
         web = stack.enter_context(running("incidentd.cli", "serve", settings=settings, log=folder / "web.log"))
