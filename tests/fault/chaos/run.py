@@ -25,6 +25,8 @@ FAULTS_PER_SECOND = 0.52
 ALERTS_PER_SECOND = 0.7
 _START_SECONDS = 300.0
 _LOOK_SECONDS = 2.0
+_PATIENCE_SECONDS = 300.0
+"""What is not there by then is lost, also on a machine that is busy with other things."""
 _REST_SECONDS = 13.0
 """An echo comes 10 s after what it repeats: it must change nothing."""
 
@@ -50,7 +52,6 @@ def _play(made: Station, database: str, seed: int, minutes: float, say: Say, *, 
     upstream = Upstream(made.url, made.environ["INCIDENTD_WEBHOOK_TOKEN"], clock.now, clock.now())
     people = People(made, told, clock.now)
     director = Director(made, faults, upstream.copy, clock.now)
-    end = time.monotonic() + minutes * 60
 
     def case() -> Case:
         return Case(
@@ -61,7 +62,7 @@ def _play(made: Station, database: str, seed: int, minutes: float, say: Say, *, 
     with _threads(lambda: upstream.run(told), people.run), _progress(director, upstream, say):
         director.run()
         say(f"{database}: all {len(faults)} faults are over; now all must come to rest")
-        evidence, missing = _rest(made, case, end, upstream)
+        evidence, missing = _rest(made, case, time.monotonic() + _PATIENCE_SECONDS, upstream)
         upstream.stop()
         people.stop()
     director.close()
