@@ -10,17 +10,19 @@ from typing import cast
 
 import structlog
 import uuid_utils
+from sqlalchemy.engine import Connection
 
 from incidentd.admission import Admission
 from incidentd.channels.channel import Destination
+from incidentd.channels.drill_alert import Herald
 from incidentd.channels.pagerduty_api import PagerDutyApi
 from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.channels.slack_directory import SlackDirectory
-from incidentd.classify import load
+from incidentd.classify import Rules, load
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import NotFoundError, SchemaError, StoreError
+from incidentd.errors import NotFoundError, RefusedError, SchemaError, StoreError
 from incidentd.follower import Follower
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
@@ -32,6 +34,8 @@ from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.deliver import Pace, Sender
 from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.direct import DirectPager
+from incidentd.lifecycle.drill import not_accepted
+from incidentd.lifecycle.drillmaster import Drillmaster, Order, begun
 from incidentd.lifecycle.housekeeping import Housekeeper
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.lookout import Lookout
@@ -55,7 +59,8 @@ from incidentd.reaction import Reaction
 from incidentd.sentence import sentence
 from incidentd.session import session_secret
 from incidentd.settings import Settings
-from incidentd.store import cycles
+from incidentd.store import cycles, drills
+from incidentd.store.drills import Drill
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
 from incidentd.store.server_clock import ServerClock
@@ -116,6 +121,7 @@ class Runtime:
         self.lookout = Lookout(
             self.store, self.rulebook, self.clock, self.enqueuer.answers, lambda: self._steady_clock.jump
         )
+        self.drillmaster = self._make_drillmaster(environ)
         self._voucher = self._make_voucher()
         self._housekeeper = self._make_housekeeper()
         self._beaten_at = 0.0
@@ -133,6 +139,7 @@ class Runtime:
 
     def close(self) -> None:
         """Finish what is on its way; begin nothing new."""
+        self.drillmaster.close()
         if self._voucher:
             self._voucher.close()
         if self._housekeeper:
@@ -185,6 +192,28 @@ class Runtime:
             StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
         """
         return self.reactor.submit(reaction)
+
+    @property
+    def rules(self) -> Rules:
+        """The table in force."""
+        return self.rulebook.in_force
+
+    def begin_drill(self, order: Order) -> Drill:
+        """Keep a drill that a person begins: a timekeeper runs it.
+
+        Raises:
+            RefusedError: another one goes on.
+            StoreUnavailableError: the database can't be written now.
+        """
+        drill = begun(order, new_id(), self.clock.now())
+
+        def insert(tx: Connection) -> None:
+            if drills.under_way_by_hand(tx):
+                raise RefusedError("drill_under_way", "another drill that was begun by hand goes on")
+            drills.insert(tx, drill)
+
+        self.store.write(insert)
+        return drill
 
     def reload(self) -> list[str]:
         """Read the rules directory anew and put it in force for every process. Returns the table's warnings.
@@ -274,6 +303,7 @@ class Runtime:
             self._beaten_at = time.monotonic()
             name = f"timekeeper-{id(self)}"
             self.store.write(lambda tx: cycles.beat(tx, name, self.clock.now()))
+        self.drillmaster.begin()
         if self._voucher:
             self._voucher.begin()
         if self._housekeeper:
@@ -353,7 +383,7 @@ class Runtime:
             settings.http_seconds,
             self.store,
             self.clock.now,
-            self._delivering.gets_out,
+            self._may_vouch,
             self.meter,
         )
 
@@ -362,6 +392,38 @@ class Runtime:
             return None
         keep = timedelta(days=self.settings.retention_days)
         return Housekeeper(self.store, self.clock.now, lambda: self._steady_clock.jump is not None, keep)
+
+    def _make_drillmaster(self, environ: Mapping[str, str]) -> Drillmaster:
+        settings, sources = self.settings, self.settings.sources()
+        # Where it listens counts before where people reach it: a proxy may keep webhooks out.
+        listens = {"INCIDENTD_LISTEN", "INCIDENTD_LISTEN_FILE"} & environ.keys() or not settings.public_url
+        own = [settings.local_url] if listens else []
+        return Drillmaster(
+            self.store,
+            self.rulebook,
+            self.clock.now,
+            time.monotonic,
+            new_id,
+            self._mark,
+            Herald(
+                settings.alertmanagers(),
+                [*own, *filter(None, [settings.public_url])],
+                sources[0].tokens[-1] if sources else None,
+            ),
+            settings.http_seconds,
+            settings.base_url,
+            self._hand_over,
+            self.meter,
+        )
+
+    def _may_vouch(self) -> tuple[bool, str]:
+        """Whether pages get out now, and each of the rules' drills was accepted the last time; else why not."""
+        fine, why = self._delivering.gets_out()
+        if not fine:
+            return fine, why
+        names = list(self.rulebook.in_force.drills)
+        bad = not_accepted(self.store.read(lambda tx: drills.last(tx, names)))
+        return not bad, bad or "ok"
 
     def _make_sender(self) -> Sender:
         return Sender(

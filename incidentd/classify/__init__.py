@@ -4,6 +4,7 @@ from incidentd.classify.check import Check, check
 from incidentd.classify.classifier import Classifier
 from incidentd.classify.classify import classify
 from incidentd.classify.destination import DestinationSpec
+from incidentd.classify.drill import DrillSpec
 from incidentd.classify.escalation import PersonSpec
 from incidentd.classify.example import ExampleResult, run_examples
 from incidentd.classify.explanation import Explanation, explain
@@ -21,6 +22,7 @@ __all__ = [
     "Check",
     "Classifier",
     "DestinationSpec",
+    "DrillSpec",
     "ExampleResult",
     "Explanation",
     "HeartbeatSpec",

@@ -11,6 +11,7 @@ from incidentd.classify.matcher import Matcher
 from incidentd.classify.row import Row
 from incidentd.classify.rules import Rules
 from incidentd.classify.table import Table
+from incidentd.drill import whose
 from incidentd.errors import Fault
 from incidentd.policy import Policy, TierPolicy
 
@@ -30,6 +31,7 @@ class Check:
     missing: tuple[str, ...]
     warnings: tuple[Fault, ...]
     heartbeats: tuple[str, ...] = ()
+    drills: tuple[str, ...] = ()
 
 
 def check(rules: Rules, variables: Collection[str] = ()) -> Check:
@@ -49,6 +51,7 @@ def check(rules: Rules, variables: Collection[str] = ()) -> Check:
         ),
         warnings=(*rules.warnings, *further),
         heartbeats=tuple(rules.heartbeats),
+        drills=tuple(f"{name} ({whose(each.tier, each.system)}, {each.shown})" for name, each in rules.drills.items()),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from incidentd import drill
 from incidentd.alert import Alert
 from incidentd.classify.classify import REGION, SLI, classify
 from incidentd.classify.condition import VALUE
@@ -16,7 +17,7 @@ from incidentd.classify.verdict import Verdict
 REMEMBERED = 1024
 """Verdicts that are kept; when there are more, all are forgotten."""
 
-_ALWAYS_ASKED = frozenset((SYSTEM, SLO, SLI, REGION, SEVERITY))
+_ALWAYS_ASKED = frozenset((SYSTEM, SLO, SLI, REGION, SEVERITY, drill.MARK, drill.TIER, drill.SYSTEM))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from incidentd.alert import Alert
 from incidentd.classify.condition import VALUE, Condition
+from incidentd.classify.drill import drilled
 from incidentd.classify.line import one_line
 from incidentd.classify.row import Fit, Row
 from incidentd.classify.rules import Rules
@@ -26,7 +27,12 @@ class Taker:
 
 
 def classify(alert: Alert, rules: Rules) -> Verdict:
-    """The verdict of the first row that takes the alert, or of its severity. Never fails, whatever the labels."""
+    """The verdict of the first row that takes the alert, or of its severity. Never fails, whatever the labels.
+
+    A drill's alert has no row: it is what it says it is.
+    """
+    if verdict := drilled(alert, rules):
+        return verdict
     taker = find(alert, rules.rows_for(alert.labels))
     return _by_severity(alert, rules) if taker is None else _by_row(alert, rules, taker)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from incidentd.alert import Alert
 from incidentd.classify.classify import classify, find
 from incidentd.classify.condition import VALUE
+from incidentd.classify.drill import drilled
 from incidentd.classify.heartbeat import taken_by
 from incidentd.classify.row import Fit, Row, title_of
 from incidentd.classify.rules import Rules
@@ -48,12 +49,13 @@ class Explanation:
 def explain(alert: Alert, rules: Rules) -> Explanation:
     """How ``classify`` comes to its verdict."""
     asked: list[Asked] = []
-    for row in rules.rows_for(alert.labels):
+    rows = () if drilled(alert, rules) else rules.rows_for(alert.labels)
+    for row in rows:
         fit = row.fit(alert)
         asked.append(Asked(row.name, row.tier, fit, _answers(row, alert)))
         if fit is Fit.YES:
             break
-    taker = find(alert, rules.rows_for(alert.labels))
+    taker = find(alert, rows)
     verdict = classify(alert, rules)
     return Explanation(
         asked=tuple(asked),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from incidentd.alert import Alert
 from incidentd.classify.matcher import Matcher, MatcherError, parse_matcher
-from incidentd.classify.section import Ledger, Section, as_section, open_file
+from incidentd.classify.section import Ledger, Section, as_section, is_blank, open_file
 from incidentd.classify.table import DEFAULT_POLICY, Shelf, Table, followers
 from incidentd.tier import Tier
 
@@ -41,7 +41,7 @@ class HeartbeatSpec:
 
 def read_heartbeats(text: str, ledger: Ledger, shelf: Shelf, tables: Iterable[Table]) -> dict[str, HeartbeatSpec]:
     """All heartbeats of the file, by name; none, where it holds comments only."""
-    if _is_blank(text):
+    if is_blank(text):
         return {}
     found: dict[str, HeartbeatSpec] = {}
     tables = tuple(tables)
@@ -102,7 +102,3 @@ def _check_greed(spec: HeartbeatSpec, section: Section, tables: Iterable[Table])
             cause = f"takes the alert of an example of {example.row} ({example.tier}), which would never page again"
             section.complain(f"match {cause}", "match")
             return
-
-
-def _is_blank(text: str) -> bool:
-    return all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines())

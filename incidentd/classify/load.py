@@ -8,6 +8,7 @@ from types import MappingProxyType
 from incidentd.classify.check import unreachable, warnings
 from incidentd.classify.destination import read_destinations
 from incidentd.classify.document import MAX_BYTES
+from incidentd.classify.drill import DrillSpec, drill_warnings, read_drills
 from incidentd.classify.escalation import Ground, read_escalation
 from incidentd.classify.grading import Grading, read_grading
 from incidentd.classify.heartbeat import HeartbeatSpec, read_heartbeats
@@ -19,7 +20,7 @@ from incidentd.classify.table import Shelf, Table, read_table
 from incidentd.errors import Fault, RulesError
 
 TIERS, ESCALATION, DESTINATIONS, CALENDARS = "tiers.yaml", "escalation.yaml", "destinations.yaml", "calendars.yaml"
-HEARTBEATS = "heartbeats.yaml"
+HEARTBEATS, DRILLS = "heartbeats.yaml", "drills.yaml"
 _FIXED = (CALENDARS, DESTINATIONS, TIERS, ESCALATION)
 _SUFFIX = ".yaml"
 _VERSION_LENGTH = 12
@@ -106,7 +107,7 @@ class _Loader:
             self._stop_at_faults()
         shelf = Shelf(escalation.policies, destinations, grading.known, grading.generic)
         tables = self._tables(grading, shelf)
-        heartbeats = self._heartbeats(shelf, tables)
+        heartbeats, drills = self._heartbeats(shelf, tables), self._drills(shelf, tables)
         rows = tuple(row for table in tables.values() for row in table.rows)
         for fault in unreachable(rows):
             self._ledger(fault.file).faults.append(fault)
@@ -121,14 +122,23 @@ class _Loader:
             destinations=MappingProxyType(destinations),
             calendars=MappingProxyType(calendars),
             index=build_index(rows),
-            warnings=tuple(warnings(tables.values(), escalation.policies, destinations)),
+            warnings=(
+                *warnings(tables.values(), escalation.policies, destinations),
+                *drill_warnings(drills.values(), shelf, tables.values(), DRILLS),
+            ),
             heartbeats=MappingProxyType(heartbeats),
+            drills=MappingProxyType(drills),
         )
 
     def _heartbeats(self, shelf: Shelf, tables: Mapping[str, Table]) -> dict[str, HeartbeatSpec]:
         """Those of the one file that need not be there."""
         text = self._files.get(HEARTBEATS)
         return {} if text is None else read_heartbeats(text, self._ledger(HEARTBEATS), shelf, tables.values())
+
+    def _drills(self, shelf: Shelf, tables: Mapping[str, Table]) -> dict[str, DrillSpec]:
+        """Those of the other file that need not be there."""
+        text = self._files.get(DRILLS)
+        return {} if text is None else read_drills(text, self._ledger(DRILLS), shelf, tables.values())
 
     def _tables(self, grading: Grading, shelf: Shelf) -> dict[str, Table]:
         found: dict[str, Table] = {}
@@ -140,7 +150,7 @@ class _Loader:
         return found
 
     def _order(self, grading: Grading) -> Iterator[str]:
-        present = {name.removesuffix(_SUFFIX) for name in self._files if name not in (*_FIXED, HEARTBEATS)}
+        present = {name.removesuffix(_SUFFIX) for name in self._files if name not in (*_FIXED, HEARTBEATS, DRILLS)}
         for name in grading.tables:
             if name in present:
                 yield name

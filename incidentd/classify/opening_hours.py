@@ -28,21 +28,22 @@ def read_calendars(text: str, ledger: Ledger) -> dict[str, Calendar]:
 
 
 def _calendar(name: str, section: Section) -> Calendar:
-    opens = _time(section, "opens", "00:00") or time(0, 0)
-    closes = _time(section, "closes", _MIDNIGHT)
+    opens = read_time(section, "opens", "00:00") or time(0, 0)
+    closes = read_time(section, "closes", _MIDNIGHT)
     if closes is not None and closes <= opens:
         section.complain("closes before it opens; the end of the day is 24:00", "closes")
     return Calendar(
         name=name,
-        zone=_zone(section),
-        weekdays=_weekdays(section),
+        zone=read_zone(section),
+        weekdays=read_weekdays(section),
         opens=opens,
         closes=closes,
-        is_holiday=_holidays(section),
+        is_holiday=read_holidays(section),
     )
 
 
-def _zone(section: Section) -> ZoneInfo:
+def read_zone(section: Section) -> ZoneInfo:
+    """The field ``zone``, a name of the tz database."""
     name = section.text("zone")
     try:
         return ZoneInfo(name or "UTC")
@@ -51,7 +52,8 @@ def _zone(section: Section) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _weekdays(section: Section) -> frozenset[int]:
+def read_weekdays(section: Section) -> frozenset[int]:
+    """The field ``weekdays``, 0 for Monday."""
     names = section.texts("weekdays")
     for name in names:
         if name not in _WEEKDAYS:
@@ -61,9 +63,12 @@ def _weekdays(section: Section) -> frozenset[int]:
     return frozenset(_WEEKDAYS.index(name) for name in names if name in _WEEKDAYS)
 
 
-def _time(section: Section, name: str, default: str) -> time | None:
+def read_time(section: Section, name: str, default: str | None = None) -> time | None:
+    """A time of day; None after a fault, and for the end of the day under ``closes``."""
     value = section.text(name, default)
     if value == _MIDNIGHT and name == "closes":
+        return None
+    if not value:
         return None
     if not _TIME.fullmatch(value):
         section.complain(f'{name} {value!r} is no time of day such as "09:00"', name)
@@ -71,7 +76,8 @@ def _time(section: Section, name: str, default: str) -> time | None:
     return time.fromisoformat(value)
 
 
-def _holidays(section: Section) -> Callable[[date], bool] | None:
+def read_holidays(section: Section) -> Callable[[date], bool] | None:
+    """The field ``holidays``; None where it is missing."""
     off = section.section("holidays")
     if off is None:
         return None

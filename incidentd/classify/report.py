@@ -21,6 +21,8 @@ def show_check(check: Check) -> str:
     ]
     if check.heartbeats:
         lines.append(f"Heartbeats: {', '.join(check.heartbeats)}.")
+    if check.drills:
+        lines.append(f"Drills: {'; '.join(check.drills)}.")
     if check.missing:
         lines.append(f"No secret is set for: {', '.join(check.missing)}.")
     return "\n".join([*lines, *(f"warning: {_line(str(fault))}" for fault in check.warnings)])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from incidentd.calendars import Calendar
 from incidentd.classify.destination import DestinationSpec
+from incidentd.classify.drill import DrillSpec
 from incidentd.classify.escalation import PersonSpec
 from incidentd.classify.grading import Grading
 from incidentd.classify.heartbeat import HeartbeatSpec
@@ -40,6 +41,7 @@ class Rules:
     index: Index
     warnings: tuple[Fault, ...] = ()
     heartbeats: Mapping[str, HeartbeatSpec] = field(default_factory=dict)
+    drills: Mapping[str, DrillSpec] = field(default_factory=dict)
 
     @property
     def secret_names(self) -> frozenset[str]:

@@ -177,6 +177,11 @@ def open_file(text: str, ledger: Ledger) -> Section:
     return section or Section({}, 1, ledger)
 
 
+def is_blank(text: str) -> bool:
+    """Whether a file holds comments only."""
+    return all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines())
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Words that name the most similar known name; empty when nothing is similar."""
     found = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.6)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from pydantic import BaseModel, ValidationError
@@ -15,11 +15,12 @@ from pydantic import BaseModel, ValidationError
 from incidentd.cli.state import with_tokens
 from incidentd.errors import IncidentdError
 from incidentd.settings import Settings, load_settings
+from incidentd.web.drill_schema import DrillJson, PlanJson
 from incidentd.web.schema import EntryJson, IncidentJson, IncidentsJson, TimelineJson
 
 WEBHOOK = "/api/v1/alertmanager"
+DRILLS = "/api/v1/drills"
 _SECONDS = 10.0
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -79,12 +80,44 @@ class Instance:
         """Everything that happened to one."""
         return self._get(f"/api/v1/incidents/{incident}/timeline", TimelineJson).entries
 
+    def drill_plan(self, **wanted: str | int) -> PlanJson:
+        """Who would be told of such a drill.
+
+        Raises:
+            InstanceError: it is refused, with the reason.
+        """
+        return self._ask("GET", f"{DRILLS}/plan?{urlencode(wanted)}", PlanJson)
+
+    def begin_drill(self, **wanted: str | int) -> DrillJson:
+        """Begin a drill.
+
+        Raises:
+            InstanceError: it is refused, with the reason.
+        """
+        return self._ask("POST", DRILLS, DrillJson, json=wanted)
+
+    def drill(self, drill_id: str) -> DrillJson:
+        """How a drill stands."""
+        return self._ask("GET", f"{DRILLS}/{drill_id}", DrillJson)
+
     def act(self, incident: str, action: str, **body: str) -> int:
         """Do something about one. Returns the HTTP status."""
         return self._send("POST", f"/api/v1/incidents/{incident}/{action}", self._api_token, json=body).status_code
 
+    def _ask(self, method: str, path: str, shape: type[_Shape], **more: Any) -> _Shape:
+        answer = self._send(method, path, self._api_token, **more)
+        if answer.status_code // 100 == 4 and answer.status_code != 401:
+            content = _json(answer)
+            faults = [str(each.get("message")) for each in content.get("errors", []) if isinstance(each, dict)]
+            raise InstanceError(
+                f"{self.url} answered {answer.status_code}: {'; '.join([_problem(answer, content), *faults])}"
+            )
+        return self._read(answer, shape)
+
     def _get(self, path: str, shape: type[_Shape]) -> _Shape:
-        answer = self._send("GET", path, self._api_token)
+        return self._read(self._send("GET", path, self._api_token), shape)
+
+    def _read(self, answer: requests.Response, shape: type[_Shape]) -> _Shape:
         if answer.status_code == 401:
             raise InstanceError(f"{self.url} refused INCIDENTD_API_TOKEN (401)")
         try:
@@ -137,9 +170,7 @@ def _address(settings: Settings, environ: Mapping[str, str]) -> str:
     listens = {"INCIDENTD_LISTEN", "INCIDENTD_LISTEN_FILE"} & environ.keys()
     if settings.public_url and not listens:
         return settings.public_url
-    if settings.listen_host in _ANY:
-        return f"http://127.0.0.1:{settings.listen_port}"
-    return f"http://{settings.listen}"
+    return settings.local_url
 
 
 def _is_loopback(url: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import backup, demo, doctor, fire, link, part, prune, rules, sandbox, up
+from incidentd.cli import backup, demo, doctor, drill, fire, link, part, prune, rules, sandbox, up
+from incidentd.cli.instance import instance_at
 from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.clock import SystemClock
@@ -200,6 +201,42 @@ def fire_command(
     )
     with told():
         raise typer.Exit(fire.run(order, dict(os.environ), state, SystemClock()))
+
+
+@app.command("drill")
+def drill_command(
+    tier: Annotated[
+        str | None, typer.Option(help="P0 to P3: whose people are to be drilled.", show_default=False)
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="A system with a table of its own, such as avalo.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="A drill of rules/drills.yaml, now, in place of --tier.", show_default=False)
+    ] = None,
+    wait: Annotated[
+        int | None,
+        typer.Option(help="Seconds to wait for somebody to acknowledge; by default 300.", show_default=False),
+    ] = None,
+    within: Annotated[
+        int | None, typer.Option(help="Seconds that page and messages may take; by default 60.", show_default=False)
+    ] = None,
+    acknowledge: Annotated[
+        bool, typer.Option("--acknowledge", help="The drill acknowledges itself, by the API, and says so.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask before real people are told.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the finished drill as JSON.")] = False,
+    url: Annotated[str | None, typer.Option(help="Where incidentd runs; by default as the settings say.")] = None,
+    state: Annotated[Path, typer.Option(help="The folder that `up` keeps its tokens in.")] = Path("var"),
+) -> None:
+    """Send a marked alert the whole way and measure each step.
+
+    It tells, and pages, the very same people and places that a real incident of that tier and system would: warn
+    whoever is on call. Asks before it does, unless it is all the sandbox.
+    """
+    order = drill.Order(tier, system, name, wait, within, acknowledge, yes, as_json)
+    with told():
+        raise typer.Exit(drill.run(order, instance_at(url, dict(os.environ), state)))
 
 
 @app.command("demo")

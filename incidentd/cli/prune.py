@@ -54,5 +54,6 @@ def _now(store: Store) -> datetime:
 def _said(pruned: Pruned) -> str:
     return (
         f"{pruned.incidents} incidents, {pruned.episodes} past alert episodes,"
-        f" {pruned.bodies} bodies that could not be understood, {pruned.tables} unused rules tables"
+        f" {pruned.bodies} bodies that could not be understood, {pruned.tables} unused rules tables,"
+        f" {pruned.drills} drills"
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
+from incidentd.drill import is_drill
 from incidentd.incident.audience import audience
 from incidentd.incident.command import Command
 from incidentd.incident.decide import decision
@@ -95,8 +96,9 @@ class Ledger:
 
     @property
     def opened(self) -> list[Tier]:
-        """The tiers of the incidents that were opened in this transaction."""
-        return [_present(page).tier for page in self._pages.values() if page.is_new and page.entries]
+        """The tiers of the incidents that were opened in this transaction; drills are none."""
+        new = [_present(page) for page in self._pages.values() if page.is_new and page.entries]
+        return [incident.tier for incident in new if not is_drill(incident.system)]
 
     def flush(self) -> Work:
         """Write all that was decided. Incidents first, then entries, then cursors: one order for all writers.

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.classify import parse
 from incidentd.errors import RulesError
-from incidentd.store import prune
+from incidentd.store import drills, prune
 from incidentd.store import rules as stored
 from incidentd.store.engine import Store
 from incidentd.store.intake import BODIES_KEPT
@@ -37,6 +37,7 @@ class Pruned:
     episodes: int = 0
     bodies: int = 0
     tables: int = 0
+    drills: int = 0
 
 
 class Pruner:
@@ -63,6 +64,7 @@ class Pruner:
         self.pruned.bodies = self._step(lambda tx: prune.bodies(tx, self._bodies_before, remove=not self._dry))
         used = self._versions_in_use()
         self.pruned.tables = self._step(lambda tx: prune.tables(tx, self._before, used, remove=not self._dry))
+        self.pruned.drills = self._step(lambda tx: drills.prune(tx, self._before, remove=not self._dry))
         return self.pruned
 
     def _reopen_window(self) -> timedelta:

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from incidentd.classify import DEFAULT_POLICY, Classifier, Rules, load, parse
+from incidentd.drill import is_drill
 from incidentd.errors import RulesError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
@@ -30,7 +31,7 @@ class Rulebook:
         self._classifier = Classifier(in_force)
         self._known: dict[str, Rules] = {in_force.version: in_force}
         self._refused = ""
-        self._policies: dict[tuple[str, str, str], Policy] = {}
+        self._policies: dict[tuple[str, str, str, bool], Policy] = {}
 
     @property
     def in_force(self) -> Rules:
@@ -58,12 +59,14 @@ class Rulebook:
             return None
 
     def policy(self, incident: Incident) -> Policy:
-        """What this incident's round follows, and what its next one would."""
-        key = (incident.version, incident.policy, self._in_force.version)
+        """What this incident's round follows, and what its next one would. A drill is over as soon as its alert is."""
+        drill = is_drill(incident.system)
+        key = (incident.version, incident.policy, self._in_force.version, drill)
         policy = self._policies.get(key)
         if policy is None:
             newer = None if incident.version == self._in_force.version else _named(self._in_force, incident.policy)
             policy = replace(_named(self.version(incident.version), incident.policy), newer=newer)
+            policy = replace(policy, hold_down=timedelta(0)) if drill else policy
             self._policies[key] = policy
         return policy
 

@@ -20,6 +20,9 @@ PINGED, FAILED, WITHHELD = "accepted", "failed", "withheld"
 """What telling an outsider that all is well can come to."""
 DONE, UNCHANGED, LATE, IGNORED, FOREIGN, GAVE_UP = "done", "unchanged", "late", "ignored", "foreign", "gave_up"
 """What something that was done in PagerDuty can come to, beside being refused."""
+DRILLED = ("accepted", "failed", "missed")
+"""What a drill can come to."""
+DRILL_STEPS = ("sent", "opened", "page", "message", "answer", "ended", "closed", "page closed")
 STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
@@ -32,6 +35,7 @@ _QUEUES = ("page", "escalate", "tell")
 
 _ACCEPTANCE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _LATENESS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_DRILL = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _JOB = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _STATEMENT = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -151,6 +155,17 @@ class Meter:
             "Pings of whoever watches incidentd: accepted, failed, or withheld as pages don't get out.",
             ["outcome"],
             _each((PINGED, FAILED, WITHHELD)),
+        )
+        self.drills = Counters(
+            registry, "incidentd_drills_total", "Drills: accepted, failed, or missed.", ["outcome"], _each(DRILLED)
+        )
+        self.drill_steps = Histograms(
+            registry,
+            "incidentd_drill_step_seconds",
+            "How long each step of a drill took, counted from what caused it.",
+            ["step"],
+            _each(DRILL_STEPS),
+            _DRILL,
         )
 
     def know_sources(self, names: Iterable[str]) -> None:

@@ -51,6 +51,12 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _web_addresses(secret: SecretStr) -> SecretStr:
+    for url in secret.get_secret_value().split():
+        _web_address(url)
+    return secret
+
+
 def _ping_address(secret: SecretStr) -> SecretStr:
     """Whoever can read or change a ping on its way can keep the outsider quiet: in plain text on this machine alone."""
     parts = urlsplit(secret.get_secret_value())
@@ -117,5 +123,8 @@ RedisAddress = Annotated[str, AfterValidator(_redis_address), Allowed("a redis:/
 Folder = Annotated[Path, BeforeValidator(_named), Allowed("a folder")]
 SecretAddress = Annotated[
     SecretStr, AfterValidator(_ping_address), Allowed("an https:// address (http:// on this machine alone)")
+]
+SecretAddresses = Annotated[
+    SecretStr, AfterValidator(_web_addresses), Allowed("http:// or https:// addresses, several apart by white space")
 ]
 SocketAddress = Annotated[str, AfterValidator(_socket_address), Allowed("host:port")]

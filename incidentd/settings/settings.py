@@ -17,6 +17,7 @@ from incidentd.settings.kind import (
     RedisAddress,
     Secret,
     SecretAddress,
+    SecretAddresses,
     Secrets,
     SocketAddress,
     SourceTokens,
@@ -24,6 +25,8 @@ from incidentd.settings.kind import (
     socket_address_or_none,
 )
 from incidentd.source import ONLY_SOURCE, Source, parse_sources
+
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 class Settings(BaseModel):
@@ -45,6 +48,10 @@ class Settings(BaseModel):
     public_url: WebAddress | None = Field(None, description="address under which people reach the pages")
     metrics_listen: Annotated[str, AfterValidator(socket_address_or_none), Allowed("host:port, or empty")] = Field(
         "", description="address and port where `incidentd worker` answers `GET /metrics`; empty: nowhere"
+    )
+
+    alertmanager_url: SecretAddresses | None = Field(
+        None, description="Alertmanager, each of its replicas: drills go by way of it"
     )
 
     webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
@@ -118,9 +125,19 @@ class Settings(BaseModel):
         return _parted(self.metrics_listen) if self.metrics_listen else None
 
     @property
+    def local_url(self) -> str:
+        """Where a process on the same machine reaches the web part."""
+        host, port = _parted(self.listen)
+        return f"http://127.0.0.1:{port}" if host in _ANY else f"http://{self.listen}"
+
+    @property
     def base_url(self) -> str:
         """Where people reach the pages, without a slash at the end."""
         return self.public_url or f"http://{self.listen}"
+
+    def alertmanagers(self) -> tuple[str, ...]:
+        """Each replica's address."""
+        return tuple(self.alertmanager_url.get_secret_value().split()) if self.alertmanager_url else ()
 
     def workers(self) -> dict[str, int]:
         """Worker processes by queue name."""

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from incidentd.drill import is_drill
 from incidentd.incident.state import Incident
 from incidentd.incident.summary import summarise
 from incidentd.store import entries, incidents, rules, summaries
@@ -64,13 +65,17 @@ def look(tx: Connection, before: datetime, after: int) -> Look:
 
 
 def remove(tx: Connection, versions: Mapping[str, int], before: datetime) -> int:
-    """Remove incidents that are still as they were looked at, but for a line for reports. Returns how many."""
+    """Remove incidents that are still as they were looked at, but for a line for reports. Returns how many.
+
+    Drills leave no line: reports are of what was real.
+    """
     held = [each.incident for each in incidents.lock(tx, ids=versions)]
     ids = [each.id for each in held if each.last == versions[each.id] and is_over(each, before)]
     if not ids:
         return 0
     timelines = entries.load_after(tx, dict.fromkeys(ids, 0))
-    summaries.insert(tx, [summary for each in ids for summary in summarise(timelines[each])])
+    real = [each.id for each in held if each.id in ids and not is_drill(each.system)]
+    summaries.insert(tx, [summary for each in real for summary in summarise(timelines[each])])
     for table in _BY_INCIDENT:
         tx.execute(sa.delete(table).where(table.c.incident_id.in_(ids)))
     tx.execute(sa.delete(INCIDENTS).where(INCIDENTS.c.id.in_(ids)))

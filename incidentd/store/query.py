@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 from sqlalchemy.engine import Connection
 
+from incidentd.drill import DRILL_SYSTEM
 from incidentd.incident.state import Incident, State
 from incidentd.store.codec import load_incident
 from incidentd.store.deliveries import Delivery, Outcome
@@ -27,6 +28,7 @@ _LISTED = sa.select(INCIDENTS.c.number, INCIDENTS.c.wake_at, INCIDENTS.c.body)
 class Filter:
     """Which incidents; an empty set means all. ``text`` is looked for in title, key, system and SLO, or is a number.
 
+    ``drill`` True: drills alone; False: none of them.
     ``since`` and ``until`` bound ``opened_at``: at or after the one, before the other.
     """
 
@@ -36,6 +38,7 @@ class Filter:
     text: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    drill: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         _matches(wanted.text) if wanted.text else None,
         INCIDENTS.c.opened_at >= wanted.since if wanted.since else None,
         INCIDENTS.c.opened_at < wanted.until if wanted.until else None,
+        {True: INCIDENTS.c.system == DRILL_SYSTEM, False: INCIDENTS.c.system != DRILL_SYSTEM, None: None}[wanted.drill],
     )
     return [condition for condition in optional if condition is not None]
 

@@ -9,7 +9,8 @@ from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE
 from incidentd.incident.state import State
-from incidentd.store import cycles, heartbeats, rules
+from incidentd.store import cycles, drill_schedules, drills, heartbeats, rules
+from incidentd.store.drills import Outcome
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.tier import Tier
 
@@ -34,6 +35,8 @@ class Standing:
     A page that nobody needs any more, as its incident is answered or over, does not wait. ``cycle_age`` is the time
     since a timekeeper's newest full cycle, None if there never was one. ``rules_version`` is the table in force.
     ``silences`` is by expected heartbeat how long it has not been heard; ``missing`` are those where that is too long.
+    ``drills`` says of each drill of the rules that has run whether it was accepted the last time, ``since_accepted``
+    how long ago it last was.
     """
 
     open: Mapping[tuple[Tier, State], int]
@@ -43,6 +46,8 @@ class Standing:
     rules_version: str | None
     silences: Mapping[str, timedelta] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    drills: Mapping[str, bool] = field(default_factory=dict)
+    since_accepted: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 def read(tx: Connection, now: datetime) -> Standing:
@@ -51,6 +56,8 @@ def read(tx: Connection, now: datetime) -> Standing:
     oldest: datetime | None = tx.scalar(_OLDEST_PAGE)
     last = cycles.last(tx, now)
     expected = heartbeats.all_of_them(tx)
+    planned = [each.name for each in drill_schedules.all_of_them(tx)]
+    accepted = drills.last(tx, planned, Outcome.ACCEPTED)
     return Standing(
         open=_open(tx),
         page_waits=_since(oldest, now) if oldest else timedelta(0),
@@ -59,6 +66,8 @@ def read(tx: Connection, now: datetime) -> Standing:
         rules_version=rules.in_force(tx),
         silences={each.name: _since(each.heard_at or each.counts_from, now) for each in expected},
         missing=frozenset(each.name for each in expected if each.missing_since),
+        drills={name: each.outcome is Outcome.ACCEPTED for name, each in drills.last(tx, planned).items()},
+        since_accepted={name: _since(each.ended_at or each.due_at, now) for name, each in accepted.items()},
     )
 
 

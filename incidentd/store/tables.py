@@ -255,6 +255,40 @@ PINGS = sa.Table(
     sqlite_with_rowid=False,
 )
 
+DRILLS = sa.Table(
+    "drills",
+    METADATA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    # Null for one that is none of the rules' own.
+    sa.Column("name", sa.String(64)),
+    sa.Column("by_hand", sa.Boolean, nullable=False),
+    sa.Column("tier", sa.String(2), nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("due_at", Instant, nullable=False, index=True),
+    sa.Column("started_at", Instant),
+    sa.Column("ended_at", Instant),
+    sa.Column("within_seconds", sa.Integer, nullable=False),
+    sa.Column("answer_seconds", sa.Integer),
+    sa.Column("outcome", sa.String(8)),
+    sa.Column("failed", sa.String(16)),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("incident_id", sa.String(36)),
+    sa.Column("steps", sa.Text, nullable=False),
+    # When it is to be looked at next; while somebody does, the end of the lease.
+    sa.Column("next_at", Instant, index=True),
+    sa.UniqueConstraint("name", "due_at", name="uq_drills_name_due_at"),
+    sqlite_with_rowid=False,
+)
+
+DRILL_SCHEDULES = sa.Table(
+    "drill_schedules",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("next_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
 # Of incidents that were pruned, for reports: no timeline, no labels.
 SUMMARIES = sa.Table(
     "summaries",

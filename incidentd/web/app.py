@@ -15,7 +15,7 @@ from starlette.responses import Response
 from incidentd import __version__
 from incidentd.errors import IncidentdError
 from incidentd.lifecycle.degraded import Degraded
-from incidentd.web import api, health, heartbeats, metrics, pagerduty, pages, slack
+from incidentd.web import api, drills, health, heartbeats, metrics, pagerduty, pages, slack
 from incidentd.web.answer import answer_of
 from incidentd.web.banner import BannerCarrier
 from incidentd.web.contract import Runtime
@@ -41,9 +41,17 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.health = Health.of(runtime)
     app.state.scrape = Scrape(runtime)
-    for router in (api.router, heartbeats.router, health.router, metrics.router, api.operations):
+    for router in (
+        api.router,
+        heartbeats.router,
+        heartbeats.listing,
+        drills.router,
+        health.router,
+        metrics.router,
+        api.operations,
+    ):
         app.include_router(router)
-    for router in (slack.router, pagerduty.router, pages.door, pages.router):
+    for router in (slack.router, pagerduty.router, pages.door, pages.router, drills.pages, heartbeats.pages):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(BannerCarrier, degraded=partial(_degraded, runtime))

@@ -5,13 +5,16 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from incidentd.admission import Admission
+from incidentd.classify import Rules
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.degraded import Degraded
+from incidentd.lifecycle.drillmaster import Order
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.reaction import Reaction
 from incidentd.settings import Settings
+from incidentd.store.drills import Drill
 from incidentd.store.engine import Store
 from incidentd.timeline import Entry
 
@@ -42,6 +45,11 @@ class Runtime(Protocol):
     @property
     def meter(self) -> Meter:
         """What this process counts."""
+        ...
+
+    @property
+    def rules(self) -> Rules:
+        """The table in force."""
         ...
 
     @property
@@ -85,6 +93,15 @@ class Runtime(Protocol):
 
         Raises:
             StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
+        """
+        ...
+
+    def begin_drill(self, order: Order) -> Drill:
+        """Keep a drill that a person begins; a timekeeper runs it.
+
+        Raises:
+            RefusedError: another one goes on.
+            StoreUnavailableError: it can't be stored now.
         """
         ...
 

@@ -92,6 +92,7 @@ def gauges(now: Standing | None) -> Iterable[Metric]:
     if now.rules_version is not None:
         yield _rules(now.rules_version)
     yield from _heartbeats(now)
+    yield from _drills(now)
 
 
 def create_group_app(folder: Path) -> Starlette:
@@ -162,6 +163,21 @@ def _heartbeats(now: Standing) -> Iterable[Metric]:
         silence.add_metric([name], lasts.total_seconds())
         missing.add_metric([name], float(name in now.missing))
     return (silence, missing) if now.silences else ()
+
+
+def _drills(now: Standing) -> Iterable[Metric]:
+    """By the names that the rules have; none before the first of them has run."""
+    accepted = GaugeMetricFamily(
+        "incidentd_last_drill_accepted", "Whether the last drill of each name was accepted.", labels=["drill"]
+    )
+    age = GaugeMetricFamily(
+        "incidentd_last_drill_accepted_age_seconds", "Since a drill of each name was last accepted.", labels=["drill"]
+    )
+    for name, was in now.drills.items():
+        accepted.add_metric([name], float(was))
+    for name, lasts in now.since_accepted.items():
+        age.add_metric([name], lasts.total_seconds())
+    return (accepted, age) if now.drills else ()
 
 
 def _rules(version: str) -> Metric:

@@ -41,7 +41,7 @@ OPEN = "open"
 _MOST_DELIVERIES = 200
 _YEAR = 365 * 86_400
 _REPEATABLE = frozenset({"state", "tier"})
-_INCIDENT_PAGE = re.compile(r"/incidents/[0-9a-f-]{1,36}")
+_PAGE = re.compile(r"/incidents/[0-9a-f-]{1,36}|/drills|/heartbeats")
 _OPEN_STATES = tuple(state.value for state in State if state is not State.RESOLVED)
 
 
@@ -181,7 +181,7 @@ async def sign_in_by_token(runtime: Wired, form: Form) -> Response:
     if secret is None or not matches(given, (secret.get_secret_value(),)):
         return sign_in_page(401, wrong=True)
     wanted = form.get("next", "")
-    response = RedirectResponse(wanted if _INCIDENT_PAGE.fullmatch(wanted) else "/", 303)
+    response = RedirectResponse(wanted if _PAGE.fullmatch(wanted) else "/", 303)
     sign_in(response, runtime.session_secret, runtime.clock.now(), secure=_is_secure(runtime.settings.base_url))
     return response
 

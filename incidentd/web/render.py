@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from incidentd.channels.link import safe_href
+from incidentd.drill import is_drill
 from incidentd.web import view
 from incidentd.web.banner import banner
 
@@ -23,6 +24,7 @@ _ENVIRONMENT.filters.update(
     href=safe_href,
     slot=view.slot_name,
     pairs=view.by_name,
+    took=view.took,
 )
 _ENVIRONMENT.globals.update(
     degraded=banner,
@@ -31,6 +33,7 @@ _ENVIRONMENT.globals.update(
     standing=view.standing,
     links=view.links,
     firing=view.firing,
+    is_drill=is_drill,
 )
 
 

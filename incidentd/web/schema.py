@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import from_json
 
+from incidentd.drill import is_drill
 from incidentd.incident.state import State
 from incidentd.store.codec import dump_data
 from incidentd.store.query import AlertShown, Filter, Listed
@@ -70,12 +71,15 @@ class ListQuery(_Shape):
     q: Search | None = None
     since: Instant | None = None
     until: Instant | None = None
+    drill: bool | None = None
     limit: int = Field(50, ge=1, le=_LARGEST_PAGE)
     cursor: str | None = Field(None, max_length=200)
 
     def filter(self) -> Filter:
         """As the store takes it."""
-        return Filter(frozenset(self.state), frozenset(self.tier), self.system, self.q, self.since, self.until)
+        return Filter(
+            frozenset(self.state), frozenset(self.tier), self.system, self.q, self.since, self.until, self.drill
+        )
 
 
 class ActionBody(_Shape):
@@ -149,6 +153,7 @@ class IncidentJson(_Shape):
     title: str
     system: str
     slo: str
+    drill: bool
     tier: Tier
     state: State
     level: int
@@ -174,6 +179,7 @@ class IncidentJson(_Shape):
             title=incident.title,
             system=incident.system,
             slo=incident.slo,
+            drill=is_drill(incident.system),
             tier=incident.tier,
             state=incident.state,
             level=incident.level,
@@ -234,7 +240,7 @@ class ReloadJson(_Shape):
     warnings: list[str]
 
 
-class HeartbeatJson(_Shape):
+class SignJson(_Shape):
     """A sign of life was taken note of."""
 
     name: str

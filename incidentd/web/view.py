@@ -91,6 +91,11 @@ def exactly(length: timedelta) -> str:
     return f"{seconds:.1f} s" if seconds < _MINUTE else duration(length)
 
 
+def took(milliseconds: int) -> str:
+    """As ``exactly``, of milliseconds."""
+    return exactly(timedelta(milliseconds=milliseconds))
+
+
 def since(length: timedelta) -> str:
     """``+0:05:00``; ``+2d 3:04:05`` after days."""
     whole, rest = divmod(max(0, int(length.total_seconds())), _DAY)

@@ -1,0 +1,123 @@
+"""``/api/v1/drills`` and ``/drills``: what drills came to, and one begun by hand."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Query
+from sqlalchemy.engine import Connection
+from starlette.responses import Response
+
+from incidentd.classify import Rules
+from incidentd.classify.table import DEFAULT_POLICY
+from incidentd.lifecycle.drillmaster import Order
+from incidentd.settings import Settings
+from incidentd.store import drill_schedules, drills
+from incidentd.tier import Tier
+from incidentd.web.api import Wired
+from incidentd.web.drill_schema import DrillBody, DrillJson, DrillsJson, PlanJson, PlannedJson, ToldJson
+from incidentd.web.guard import ApiRoute
+from incidentd.web.pages import PersonRoute
+from incidentd.web.problem import ProblemError
+from incidentd.web.render import render
+
+MOST = 100
+_WITHIN, _ANSWER = timedelta(seconds=60), timedelta(minutes=5)
+_SANDBOX = "/sandbox/"
+"""Where `up` puts the stand-ins for PagerDuty and Slack."""
+
+router = APIRouter(prefix="/api/v1/drills", route_class=ApiRoute, tags=["drills"])
+pages = APIRouter(route_class=PersonRoute, include_in_schema=False)
+
+
+@router.get("")
+def list_drills(runtime: Wired) -> DrillsJson:
+    """The newest 100 drills, and the rules' own with their next time and last outcome."""
+    return runtime.store.read(lambda tx: _listed(tx, runtime.rules))
+
+
+@router.get("/plan")
+def plan(runtime: Wired, wanted: Annotated[DrillBody, Query()]) -> PlanJson:
+    """Who would be told of such a drill. Begins nothing."""
+    order = _order(wanted, runtime.rules)
+    return PlanJson(
+        tier=order.tier,
+        system=order.system or None,
+        within=int(order.within.total_seconds()),
+        answer=int(order.answer.total_seconds()) if order.answer else None,
+        told=list(_told(order, runtime.rules, runtime.settings)),
+    )
+
+
+@router.get("/{drill}")
+def show_drill(runtime: Wired, drill: str) -> DrillJson:
+    """One drill."""
+    found = runtime.store.read(lambda tx: drills.find(tx, drill))
+    if found is None:
+        raise ProblemError(404, "not_found", "there is no such drill")
+    return DrillJson.of(found)
+
+
+@router.post("", status_code=201)
+def begin_drill(runtime: Wired, wanted: DrillBody) -> DrillJson:
+    """Begin a drill: it tells those whom a real incident would tell. 409 while another one by hand goes on."""
+    return DrillJson.of(runtime.begin_drill(_order(wanted, runtime.rules)))
+
+
+@pages.get("/drills")
+def show_drills(runtime: Wired) -> Response:
+    """All drills, newest first."""
+    listed = runtime.store.read(lambda tx: _listed(tx, runtime.rules))
+    return render("drills.html", now=runtime.clock.now(), drills=listed.drills, planned=listed.planned)
+
+
+def _listed(tx: Connection, rules: Rules) -> DrillsJson:
+    planned = {each.name: each for each in drill_schedules.all_of_them(tx)}
+    last = drills.last(tx, list(rules.drills))
+    return DrillsJson(
+        drills=[DrillJson.of(each) for each in drills.newest(tx, MOST)],
+        planned=[
+            PlannedJson.of(spec, planned.get(name), last.get(name)) for name, spec in sorted(rules.drills.items())
+        ],
+    )
+
+
+def _order(wanted: DrillBody, rules: Rules) -> Order:
+    within = timedelta(seconds=wanted.within) if wanted.within else None
+    answer = timedelta(seconds=wanted.answer) if wanted.answer else None
+    if wanted.name is not None:
+        spec = rules.drills.get(wanted.name)
+        if spec is None:
+            raise ProblemError(404, "not_found", "the rules have no drill of this name")
+        asked = spec.answer if wanted.answer is None else answer
+        return Order(spec.tier, spec.system, within or spec.within, asked, spec.name)
+    system = wanted.system or ""
+    if system and rules.table_for({"system": system}) is None:
+        fault = {"field": "system", "message": "is no system with a table of its own"}
+        raise ProblemError(400, "invalid", "the rules have no table for this system", errors=[fault])
+    return Order(wanted.tier or Tier.P3, system, within or _WITHIN, _ANSWER if wanted.answer is None else answer)
+
+
+def _told(order: Order, rules: Rules, settings: Settings) -> Iterator[ToldJson]:
+    table = rules.table_for({"system": order.system})
+    policy = rules.policies[table.policy if table else DEFAULT_POLICY].tiers[order.tier]
+    at_once = dict.fromkeys((*policy.opening, *(table.destinations if table else ())), 0)
+    levels = [(name, number) for number, level in enumerate(policy.levels, 1) for name in level.tell]
+    seen: set[str] = set()
+    for name, level in [*at_once.items(), *levels]:
+        spec = rules.destinations[name]
+        if name not in seen:
+            seen.add(name)
+            yield ToldJson(
+                destination=name,
+                kind=spec.kind,
+                level=level,
+                pages=spec.pages,
+                real=not _is_sandbox(spec.kind, settings),
+            )
+
+
+def _is_sandbox(kind: str, settings: Settings) -> bool:
+    url = {"pagerduty": settings.pagerduty_events_url, "slack": settings.slack_api_url}.get(kind)
+    return url is not None and f"{urlsplit(url).path}/".startswith(_SANDBOX)
