@@ -101,7 +101,7 @@ def _verdict(mark: DrillMark, rules: "Rules") -> Verdict:
 def _drill(name: str, section: Section, tables: tuple[Table, ...]) -> DrillSpec | None:
     section.only(*_FIELDS)
     tier, system = section.tier("tier"), _system(section, tables)
-    days, at, zone = read_weekdays(section), read_time(section, "at"), read_zone(section)
+    days, at, zone = read_weekdays(section, "it would never run"), read_time(section, "at"), read_zone(section)
     schedule = Schedule(days, at or time(0, 0), zone, read_holidays(section))
     within = section.span("within", WITHIN, least=SHORTEST)
     answer = section.span("answer", least=SHORTEST) if section.has("answer") else None

@@ -52,14 +52,14 @@ def read_zone(section: Section) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def read_weekdays(section: Section) -> frozenset[int]:
-    """The field ``weekdays``, 0 for Monday."""
+def read_weekdays(section: Section, never: str = "it would never open") -> frozenset[int]:
+    """The field ``weekdays``, 0 for Monday. ``never`` is what follows from none."""
     names = section.texts("weekdays")
     for name in names:
         if name not in _WEEKDAYS:
             section.complain(f"weekdays: {name!r} is none of {', '.join(_WEEKDAYS)}", "weekdays")
     if not names:
-        section.complain("weekdays names no day: it would never open", "weekdays")
+        section.complain(f"weekdays names no day: {never}", "weekdays")
     return frozenset(_WEEKDAYS.index(name) for name in names if name in _WEEKDAYS)
 
 

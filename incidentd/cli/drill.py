@@ -143,15 +143,15 @@ class _Follower:
                 time.sleep(1)
 
     def _say_news(self, drill: DrillJson) -> None:
-        for each in drill.steps:
-            if each.step not in self._told:
-                self._told.add(each.step)
-                self._say_step(each, drill)
-        if drill.failed and not self._failure_told:
-            self._failure_told = True
-            words = _WORDS[drill.failed]
-            _say(self._console, f"✗ {words:<{_WIDTH}}  failed: {drill.why}", "bold red")
-            _say(self._console, f"  look at: {drill.look_at}", "")
+        for step in Step:
+            taken = next((each for each in drill.steps if each.step is step), None)
+            if taken and step not in self._told:
+                self._told.add(step)
+                self._say_step(taken, drill)
+            elif step is drill.failed and not self._failure_told:
+                self._failure_told = True
+                _say(self._console, f"✗ {_WORDS[step]:<{_WIDTH}}  failed: {drill.why}", "bold red")
+                _say(self._console, f"  look at: {drill.look_at}", "")
 
     def _say_step(self, step: StepJson, drill: DrillJson) -> None:
         words = _WORDS[step.step]

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from incidentd.classify import Rules
 from incidentd.classify.table import DEFAULT_POLICY
+from incidentd.drill import MACHINE_ANSWER
 from incidentd.lifecycle.drillmaster import Order
 from incidentd.settings import Settings
 from incidentd.store import drill_schedules, drills
@@ -69,7 +70,9 @@ def begin_drill(runtime: Wired, wanted: DrillBody) -> DrillJson:
 def show_drills(runtime: Wired) -> Response:
     """All drills, newest first."""
     listed = runtime.store.read(lambda tx: _listed(tx, runtime.rules))
-    return render("drills.html", now=runtime.clock.now(), drills=listed.drills, planned=listed.planned)
+    return render(
+        "drills.html", now=runtime.clock.now(), drills=listed.drills, planned=listed.planned, machine=MACHINE_ANSWER
+    )
 
 
 def _listed(tx: Connection, rules: Rules) -> DrillsJson:

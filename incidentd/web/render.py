@@ -25,6 +25,7 @@ _ENVIRONMENT.filters.update(
     slot=view.slot_name,
     pairs=view.by_name,
     took=view.took,
+    lasting=view.lasting,
 )
 _ENVIRONMENT.globals.update(
     degraded=banner,

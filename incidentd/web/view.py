@@ -96,6 +96,11 @@ def took(milliseconds: int) -> str:
     return exactly(timedelta(milliseconds=milliseconds))
 
 
+def lasting(seconds: int) -> str:
+    """As ``duration``, of seconds."""
+    return duration(timedelta(seconds=seconds))
+
+
 def since(length: timedelta) -> str:
     """``+0:05:00``; ``+2d 3:04:05`` after days."""
     whole, rest = divmod(max(0, int(length.total_seconds())), _DAY)
