@@ -407,6 +407,7 @@ class Runtime:
             self._mark,
             Herald(
                 settings.alertmanagers(),
+                settings.alertmanager_token.get_secret_value() if settings.alertmanager_token else None,
                 [*own, *filter(None, [settings.public_url])],
                 sources[0].tokens[-1] if sources else None,
             ),

@@ -37,6 +37,8 @@ NAMES = {
     "incidentd_statement_seconds": {"verb"},
     "incidentd_rules_reloads": {"result"},
     "incidentd_pings": {"outcome"},
+    "incidentd_drills": {"outcome"},
+    "incidentd_drill_step_seconds": {"step"},
     "incidentd_build_info": {"version"},
 }
 HOSTILE = [

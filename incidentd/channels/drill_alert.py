@@ -43,8 +43,12 @@ class DrillAlert:
 class Herald:
     """Sends to every one of ``alertmanagers``; without any, to the first of ``webhooks`` that takes it."""
 
-    def __init__(self, alertmanagers: Sequence[str], webhooks: Sequence[str], token: str | None) -> None:
+    def __init__(
+        self, alertmanagers: Sequence[str], bearer: str | None, webhooks: Sequence[str], token: str | None
+    ) -> None:
+        """``bearer`` is for Alertmanagers whose address has no password, ``token`` for the webhook."""
         self._alertmanagers = tuple(alertmanagers)
+        self._bearer = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         self._webhooks = tuple(webhooks)
         self._token = token
         self._adapter = DeadlineAdapter(Watchman(), Resolver(), resend=True)
@@ -75,7 +79,9 @@ class Herald:
 
     def _to_all(self, body: object, seconds: float) -> None:
         """Alertmanagers of one cluster don't pass alerts on to one another; one that has it is enough."""
-        failures = [self._post(url, _ALERTS, body, {}, seconds, "Alertmanager") for url in self._alertmanagers]
+        failures = [
+            self._post(url, _ALERTS, body, self._bearer, seconds, "Alertmanager") for url in self._alertmanagers
+        ]
         if None not in failures:
             raise next(each for each in failures if each)
 
@@ -96,7 +102,7 @@ class Herald:
         bare, own = _parted(url)
         try:
             answer = self._session(bare).post(
-                f"{bare}{path}", json=body, headers={**own, **headers}, timeout=seconds, allow_redirects=False
+                f"{bare}{path}", json=body, headers={**headers, **own}, timeout=seconds, allow_redirects=False
             )
         except DeliveryError as error:
             return TransientError(f"{what} can't be reached: {error}")

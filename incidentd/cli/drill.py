@@ -148,7 +148,7 @@ class _Follower:
             if taken and step not in self._told:
                 self._told.add(step)
                 self._say_step(taken, drill)
-            elif step is drill.failed and not self._failure_told:
+            elif step == drill.failed and not self._failure_told:
                 self._failure_told = True
                 _say(self._console, f"✗ {_WORDS[step]:<{_WIDTH}}  failed: {drill.why}", "bold red")
                 _say(self._console, f"  look at: {drill.look_at}", "")

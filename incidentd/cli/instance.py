@@ -147,8 +147,10 @@ class Instance:
         return session
 
 
-def instance_at(url: str | None, environ: Mapping[str, str], state: Path) -> Instance:
+def instance_at(url: str | None, environ: Mapping[str, str], state: Path, *, posts: bool = True) -> Instance:
     """The instance that these settings are of; its tokens from the environment, or the folder of `up`.
+
+    ``posts`` False: it is asked by the API alone, and no webhook's token is needed.
 
     Raises:
         SettingsError: a setting is malformed.
@@ -156,13 +158,13 @@ def instance_at(url: str | None, environ: Mapping[str, str], state: Path) -> Ins
     """
     settings = load_settings(with_tokens(environ, state, create=False), None)
     sources = settings.sources()
-    if not sources:
+    if posts and not sources:
         raise InstanceError(
             "no token to post with: start incidentd (`make run`), name the folder of its `up` with --state,"
             " or set INCIDENTD_WEBHOOK_TOKEN"
         )
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
-    return Instance(url or _address(settings, environ), sources[0].tokens[-1], api_token)
+    return Instance(url or _address(settings, environ), sources[0].tokens[-1] if sources else "", api_token)
 
 
 def _address(settings: Settings, environ: Mapping[str, str]) -> str:

@@ -236,7 +236,7 @@ def drill_command(
     """
     order = drill.Order(tier, system, name, wait, within, acknowledge, yes, as_json)
     with told():
-        raise typer.Exit(drill.run(order, instance_at(url, dict(os.environ), state)))
+        raise typer.Exit(drill.run(order, instance_at(url, dict(os.environ), state, posts=False)))
 
 
 @app.command("demo")

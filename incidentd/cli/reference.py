@@ -90,6 +90,12 @@ GROUPS = (
         " up, and an incident says so.",
     ),
     Group(
+        "Alertmanager",
+        ("alertmanager_url", "alertmanager_token"),
+        "`up`, `worker`",
+        "Without an address a drill's alert goes straight to the webhook.",
+    ),
+    Group(
         "Who watches incidentd",
         ("heartbeat_url", "heartbeat_seconds"),
         "`up`, `worker`: timekeepers ping",

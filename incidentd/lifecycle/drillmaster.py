@@ -249,8 +249,11 @@ class Drillmaster:
         self._hand_over(ended.work)
         for drill in ended.drills:
             outcome = drill.outcome or Outcome.MISSED
-            tell = log.info if outcome is Outcome.ACCEPTED else log.warning
-            tell("drill_ended", drill=drill.id, name=drill.name, outcome=outcome.value, cause=drill.why)
+            said = {"drill": drill.id, "name": drill.name, "outcome": outcome.value, "cause": drill.why}
+            if outcome is Outcome.ACCEPTED:
+                log.info("drill_ended", **said)
+            else:
+                log.warning("drill_ended", **said)
             self._meter.drills.add(outcome.value)
             for each in drill.steps:
                 self._meter.drill_steps.observe(each.took.total_seconds(), each.step.value)

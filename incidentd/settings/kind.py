@@ -12,6 +12,8 @@ from incidentd.secret import SHORTEST_SECRET, several, weakness
 from incidentd.source import parse_sources
 
 _LARGEST_PORT = 65_535
+MOST_ALERTMANAGERS = 8
+"""Each is a label of a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,23 @@ def _sources(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _alertmanagers(secret: SecretStr) -> SecretStr:
+    addresses = parse_addresses(secret.get_secret_value())
+    if not 1 <= len(addresses) <= MOST_ALERTMANAGERS:
+        raise ValueError(f"is not 1 to {MOST_ALERTMANAGERS} addresses")
+    for address in addresses:
+        parts = urlsplit(_web_address(address))
+        if not address.isprintable() or (parts.username is None) != (parts.password is None):
+            raise ValueError("is not http:// or https:// addresses, each without or with both user and password")
+        _ = parts.port
+    return secret
+
+
+def parse_addresses(text: str) -> tuple[str, ...]:
+    """Addresses apart by commas or white space, each once."""
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
 def _named(folder: str) -> str:
     if not folder:
         raise ValueError("is empty; unset it, or name a folder")
@@ -49,12 +68,6 @@ def _web_address(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("is not an http:// or https:// address")
     return url.rstrip("/")
-
-
-def _web_addresses(secret: SecretStr) -> SecretStr:
-    for url in secret.get_secret_value().split():
-        _web_address(url)
-    return secret
 
 
 def _ping_address(secret: SecretStr) -> SecretStr:
@@ -115,6 +128,11 @@ Secrets = Annotated[
     Allowed(f"{SHORTEST_SECRET} characters or more: ASCII, no placeholder; several apart by white space"),
 ]
 SourceTokens = Annotated[SecretStr, AfterValidator(_sources), Allowed("lines of `name: token`")]
+AlertmanagerAddresses = Annotated[
+    SecretStr,
+    AfterValidator(_alertmanagers),
+    Allowed(f"http:// or https:// addresses, up to {MOST_ALERTMANAGERS}, apart by commas or white space"),
+]
 WebAddress = Annotated[str, AfterValidator(_web_address), Allowed("an http:// or https:// address")]
 DatabaseAddress = Annotated[
     str, AfterValidator(_database_address), Allowed("a sqlite:/// or postgresql:// address (postgres:// too)")
@@ -123,8 +141,5 @@ RedisAddress = Annotated[str, AfterValidator(_redis_address), Allowed("a redis:/
 Folder = Annotated[Path, BeforeValidator(_named), Allowed("a folder")]
 SecretAddress = Annotated[
     SecretStr, AfterValidator(_ping_address), Allowed("an https:// address (http:// on this machine alone)")
-]
-SecretAddresses = Annotated[
-    SecretStr, AfterValidator(_web_addresses), Allowed("http:// or https:// addresses, several apart by white space")
 ]
 SocketAddress = Annotated[str, AfterValidator(_socket_address), Allowed("host:port")]

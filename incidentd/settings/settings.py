@@ -11,17 +11,18 @@ from incidentd.errors import SettingsError
 from incidentd.secret import several, weakness
 from incidentd.settings.environment import read
 from incidentd.settings.kind import (
+    AlertmanagerAddresses,
     Allowed,
     DatabaseAddress,
     Folder,
     RedisAddress,
     Secret,
     SecretAddress,
-    SecretAddresses,
     Secrets,
     SocketAddress,
     SourceTokens,
     WebAddress,
+    parse_addresses,
     socket_address_or_none,
 )
 from incidentd.source import ONLY_SOURCE, Source, parse_sources
@@ -50,10 +51,6 @@ class Settings(BaseModel):
         "", description="address and port where `incidentd worker` answers `GET /metrics`; empty: nowhere"
     )
 
-    alertmanager_url: SecretAddresses | None = Field(
-        None, description="Alertmanager, each of its replicas: drills go by way of it"
-    )
-
     webhook_token: Secret | None = Field(None, description="what Alertmanager authenticates with")
     webhook_tokens: SourceTokens | None = Field(
         None, description="further senders by name, each with tokens of its own; as a file, read anew when written"
@@ -73,6 +70,11 @@ class Settings(BaseModel):
         None, description="PagerDuty REST token, read-only: finds who answered, and which alerts an incident has"
     )
     pagerduty_api_url: WebAddress | None = Field(None, description="PagerDuty's REST API, e.g. the EU's")
+
+    alertmanager_url: AlertmanagerAddresses | None = Field(
+        None, description="Alertmanagers that drills go by way of, all replicas; a password may stand in each address"
+    )
+    alertmanager_token: Secret | None = Field(None, description="bearer token for addresses without a password")
 
     heartbeat_url: SecretAddress | None = Field(
         None, description="address to ping while pages get out; whoever is there alarms when the pings stay away"
@@ -135,10 +137,6 @@ class Settings(BaseModel):
         """Where people reach the pages, without a slash at the end."""
         return self.public_url or f"http://{self.listen}"
 
-    def alertmanagers(self) -> tuple[str, ...]:
-        """Each replica's address."""
-        return tuple(self.alertmanager_url.get_secret_value().split()) if self.alertmanager_url else ()
-
     def workers(self) -> dict[str, int]:
         """Worker processes by queue name."""
         return {"page": self.workers_page, "escalate": self.workers_escalate, "tell": self.workers_tell}
@@ -157,13 +155,22 @@ class Settings(BaseModel):
         first = (Source(ONLY_SOURCE, (only.get_secret_value(),), any_user=True),) if only else ()
         return first + (parse_sources(named.get_secret_value()) if named else ())
 
+    def alertmanagers(self) -> tuple[str, ...]:
+        """Their addresses, credentials included."""
+        return parse_addresses(self.alertmanager_url.get_secret_value()) if self.alertmanager_url else ()
+
     def secret_values(self) -> list[str]:
         """Every value that no log line may show, passwords inside addresses included."""
         given = {name: value.get_secret_value() for name, value in dict(self).items() if isinstance(value, SecretStr)}
         given.pop("webhook_tokens", None)
+        given.pop("alertmanager_url", None)
         secrets = [part for value in given.values() for part in value.split()]
         secrets += [token for source in self.sources() for token in source.tokens]
-        return secrets + [password for url in (self.database_url, self.redis_url) for password in _passwords(url)]
+        return secrets + [
+            password
+            for url in (self.database_url, self.redis_url, *self.alertmanagers())
+            for password in _passwords(url)
+        ]
 
     @classmethod
     def secrets(cls, environ: Mapping[str, str], names: Collection[str]) -> dict[str, SecretStr]:

@@ -144,7 +144,7 @@ def test_a_drill_has_a_key_that_no_other_incident_has() -> None:
 def test_what_is_remembered_of_one_drill_is_not_said_of_another() -> None:
     remembers, table = Classifier(rules(FOLLOWED)), rules(FOLLOWED)
     others = {"incidentd_drill": ID[:-1] + "2"}
-    for alert in (drilled(), drilled(**others), drilled(tier=Tier.P0), drilled(of=""), drilled()):
+    for alert in (drilled(), drilled("shop", Tier.P1, **others), drilled(tier=Tier.P0), drilled(of=""), drilled()):
         assert remembers(alert) == classify(alert, table)
 
 
@@ -159,6 +159,6 @@ def test_what_is_remembered_of_one_drill_is_not_said_of_another() -> None:
     ],
 )
 def test_an_alert_that_only_looks_like_a_drills_is_classified_as_any_other(changes: dict[str, str]) -> None:
-    alert = drilled(**changes)
+    alert = drilled("shop", Tier.P1, **changes)
     assert mark_of(alert) is None
     assert classify(alert, rules(FOLLOWED)).row == "severity"

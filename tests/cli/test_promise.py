@@ -51,6 +51,7 @@ def course(slo: str, number: int, *entries: tuple[float, str, dict[str, Any]], r
         key=f"avalo/{slo}",
         title=slo,
         system="avalo",
+        drill=False,
         slo=slo,
         tier=Tier.P1,
         state=State.RESOLVED,

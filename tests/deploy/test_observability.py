@@ -33,7 +33,7 @@ COLUMNS = 24
 
 OF_THE_TARGET = {"job", "instance", "part"}
 """Labels that Prometheus adds."""
-OPEN_ENDED = {"version", "le", "heartbeat", "source"}
+OPEN_ENDED = {"version", "le", "heartbeat", "source", "drill"}
 """Labels whose values nobody knows beforehand."""
 
 
@@ -64,6 +64,8 @@ def exported() -> dict[str, dict[str, set[str]]]:
         cycle_age=timedelta(0),
         rules_version="1",
         silences={"watchdog": timedelta(0)},
+        drills={"weekly": True},
+        since_accepted={"weekly": timedelta(0)},
     )
     raw = text([*Meter().collect(), degraded_gauge(()), *gauges(standing)]).decode()
     found: dict[str, dict[str, set[str]]] = {}

@@ -19,6 +19,8 @@ from incidentd.store import (
     buckets,
     cycles,
     deliveries,
+    drill_schedules,
+    drills,
     heartbeats,
     intake,
     pings,
@@ -29,10 +31,13 @@ from incidentd.store import (
 from incidentd.store.backup import back_up, restore
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
+from incidentd.store.drill_schedules import Planned
+from incidentd.store.drills import Drill, Step, Taken
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.heartbeats import Heartbeat
 from incidentd.store.migrate import check, migrate
 from incidentd.store.tables import INCIDENTS, METADATA
+from incidentd.tier import Tier
 from tests.servers import free_port, wait_until
 from tests.store.database import SQLITE
 from tests.store.row import NOW, PAGE_SLOT, alert, episode, minutes, open_cursors, open_incident, opening
@@ -71,6 +76,9 @@ def fill(store: Store) -> None:
         heartbeats.insert(tx, [Heartbeat.expected("watchdog", timedelta(minutes=5), NOW)])
         reactions.keep(tx, Reaction("E1", Did.NOTED, NOW, "Q1", ("incidentd:1",), "P1", "Ann", "läuft\u2028"), NOW)
         pings.take(tx, NOW, timedelta(minutes=1))
+        drill_schedules.replace_all(tx, {"weekly": Planned("weekly", "wed", NOW)})
+        taken = Taken(Step.ANSWER, NOW, timedelta(microseconds=1), "Störung")
+        drills.insert(tx, Drill("d", None, True, Tier.P1, "", NOW, timedelta(minutes=1), steps=(taken,)))
 
     store.write(work)
 

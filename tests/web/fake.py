@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.admission import Admission
 from incidentd.alert import Alert
+from incidentd.classify import Rules, parse
 from incidentd.classify.verdict import Verdict
 from incidentd.clock import ManualClock
 from incidentd.errors import NotFoundError
@@ -20,12 +23,14 @@ from incidentd.incident.decide import decide
 from incidentd.incident.state import Incident
 from incidentd.intake import fingerprint
 from incidentd.lifecycle.degraded import Degraded
+from incidentd.lifecycle.drillmaster import Order, begun
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.reaction import Reaction
 from incidentd.sentence import sentence
 from incidentd.settings import load_settings
-from incidentd.store import alerts, entries, incidents
+from incidentd.store import alerts, drills, entries, incidents
+from incidentd.store.drills import Drill
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.tables import METADATA
 from incidentd.timeline import Entry
@@ -42,6 +47,14 @@ PUBLIC_URL = "http://testserver"
 NAMES = {1: "On-call engineer", 2: "Engineering manager", 3: "CTO"}
 
 Result = TypeVar("Result")
+
+
+@cache
+def shipped(**files: str) -> Rules:
+    """The shipped rules, with these files besides."""
+    folder = Path(__file__).parents[2] / "rules"
+    texts = {path.name: path.read_text("utf-8") for path in folder.glob("*.yaml")}
+    return parse(texts | {f"{stem}.yaml": text for stem, text in files.items()})
 
 
 def opened_store(url: str) -> Store:
@@ -71,6 +84,7 @@ class FakeRuntime:
     session_secret: bytes = b"a session secret of the tests"
     meter: Meter = field(default_factory=Meter)
     jobs: tuple[str, ...] = ("backup",)
+    rules: Rules = field(default_factory=shipped)
 
     def __post_init__(self) -> None:
         self.settings = load_settings(
@@ -107,6 +121,13 @@ class FakeRuntime:
     def submit_reaction(self, reaction: Reaction) -> "Future[bool]":
         self.reactions.append(reaction)
         return self._done(lambda: reaction not in self.reactions[:-1])
+
+    def begin_drill(self, order: Order) -> Drill:
+        if self.failure:
+            raise self.failure
+        drill = begun(order, new_id(next(_numbers)), self.clock.now())
+        self.store.write(lambda tx: drills.insert(tx, drill))
+        return drill
 
     def reload(self) -> list[str]:
         if self.reload_failure:
