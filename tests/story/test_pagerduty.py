@@ -24,7 +24,7 @@ def story(database_url: str) -> Iterator[Story]:
 @pytest.fixture
 def known(database_url: str) -> Iterator[Story]:
     """There is a token, so people are known by their e-mail, and alerts by their incident."""
-    with telling(database_url, webhooks=True, **{TOKEN: canary.of(TOKEN)}) as told:
+    with telling(database_url, webhooks=True, INCIDENTD_PAGERDUTY_API_TOKEN=canary.of(TOKEN)) as told:
         yield told
 
 
