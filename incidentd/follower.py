@@ -37,6 +37,7 @@ class Follower:
         pulse: Pulse,
         now: Callable[[], datetime],
         submit: Callable[[Webhook], "Future[bool]"],
+        store_hearing: Callable[[], None],
         meter: Meter,
     ) -> None:
         self._rulebook = rulebook
@@ -47,6 +48,7 @@ class Follower:
         self._pulse = pulse
         self._now = now
         self._submit = submit
+        self._store_hearing = store_hearing
         self._meter = meter
         self._jump: timedelta | None = None
         self._leap: timedelta | None = None
@@ -70,6 +72,7 @@ class Follower:
             self._watch_clock,
             self._correct_deadlines,
             self._store_pulse,
+            self._store_hearing,
         )
         while not self._stopping.wait(FOLLOW_SECONDS):
             for step in steps:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isinf
-from typing import Any
+from typing import Any, TypeGuard
 
 from incidentd.alert import Alert
 from incidentd.errors import IntakeError
@@ -90,6 +90,16 @@ def parse(raw: bytes, received_at: datetime) -> tuple[tuple[Alert, ...], tuple[S
     if _is_positive(body.get("truncatedAlerts")):
         faults["truncated"] = None
     return tuple(alerts), tuple(SetAside(reason, _SENTENCES[reason]) for reason in faults)
+
+
+def alert_of(item: object, received_at: datetime) -> Alert | None:
+    """One alert in the form of a notification's; None where it can't be understood."""
+    return _tried(item, received_at, {})
+
+
+def is_fingerprint(value: object) -> TypeGuard[str]:
+    """Whether this is one as Alertmanager makes them."""
+    return isinstance(value, str) and _FINGERPRINT.fullmatch(value) is not None
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -189,7 +199,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _fingerprint(value: object, labels: Mapping[str, str]) -> str:
-    if isinstance(value, str) and _FINGERPRINT.fullmatch(value):
+    if is_fingerprint(value):
         return value.lower()
     return fingerprint(labels)
 

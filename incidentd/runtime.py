@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,6 +36,7 @@ from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.drill import not_accepted
 from incidentd.lifecycle.drillmaster import Drillmaster, Order, begun
+from incidentd.lifecycle.heard import Heard
 from incidentd.lifecycle.housekeeping import Housekeeper
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.lookout import Lookout
@@ -66,6 +67,7 @@ from incidentd.store.migrate import check
 from incidentd.store.server_clock import ServerClock
 from incidentd.store.stopwatch import time_statements
 from incidentd.timeline import MACHINE, Entry
+from incidentd.truth import Truth
 
 BEAT_SECONDS = 0.5
 LET_ALONE_SECONDS = 60.0
@@ -107,6 +109,9 @@ class Runtime:
         self._packer = Packer(self.rulebook, self._keyring.destination, settings.base_url)
         self.direct = self._make_direct_pager()
         self._pulse = Pulse(self.rulebook)
+        self.truth = Truth(
+            settings, self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over, self.meter
+        )
         self._writer = self._make_writer()
         self.reactor = self._make_reactor()
         # One sender each: a page never waits behind a Slack post, not even where one process does it all.
@@ -134,6 +139,7 @@ class Runtime:
             self._pulse,
             self.clock.now,
             self.submit_webhook,
+            self.truth.hearing.store,
             self.meter,
         )
 
@@ -144,6 +150,7 @@ class Runtime:
             self._voucher.close()
         if self._housekeeper:
             self._housekeeper.close()
+        self.truth.close()
         for sender in self._senders.values():
             sender.close()
         self.lookout.close()
@@ -308,6 +315,12 @@ class Runtime:
             self._voucher.begin()
         if self._housekeeper:
             self._housekeeper.begin()
+        self.truth.begin()
+
+    def _remember(self, heard: Iterable[Heard]) -> None:
+        stored = list(heard)
+        self.direct.remember(stored)
+        self.truth.note(stored)
 
     def _look_for_silence(self) -> None:
         if time.monotonic() < self._silence_again_at:
@@ -346,7 +359,7 @@ class Runtime:
             self._mark,
             self._hand_over,
             self.meter,
-            self.direct.remember,
+            self._remember,
             self._pulse,
         )
         return GroupCommit(writer.together, weigh=weight, heaviest=HEAVIEST, name="writer")

@@ -19,14 +19,18 @@ from incidentd.timeline import (
     GaveUp,
     LevelReached,
     Noted,
+    Observation,
     Opened,
     PagedDirectly,
     Prolonged,
+    Reconciled,
     Recovering,
     Reminded,
     Resolved,
     ResponseMissed,
     RoundBegan,
+    Silenced,
+    Stale,
     TakenOver,
     TierRose,
     TierSet,
@@ -53,6 +57,8 @@ def sentence(entry: Entry, people: Mapping[int, str]) -> str:
             return _of_work(entry, entry.data)
         case Accepted() | DeliveryFailed() | GaveUp() | FellBack() | PagedDirectly():
             return _of_deliveries(entry, entry.data)
+        case Reconciled() | Silenced() | Stale():
+            return _of_observations(entry, entry.data)
         case _ as never:
             assert_never(never)
 
@@ -190,6 +196,29 @@ def _of_deliveries(entry: Entry, data: Fact) -> str:
         case PagedDirectly():
             after = "this incident's own page" if data.took_over else "one page too many, and is resolved"
             return f"While the database was away, {data.destination} was paged at {_time(data.at, entry.at)}: {after}."
+        case _ as never:
+            assert_never(never)
+
+
+def _of_observations(entry: Entry, data: Observation) -> str:
+    match data:
+        case Reconciled(over=True):
+            what = (
+                f"Alertmanager has had {_count(len(data.alerts), 'alert')} no more since {_time(data.since, entry.at)}"
+            )
+            return f"{what}, though no notification said so: taken as no longer firing."
+        case Reconciled():
+            what = (
+                f"Alertmanager has had {_count(len(data.alerts), 'alert')} firing since {_time(data.since, entry.at)}"
+            )
+            return f"{what}, or longer, and no notification said so: taken in from there."
+        case Silenced(alerts=()):
+            return "Alertmanager no longer keeps any firing alert quiet."
+        case Silenced():
+            which = f"{_count(len(data.alerts), 'alert')} that still {'fires' if len(data.alerts) == 1 else 'fire'}"
+            return f"Alertmanager keeps {which} quiet: {data.why}. Levels go on until somebody acknowledges."
+        case Stale():
+            return f"Nothing has been heard of its alerts since {_time(data.heard_at, entry.at)}. Do they still fire?"
         case _ as never:
             assert_never(never)
 

@@ -356,6 +356,43 @@ class PagedDirectly:
     took_over: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """An Alertmanager knows better than what was told. ``alerts`` are fingerprints.
+
+    ``over``: it has had none of these since ``since``, and no resolved came; else it has them firing, and no
+    notification said so.
+    """
+
+    kind: ClassVar[str] = "reconciled"
+    told: ClassVar[Told] = Told.QUIETLY
+    over: bool
+    alerts: tuple[str, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """Alertmanager tells nobody of ``alerts``, fingerprints of some that fire; none: it tells of all again."""
+
+    kind: ClassVar[str] = "silenced"
+    told: ClassVar[Told] = Told.QUIETLY
+    alerts: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Nothing was heard of any alert since ``heard_at``, so people are asked whether it still fires."""
+
+    kind: ClassVar[str] = "stale"
+    told: ClassVar[Told] = Told.QUIETLY
+    heard_at: datetime
+
+
+Observation = Reconciled | Silenced | Stale
+"""What is found out of alerts without a notification."""
+
 Fact = Accepted | DeliveryFailed | GaveUp | FellBack | PagedDirectly
 """What a delivery can come to."""
 
@@ -377,6 +414,7 @@ Data = (
     | Resolved
     | Noted
     | ClockSetBack
+    | Observation
     | Fact
 )
 
@@ -385,7 +423,7 @@ KINDS: dict[str, type[Data]] = {
     for kind in (
         Opened, AlertsChanged, Prolonged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached,
         Unanswered, Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, ClockSetBack, Accepted,
-        DeliveryFailed, GaveUp, FellBack, PagedDirectly,
+        DeliveryFailed, GaveUp, FellBack, PagedDirectly, Reconciled, Silenced, Stale,
     )
 }  # fmt: skip
 

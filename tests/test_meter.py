@@ -39,6 +39,7 @@ NAMES = {
     "incidentd_pings": {"outcome"},
     "incidentd_drills": {"outcome"},
     "incidentd_drill_step_seconds": {"step"},
+    "incidentd_reconciled": {"action"},
     "incidentd_build_info": {"version"},
 }
 HOSTILE = [

@@ -19,6 +19,7 @@ ACKNOWLEDGE = "incidentd_acknowledge"
 TAKE_OVER = "incidentd_take_over"
 RESOLVE = "incidentd_resolve"
 ESCALATE = "incidentd_escalate"
+STILL_ON = "incidentd_still_on"
 
 Block = dict[str, object]
 
@@ -146,6 +147,7 @@ def _facts(news: News) -> Iterator[tuple[str, str]]:
         yield "Level", _level(news)
         yield "Next", _next(news) if incident.state is State.TRIGGERED else ""
     yield "Response", _response(incident)
+    yield "Quiet in Alertmanager", _quiet(incident)
 
 
 def _level(news: News) -> str:
@@ -162,6 +164,12 @@ def _next(news: News) -> str:
         return ""
     who = line(news.next_level.name, 200) if news.next_level else "reminder"
     return f"{who}, {moment(news.incident.next_at)}"
+
+
+def _quiet(incident: Incident) -> str:
+    if not incident.silenced:
+        return ""
+    return f"{len(incident.silenced)} of {len(incident.firing)} firing, {line(incident.silence, _TEXT)}"
 
 
 def _response(incident: Incident) -> str:
@@ -206,6 +214,15 @@ def _buttons(incident: Incident) -> Iterator[Block]:
     if incident.state is not State.RECOVERING:
         buttons.append(_button("Escalate", ESCALATE, value, style="danger"))
     yield {"type": "actions", "elements": buttons}
+
+
+def question(incident: Incident) -> Block:
+    """The answers to whether alerts that nothing is heard of still fire."""
+    value = json.dumps({"incident": incident.id, "episode": incident.episode})
+    return {
+        "type": "actions",
+        "elements": [_button("Still on", STILL_ON, value), _button("Resolve", RESOLVE, value)],
+    }
 
 
 def _button(text: str, action_id: str, value: str, **more: str) -> Block:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from incidentd.channels.channel import News
 from incidentd.channels.mrkdwn import line
-from incidentd.channels.slack_card import Message, concerned, section
+from incidentd.channels.slack_card import Message, concerned, question, section
 from incidentd.incident.state import State
-from incidentd.timeline import Entry, LevelReached, RoundBegan, TierRose, TierSet, Told
+from incidentd.timeline import Entry, LevelReached, RoundBegan, Stale, TierRose, TierSet, Told
 
 _SHOWN = 10
 _SENTENCE = 250
@@ -41,7 +41,9 @@ def reply(news: News, after: int) -> Reply | None:
     omitted = [f"_{len(sentences) - len(shown)} earlier entries are on the incident's page._"]
     lines = [*(omitted if len(sentences) > len(shown) else ()), *shown]
     body = "\n".join(([mentions] if mentions else []) + (lines if len(lines) == 1 else [f"• {each}" for each in lines]))
-    return Reply(Message(body, [section(body)]), calls, pending[-1][0].number)
+    is_asked = news.incident.state is not State.RESOLVED and any(isinstance(each.data, Stale) for each, _ in pending)
+    blocks = [section(body), *([question(news.incident)] if is_asked else ())]
+    return Reply(Message(body, blocks), calls, pending[-1][0].number)
 
 
 def _level(entry: Entry, news: News) -> int:

@@ -115,10 +115,14 @@ class DeadlineAdapter(HTTPAdapter):
     """A pool of kept-alive connections under deadlines, safe for several threads.
 
     ``resend``: requests are idempotent, so that one which met a connection closed meanwhile is sent again at once.
+    ``answer_limit``: bytes that an answer may have, inflated.
     """
 
-    def __init__(self, watchman: Watchman, resolver: Resolver, *, resend: bool = False) -> None:
+    def __init__(
+        self, watchman: Watchman, resolver: Resolver, *, resend: bool = False, answer_limit: int = ANSWER_LIMIT
+    ) -> None:
         super().__init__(pool_maxsize=64)
+        self._answer_limit = answer_limit
         self._watchman = watchman
         self._resolver = resolver
         self._resend = resend
@@ -184,7 +188,7 @@ class DeadlineAdapter(HTTPAdapter):
         call = _CALL.get()
         call.answered = True
         try:
-            body = _read(resp, call)
+            body = _read(resp, call, self._answer_limit)
         except BaseException:
             resp.close()
             raise
@@ -199,11 +203,11 @@ class DeadlineAdapter(HTTPAdapter):
 _SPENT = frozenset({"location", "content-encoding", "transfer-encoding", "content-length", "set-cookie"})
 
 
-def _read(resp: urllib3.HTTPResponse, call: Call) -> bytes:
+def _read(resp: urllib3.HTTPResponse, call: Call, limit: int) -> bytes:
     body = bytearray()
     for chunk in resp.stream(_CHUNK, decode_content=True):
         body += chunk
-        if len(body) > ANSWER_LIMIT:
+        if len(body) > limit:
             raise urllib3.exceptions.HTTPError("the answer is too long")
     if call.expired:
         raise TimeoutError("an answer of unknown length only seems to end when its connection is shut")

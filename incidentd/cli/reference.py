@@ -90,10 +90,20 @@ GROUPS = (
         " up, and an incident says so.",
     ),
     Group(
-        "Alertmanager",
-        ("alertmanager_url", "alertmanager_token"),
-        "`up`, `worker`",
-        "Without an address a drill's alert goes straight to the webhook.",
+        "Comparing with Alertmanager",
+        (
+            "alertmanager_url",
+            "alertmanager_token",
+            "alertmanager_receiver",
+            "reconcile_seconds",
+            "reconcile_settle_seconds",
+            "reconcile_untold_seconds",
+            "stale_seconds",
+        ),
+        "`up`, `worker`: timekeepers compare; `serve` notes what it hears",
+        "Without an address nothing is compared, what nothing is heard of is only asked about, and a drill's alert"
+        " goes straight to the webhook. See"
+        " [operating.md](operating.md#comparing-with-alertmanager).",
     ),
     Group(
         "Who watches incidentd",

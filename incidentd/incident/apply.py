@@ -24,11 +24,14 @@ from incidentd.timeline import (
     Opened,
     PagedDirectly,
     Prolonged,
+    Reconciled,
     Recovering,
     Reminded,
     Resolved,
     ResponseMissed,
     RoundBegan,
+    Silenced,
+    Stale,
     TakenOver,
     TierRose,
     TierSet,
@@ -106,7 +109,11 @@ def _step(incident: Incident, entry: Entry) -> Incident:
         case FellBack(destination=destination, fallback=fallback):
             stand_ins = incident.stand_ins | {(destination, fallback)}
             return replace(incident, fallbacks=incident.fallbacks | {fallback}, stand_ins=stand_ins)
-        case DeliveryFailed() | GaveUp() | PagedDirectly():
+        case Silenced(alerts=alerts, why=why):
+            return replace(incident, silenced=frozenset(alerts), silence=why)
+        case Stale():
+            return replace(incident, stale_at=entry.at)
+        case DeliveryFailed() | GaveUp() | PagedDirectly() | Reconciled():
             return incident
         case _ as never:
             assert_never(never)
@@ -162,9 +169,18 @@ def _with_alerts(incident: Incident, alerts: tuple[Member, ...]) -> Incident:
         ceiling=None if _any_lifts(alerts, incident.ceiling) else incident.ceiling,
     )
     firing = after.firing
+    after = _still_silenced(after)
     if not firing:
         return after
     return replace(after, title=title_of(after.system, after.slo, firing), row=firing[0].row, reason=because(firing))
+
+
+def _still_silenced(incident: Incident) -> Incident:
+    """A silence is told of as long as an alert under it fires."""
+    if not incident.silenced:
+        return incident
+    still = incident.silenced & {member.fingerprint for member in incident.firing}
+    return replace(incident, silenced=still, silence=incident.silence if still else "")
 
 
 def _tiered(incident: Incident, data: TierRose | TierSet) -> Incident:
@@ -304,6 +320,8 @@ def _resolved(incident: Incident, entry: Entry, data: Resolved) -> Incident:
         recovering_at=None,
         hold_until=None,
         next_at=None,
+        silenced=frozenset(),
+        silence="",
     )
 
 

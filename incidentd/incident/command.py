@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incidentd.tier import Tier
-from incidentd.timeline import Fact, Member
+from incidentd.timeline import Fact, Member, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,13 @@ class CorrectDeadlines:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """Something was found out of its alerts without a notification: written down while it is open."""
+
+    fact: Observation
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
@@ -131,5 +138,6 @@ Command = (
     | StartOver
     | Delivered
     | CorrectDeadlines
+    | Observed
     | Tick
 )

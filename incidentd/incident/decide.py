@@ -13,6 +13,7 @@ from incidentd.incident.command import (
     Delivered,
     Escalate,
     Note,
+    Observed,
     Resolve,
     StartOver,
     TakeOver,
@@ -22,6 +23,7 @@ from incidentd.incident.correct import correct
 from incidentd.incident.draft import Draft
 from incidentd.incident.hear import hear
 from incidentd.incident.levels import climb
+from incidentd.incident.observe import observe
 from incidentd.incident.settle import settle
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
@@ -77,6 +79,8 @@ def _carry_out(draft: Draft, command: Command) -> None:
             draft.add(fact)
         case CorrectDeadlines():
             correct(draft, command)
+        case Observed(fact=found):
+            observe(draft, found)
         case Tick():
             pass
         case _ as never:

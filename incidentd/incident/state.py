@@ -52,7 +52,8 @@ class Incident:
     ``level`` is the highest level reached in this round, ``told_level`` and ``repeat`` the one told last,
     ``repeats`` how often in this round a level was told again. ``held``: pages wait for the calendar to open.
     ``followers`` are the destinations that the rows of this episode's alerts name; ``stand_ins`` pairs each
-    destination that failed with its fallback.
+    destination that failed with its fallback. ``silenced`` are the firing alerts of which Alertmanager tells nobody,
+    and ``silence`` says why; ``stale_at`` is when people were last asked about an alert that nothing is heard of.
     """
 
     id: str
@@ -97,6 +98,9 @@ class Incident:
     grace_until: datetime | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
     seen_regions: frozenset[str] = frozenset()
+    silenced: frozenset[str] = frozenset()
+    silence: str = ""
+    stale_at: datetime | None = None
 
     @property
     def state(self) -> State:

@@ -23,6 +23,8 @@ DONE, UNCHANGED, LATE, IGNORED, FOREIGN, GAVE_UP = "done", "unchanged", "late", 
 DRILLED = ("accepted", "failed", "missed")
 """What a drill can come to."""
 DRILL_STEPS = ("sent", "opened", "page", "message", "answer", "ended", "closed", "page closed")
+CLOSED, TOLD, SILENCED, UNSILENCED, ASKED = "closed", "opened", "silenced", "unsilenced", "asked"
+"""What a comparison with Alertmanager, or its absence, can lead to."""
 STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
@@ -148,6 +150,13 @@ class Meter:
             "Readings of the rules directory that were asked for: taken, or refused.",
             ["result"],
             _each((TAKEN, REFUSED)),
+        )
+        self.reconciled = Counters(
+            registry,
+            "incidentd_reconciled_total",
+            "What Alertmanager knew better, in alerts by action; incidents that were asked about as stale.",
+            ["action"],
+            _each((CLOSED, TOLD, SILENCED, UNSILENCED, ASKED)),
         )
         self.pings = Counters(
             registry,

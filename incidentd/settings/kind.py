@@ -15,6 +15,9 @@ _LARGEST_PORT = 65_535
 MOST_ALERTMANAGERS = 8
 """Each is a label of a metric."""
 
+MOST_ALERTMANAGERS = 8
+"""Each is a label of a metric."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -55,6 +58,17 @@ def _alertmanagers(secret: SecretStr) -> SecretStr:
 def parse_addresses(text: str) -> tuple[str, ...]:
     """Addresses apart by commas or white space, each once."""
     return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def _receiver_names(text: str) -> str:
+    if not parse_receivers(text):
+        raise ValueError("names no receiver")
+    return text
+
+
+def parse_receivers(text: str) -> tuple[str, ...]:
+    """Names apart by commas: they may have spaces."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _named(folder: str) -> str:
@@ -133,6 +147,7 @@ AlertmanagerAddresses = Annotated[
     AfterValidator(_alertmanagers),
     Allowed(f"http:// or https:// addresses, up to {MOST_ALERTMANAGERS}, apart by commas or white space"),
 ]
+ReceiverNames = Annotated[str, AfterValidator(_receiver_names), Allowed("names, apart by commas")]
 WebAddress = Annotated[str, AfterValidator(_web_address), Allowed("an http:// or https:// address")]
 DatabaseAddress = Annotated[
     str, AfterValidator(_database_address), Allowed("a sqlite:/// or postgresql:// address (postgres:// too)")

@@ -15,6 +15,7 @@ from incidentd.settings.kind import (
     Allowed,
     DatabaseAddress,
     Folder,
+    ReceiverNames,
     RedisAddress,
     Secret,
     SecretAddress,
@@ -23,6 +24,7 @@ from incidentd.settings.kind import (
     SourceTokens,
     WebAddress,
     parse_addresses,
+    parse_receivers,
     socket_address_or_none,
 )
 from incidentd.source import ONLY_SOURCE, Source, parse_sources
@@ -72,9 +74,23 @@ class Settings(BaseModel):
     pagerduty_api_url: WebAddress | None = Field(None, description="PagerDuty's REST API, e.g. the EU's")
 
     alertmanager_url: AlertmanagerAddresses | None = Field(
-        None, description="Alertmanagers that drills go by way of, all replicas; a password may stand in each address"
+        None,
+        description="Alertmanagers to compare with, and to send drills by way of, all replicas; a password may stand in each address",
     )
     alertmanager_token: Secret | None = Field(None, description="bearer token for addresses without a password")
+    alertmanager_receiver: ReceiverNames = Field(
+        "incidentd", description="receivers in Alertmanager that post to incidentd"
+    )
+    reconcile_seconds: float = Field(30, ge=0.2, le=600, description="seconds from one comparison to the next")
+    reconcile_settle_seconds: float = Field(
+        300, ge=1, le=3600, description="how long an Alertmanager is up before its silence about an alert counts"
+    )
+    reconcile_untold_seconds: float = Field(
+        420, ge=1, le=86_400, description="how long a firing alert may go untold; above `group_interval`"
+    )
+    stale_seconds: int = Field(
+        32_400, ge=60, le=2_592_000, description="after how long without a repeat people are asked about an alert"
+    )
 
     heartbeat_url: SecretAddress | None = Field(
         None, description="address to ping while pages get out; whoever is there alarms when the pings stay away"
@@ -156,8 +172,12 @@ class Settings(BaseModel):
         return first + (parse_sources(named.get_secret_value()) if named else ())
 
     def alertmanagers(self) -> tuple[str, ...]:
-        """Their addresses, credentials included."""
+        """The addresses of Alertmanagers, credentials included."""
         return parse_addresses(self.alertmanager_url.get_secret_value()) if self.alertmanager_url else ()
+
+    def receivers(self) -> tuple[str, ...]:
+        """The names of receivers that post to us."""
+        return parse_receivers(self.alertmanager_receiver)
 
     def secret_values(self) -> list[str]:
         """Every value that no log line may show, passwords inside addresses included."""

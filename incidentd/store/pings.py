@@ -13,6 +13,10 @@ PRUNING = "prune"
 """Removing what is past its time."""
 BACKUP = "backup"
 """Copying the database; nobody takes turns at it, it is noted only."""
+ALERTMANAGER = "alertmanager"
+"""To ask Alertmanager."""
+STALE = "stale"
+"""To look for alerts that nothing was heard of for long."""
 
 
 def is_due(tx: Connection, now: datetime, interval: timedelta, name: str = OUTSIDE) -> bool:

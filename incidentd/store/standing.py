@@ -1,6 +1,6 @@
 """How things stand, in numbers: each by an index, however many incidents there ever were."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 
 from incidentd.incident.slot import PAGE
 from incidentd.incident.state import State
-from incidentd.store import cycles, drill_schedules, drills, heartbeats, rules
+from incidentd.store import cycles, drill_schedules, drills, heartbeats, rules, sightings
 from incidentd.store.drills import Outcome
+from incidentd.store.sightings import Answering
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.tier import Tier
 
@@ -34,6 +35,7 @@ class Standing:
 
     A page that nobody needs any more, as its incident is answered or over, does not wait. ``cycle_age`` is the time
     since a timekeeper's newest full cycle, None if there never was one. ``rules_version`` is the table in force.
+    ``alertmanagers`` says by name which of those that are compared with answer, ``comparison_age`` since when none has.
     ``silences`` is by expected heartbeat how long it has not been heard; ``missing`` are those where that is too long.
     ``drills`` says of each drill of the rules that has run whether it was accepted the last time, ``since_accepted``
     how long ago it last was.
@@ -48,6 +50,8 @@ class Standing:
     missing: frozenset[str] = frozenset()
     drills: Mapping[str, bool] = field(default_factory=dict)
     since_accepted: Mapping[str, timedelta] = field(default_factory=dict)
+    alertmanagers: Mapping[str, bool] = field(default_factory=dict)
+    comparison_age: timedelta | None = None
 
 
 def read(tx: Connection, now: datetime) -> Standing:
@@ -58,6 +62,7 @@ def read(tx: Connection, now: datetime) -> Standing:
     expected = heartbeats.all_of_them(tx)
     planned = [each.name for each in drill_schedules.all_of_them(tx)]
     accepted = drills.last(tx, planned, Outcome.ACCEPTED)
+    upstream = sightings.answering(tx)
     return Standing(
         open=_open(tx),
         page_waits=_since(oldest, now) if oldest else timedelta(0),
@@ -68,6 +73,8 @@ def read(tx: Connection, now: datetime) -> Standing:
         missing=frozenset(each.name for each in expected if each.missing_since),
         drills={name: each.outcome is Outcome.ACCEPTED for name, each in drills.last(tx, planned).items()},
         since_accepted={name: _since(each.ended_at or each.due_at, now) for name, each in accepted.items()},
+        alertmanagers={each.name: not each.fault for each in upstream},
+        comparison_age=_comparison_age(upstream, now),
     )
 
 
@@ -82,6 +89,13 @@ def _open(tx: Connection) -> dict[tuple[Tier, State], int]:
     for tier, *counts in tx.execute(_OPEN):
         counted |= {(Tier(tier), state): count for state, count in zip(OPEN_STATES, counts, strict=True)}
     return counted
+
+
+def _comparison_age(upstream: Sequence[Answering], now: datetime) -> timedelta | None:
+    """None where nothing is compared. Before the first answer it counts from the first question."""
+    if not upstream:
+        return None
+    return _since(max(each.answered_at or each.first_asked_at for each in upstream), now)
 
 
 def _since(then: datetime, now: datetime) -> timedelta:

@@ -289,6 +289,40 @@ DRILL_SCHEDULES = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# What an Alertmanager showed of an alert: only changes are written.
+SIGHTINGS = sa.Table(
+    "sightings",
+    METADATA,
+    sa.Column("fingerprint", sa.String(16), primary_key=True),
+    sa.Column("alertmanager", sa.String(100), primary_key=True),
+    sa.Column("starts_at", Instant, nullable=False),
+    # When the Alertmanager had started that showed it last: another start is another memory.
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("gone_since", Instant),
+    sa.Column("untold_since", Instant),
+    sa.Column("quiet", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+ALERTMANAGERS = sa.Table(
+    "alertmanagers",
+    METADATA,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("first_asked_at", Instant, nullable=False),
+    sa.Column("answered_at", Instant),
+    sa.Column("fault", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# When a firing alert was last heard of, as repeats write nothing else: now and then, not with each of them.
+HEARINGS = sa.Table(
+    "hearings",
+    METADATA,
+    sa.Column("fingerprint", sa.String(16), primary_key=True),
+    sa.Column("heard_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
 # Of incidents that were pruned, for reports: no timeline, no labels.
 SUMMARIES = sa.Table(
     "summaries",

@@ -93,6 +93,7 @@ def gauges(now: Standing | None) -> Iterable[Metric]:
         yield _rules(now.rules_version)
     yield from _heartbeats(now)
     yield from _drills(now)
+    yield from _alertmanagers(now)
 
 
 def create_group_app(folder: Path) -> Starlette:
@@ -178,6 +179,23 @@ def _drills(now: Standing) -> Iterable[Metric]:
     for name, lasts in now.since_accepted.items():
         age.add_metric([name], lasts.total_seconds())
     return (accepted, age) if now.drills else ()
+
+
+def _alertmanagers(now: Standing) -> Iterable[Metric]:
+    """By the names of those that are compared with; none where nothing is."""
+    if now.comparison_age is None:
+        return
+    up = GaugeMetricFamily(
+        "incidentd_alertmanager_up", "Whether an Alertmanager answered the last time.", labels=["alertmanager"]
+    )
+    for name, answers in now.alertmanagers.items():
+        up.add_metric([name], float(answers))
+    yield up
+    yield _gauge(
+        "incidentd_comparison_age_seconds",
+        "Since any Alertmanager was last compared with.",
+        now.comparison_age.total_seconds(),
+    )
 
 
 def _rules(version: str) -> Metric:

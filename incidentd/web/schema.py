@@ -144,6 +144,13 @@ class AlertJson(_Shape):
         )
 
 
+class SilencedJson(_Shape):
+    """How many firing alerts Alertmanager tells nobody of, and why."""
+
+    alerts: int
+    why: str
+
+
 class IncidentJson(_Shape):
     """An incident. ``alerts`` holds the firing and most urgent ones first, and not all where there are very many."""
 
@@ -165,6 +172,7 @@ class IncidentJson(_Shape):
     responded_in_time: bool | None
     resolved_at: datetime | None
     wake_at: datetime | None
+    silenced: SilencedJson | None = None
     rule: RuleJson
     alerts: list[AlertJson]
 
@@ -191,6 +199,7 @@ class IncidentJson(_Shape):
             responded_in_time=incident.responded_in_time,
             resolved_at=incident.resolved_at,
             wake_at=listed.wake_at,
+            silenced=SilencedJson(alerts=len(incident.silenced), why=incident.silence) if incident.silenced else None,
             rule=RuleJson(row=incident.row, version=incident.version, reason=incident.reason),
             alerts=[AlertJson.of(alert) for alert in alerts],
         )

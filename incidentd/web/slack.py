@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from incidentd.channels.mrkdwn import line
-from incidentd.channels.slack_card import ACKNOWLEDGE, ESCALATE, RESOLVE, TAKE_OVER
+from incidentd.channels.slack_card import ACKNOWLEDGE, ESCALATE, RESOLVE, STILL_ON, TAKE_OVER
 from incidentd.errors import NotFoundError, RefusedError
-from incidentd.incident.command import Acknowledge, Command, Escalate, Resolve, TakeOver
+from incidentd.incident.command import Acknowledge, Command, Escalate, Note, Resolve, TakeOver
 from incidentd.incident.state import State
 from incidentd.lifecycle.work import Action
 from incidentd.store import query
@@ -113,15 +113,18 @@ def clicks(payload: Mapping[str, Any]) -> list[Click]:
 
 
 def _click(action: Mapping[str, Any], channel: str, who: str, name: str) -> Click | None:
-    command = _COMMANDS.get(_text(action.get("action_id")))
+    action_id = _text(action.get("action_id"))
     try:
         value = _mapping(json.loads(_text(action.get("value"))))
     except (ValueError, RecursionError):
         value = {}
     incident, episode = _text(value.get("incident")), value.get("episode")
-    if command is None or not _INCIDENT_ID.fullmatch(incident) or not isinstance(episode, int):
+    if not _INCIDENT_ID.fullmatch(incident) or not isinstance(episode, int):
         return None
-    return Click(incident, command(name, via=_VIA, episode=episode), channel, who)
+    if action_id == STILL_ON:
+        return Click(incident, Note(name, "Still on."), channel, who)
+    command = _COMMANDS.get(action_id)
+    return Click(incident, command(name, via=_VIA, episode=episode), channel, who) if command else None
 
 
 async def _press(runtime: Runtime, click: Click, signature: str) -> str:

@@ -33,7 +33,7 @@ COLUMNS = 24
 
 OF_THE_TARGET = {"job", "instance", "part"}
 """Labels that Prometheus adds."""
-OPEN_ENDED = {"version", "le", "heartbeat", "source", "drill"}
+OPEN_ENDED = {"version", "le", "heartbeat", "source", "drill", "alertmanager"}
 """Labels whose values nobody knows beforehand."""
 
 
@@ -66,6 +66,8 @@ def exported() -> dict[str, dict[str, set[str]]]:
         silences={"watchdog": timedelta(0)},
         drills={"weekly": True},
         since_accepted={"weekly": timedelta(0)},
+        alertmanagers={"am:9093": True},
+        comparison_age=timedelta(0),
     )
     raw = text([*Meter().collect(), degraded_gauge(()), *gauges(standing)]).decode()
     found: dict[str, dict[str, set[str]]] = {}

@@ -18,6 +18,7 @@ from tests.e2e.up import EXAMPLE, Up
 from tests.servers import RedisServer, wait_until
 
 REDIS = "INCIDENTD_REDIS_URL"
+ALERTMANAGER = "INCIDENTD_ALERTMANAGER_URL"
 TOKENS = "INCIDENTD_WEBHOOK_TOKENS"
 ACL = "resetkeys ~rq:* resetchannels &rq:* +@all -@admin -@dangerous +info +client"
 
@@ -66,6 +67,7 @@ def up(sandbox: SandboxServer, make_up: Callable[..., Up], rules: Path, redis_se
             "INCIDENTD_PAGERDUTY_API_URL": sandbox.pagerduty_api_url,
             "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
             "INCIDENTD_HEARTBEAT_URL": f"{sandbox.url}/{canary.of('INCIDENTD_HEARTBEAT_URL')}",
+            ALERTMANAGER: f"http://incidentd:{values[ALERTMANAGER]}@{sandbox.url.removeprefix('http://')}",
             "INCIDENTD_LOG_LEVEL": "DEBUG",
         }
     )

@@ -49,6 +49,48 @@ class Exporter:
         thread.join()
 
 
+class RealAlertmanager:
+    """An Alertmanager on a port that is known before it starts, which a test feeds, kills and starts again, empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self._address}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begins = 0
+
+    def start(self, webhook: str, token: str) -> None:
+        """Start it, empty, with the README's configuration."""
+        self._begins += 1
+        folder = self._folder / f"alertmanager-{self._address.rpartition(':')[2]}-{self._begins}"
+        folder.mkdir()
+        (folder / "alertmanager.yml").write_text(yaml.safe_dump(readme_configuration(webhook, token)))
+        argv = [
+            program("prometheus-alertmanager", "alertmanager"),
+            f"--config.file={folder}/alertmanager.yml",
+            f"--storage.path={folder}/data",
+            f"--web.listen-address={self._address}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+        ]
+        with (folder / "log").open("wb") as output:
+            self._process = subprocess.Popen(leashed(argv), stdout=output, stderr=output)
+        wait_until(lambda: _is_ready(f"{self.url}/-/ready"), "alertmanager")
+
+    def kill(self) -> None:
+        """kill -9, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def post(self, path: str, body: Any) -> Any:
+        """What its API answers."""
+        answer = requests.post(f"{self.url}/api/v2/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
 @contextmanager
 def alertmanager(folder: Path, webhook: str, token: str) -> Iterator[str]:
     """An Alertmanager with the configuration of the README: yields its address."""

@@ -9,7 +9,7 @@ from incidentd.channels.pagerduty_webhook import is_signed
 from incidentd.channels.pagerduty_webhook import parse as parse_reaction
 from incidentd.classify import parse as parse_rules
 from incidentd.errors import IntakeError, RulesError
-from incidentd.incident.command import Acknowledge, Escalate, Resolve, TakeOver
+from incidentd.incident.command import Acknowledge, Escalate, Note, Resolve, TakeOver
 from incidentd.intake import CUT, LONGEST_VALUE, MOST_PAIRS, parse
 from incidentd.web import slack
 from tests.classify.ground import CALENDARS, DESTINATIONS, ESCALATION, ONE, TIERS
@@ -51,7 +51,7 @@ def interaction(data: bytes) -> None:
     """A click is on one of our buttons, by somebody with a name, or there is none."""
     for click in slack.clicks(slack._payload(data)):
         assert re.fullmatch(r"[0-9a-f-]{1,36}", click.incident_id)
-        assert isinstance(click.command, Acknowledge | TakeOver | Resolve | Escalate)
+        assert isinstance(click.command, Acknowledge | TakeOver | Resolve | Escalate | Note)
         assert click.command.by.strip()
         assert not _CONTROL.search(click.command.by)
 

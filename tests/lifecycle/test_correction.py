@@ -113,6 +113,7 @@ def follow(bench: Bench, correction: Correction, request: pytest.FixtureRequest)
             Pulse(runtime.rulebook),
             bench.clock.now,
             runtime.submit_webhook,
+            runtime.truth.hearing.store,
             runtime.meter,
         )
         request.addfinalizer(follower.close)

@@ -21,11 +21,13 @@ from incidentd.store import (
     deliveries,
     drill_schedules,
     drills,
+    hearings,
     heartbeats,
     intake,
     pings,
     reactions,
     rules,
+    sightings,
     summaries,
 )
 from incidentd.store.backup import back_up, restore
@@ -36,6 +38,7 @@ from incidentd.store.drills import Drill, Step, Taken
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.heartbeats import Heartbeat
 from incidentd.store.migrate import check, migrate
+from incidentd.store.sightings import Answering, Sighting
 from incidentd.store.tables import INCIDENTS, METADATA
 from incidentd.tier import Tier
 from tests.servers import free_port, wait_until
@@ -79,6 +82,9 @@ def fill(store: Store) -> None:
         drill_schedules.replace_all(tx, {"weekly": Planned("weekly", "wed", NOW)})
         taken = Taken(Step.ANSWER, NOW, timedelta(microseconds=1), "Störung")
         drills.insert(tx, Drill("d", None, True, Tier.P1, "", NOW, timedelta(minutes=1), steps=(taken,)))
+        sightings.write(tx, {}, {("f" * 16, "am:9093"): Sighting("f" * 16, "am:9093", NOW, NOW, NOW, None, "silenced")})
+        sightings.note_answers(tx, [Answering("am:9093", NOW, NOW, "")], ["am:9093"])
+        hearings.note(tx, {"f" * 16: NOW})
 
     store.write(work)
 

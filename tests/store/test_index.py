@@ -11,7 +11,19 @@ from sqlalchemy.engine import Connection, Engine
 
 from incidentd.incident.slot import PAGE
 from incidentd.reaction import Did, Reaction
-from incidentd.store import alerts, cursors, entries, heartbeats, incidents, line, overdue, reactions, reception
+from incidentd.store import (
+    alerts,
+    cursors,
+    entries,
+    hearings,
+    heartbeats,
+    incidents,
+    line,
+    overdue,
+    reactions,
+    reception,
+    sightings,
+)
 from incidentd.store.engine import Store
 from incidentd.store.heartbeats import Heartbeat
 from incidentd.store.tables import ALERTS, CURSORS, ENTRIES, HEARTBEATS, INCIDENTS, REACTIONS
@@ -66,6 +78,20 @@ LOOKUPS: dict[str, Callable[[Connection], object]] = {
 
 def reaction(number: int) -> Reaction:
     return Reaction(f"E{number}", Did.ACKNOWLEDGED, NOW, f"Q{number}", (f"incidentd:{number}",), "P1", "Ann")
+
+
+LISTS: dict[str, Callable[[Connection], object]] = {
+    "alerts that fire, as others told": sightings.firing,
+    "incidents that nothing is heard of": lambda tx: hearings.silent(tx, NOW),
+}
+"""What reads all that is open, and of what is over nothing."""
+
+
+def test_what_lists_all_that_is_open_does_not_read_all_alerts_there_ever_were(full_store: Store) -> None:
+    scanned = {
+        name: [scan for scan in _scans(full_store, look_up) if "alerts" in scan] for name, look_up in LISTS.items()
+    }
+    assert not any("SCAN alerts" in scan or "Seq Scan" in scan for scans in scanned.values() for scan in scans)
 
 
 def test_no_look_up_reads_a_table_from_end_to_end(full_store: Store) -> None:

@@ -21,6 +21,7 @@ from incidentd.cli.doctor.instance import instance
 from incidentd.cli.doctor.patient import Patient, patient
 from incidentd.cli.doctor.receiver import receivers
 from incidentd.cli.doctor.record import records
+from incidentd.cli.doctor.upstream import alertmanagers
 from incidentd.process.log import configure, escape
 from incidentd.process.redaction import Redactor
 from incidentd.settings import hidden_values
@@ -62,7 +63,11 @@ def checks(examined: Patient) -> list[Check]:
         "public address": public_address,
         "instance": instance,
     }
-    return [*(Check(about, partial(look, examined)) for about, look in looks.items()), *receivers(examined)]
+    return [
+        *(Check(about, partial(look, examined)) for about, look in looks.items()),
+        *alertmanagers(examined),
+        *receivers(examined),
+    ]
 
 
 @dataclass(slots=True)
