@@ -70,7 +70,14 @@ def compare(
 
     ``sightings``: by fingerprint and Alertmanager.
     """
-    seen = {key: each for key, each in sightings.items() if key[1] not in {view.name for view in views}}
+    names = {view.name for view in views}
+    shown = {fingerprint for view in views for fingerprint in view.listed}
+    # Of who doesn't answer what was known stays; that it was gone there counts no more once somebody has it.
+    seen = {
+        key: each._replace(gone_since=None) if key[0] in shown else each
+        for key, each in sightings.items()
+        if key[1] not in names
+    }
     over: dict[Believed, datetime] = {}
     quiet: dict[str, str] = {}
     for alert in believed:
