@@ -75,7 +75,7 @@ class Settings(BaseModel):
 
     alertmanager_url: AlertmanagerAddresses | None = Field(
         None,
-        description="Alertmanagers to compare with, and to send drills by way of, all replicas; a password may stand in each address",
+        description="all Alertmanagers, to compare with and to send drills by; a password may stand in each address",
     )
     alertmanager_token: Secret | None = Field(None, description="bearer token for addresses without a password")
     alertmanager_receiver: ReceiverNames = Field(

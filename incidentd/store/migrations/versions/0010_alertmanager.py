@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
-compatible_from = "0009"
+revision = "0010"
+down_revision = "0009"
+compatible_from = "0010"
 """Timelines may hold kinds of entry that earlier versions can't read."""
 
 
