@@ -49,6 +49,7 @@ class Keyring:
             bucket=f"{spec.kind}:{bucket}",
             per_minute=spec.per_minute,
             burst=spec.burst,
+            one_by_one=spec.one_by_one,
         )
 
     def _secret(self, spec: DestinationSpec) -> SecretStr | SettingsError | None:

@@ -185,7 +185,8 @@ def _of_deliveries(entry: Entry, data: Fact) -> str:
     match data:
         case Accepted():
             tries = f" at try {data.attempts}" if data.attempts > 1 else ""
-            verb = "accepted the page" if data.paged else "accepted the message"
+            what = "page" if data.paged else "message"
+            verb = f"accepted the {what}" if not data.digest else f"accepted a {what} that many incidents share,"
             return f"{data.destination} {verb} after {_took(data.took_ms)}{tries}."
         case DeliveryFailed():
             return f"{data.destination} could not be told: {data.cause}. It is tried again."

@@ -295,7 +295,10 @@ class ClockSetBack:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A receiver accepted the first message of this slot. ``took_ms`` counts from the newest told entry."""
+    """A receiver accepted the first message of this slot. ``took_ms`` counts from the newest told entry.
+
+    ``digest`` is the one that stands for this incident there among others; empty where it has a message of its own.
+    """
 
     kind: ClassVar[str] = "accepted"
     told: ClassVar[Told] = Told.NO
@@ -306,6 +309,7 @@ class Accepted:
     took_ms: int
     attempts: int
     answers: int
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ class Destination:
     """One destination of ``rules/destinations.yaml``, with its secrets resolved.
 
     ``options`` are the kind's own (a Slack channel, a mention); ``secret`` is the routing key or token, never logged.
-    ``per_minute`` and ``burst`` bound how fast ``bucket`` may be used; 0 means no bound.
+    ``per_minute`` and ``burst`` bound how fast ``bucket`` may be used; 0 means no bound. Of new incidents
+    ``one_by_one`` a minute are told each by itself, the others together; 0: all by themselves.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Destination:
     bucket: str = ""
     per_minute: int = 0
     burst: int = 0
+    one_by_one: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class News:
     ``uncertain`` says that an earlier try may have been accepted although its reply was lost.
     ``successor`` is the reference of the same destination's cursor in the incident's present episode, where ``slot``
     belongs to an older one; empty where there is none yet.
+    ``hushed`` asks to call nobody: a digest calls them all at once.
     """
 
     incident: Incident
@@ -79,6 +82,7 @@ class News:
     again: bool = False
     notice: str = ""
     successor: Mapping[str, str] = field(default_factory=dict)
+    hushed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

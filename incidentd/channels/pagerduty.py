@@ -12,6 +12,14 @@ import requests
 
 from incidentd.channels.channel import Destination, News, Receipt
 from incidentd.channels.deadline import Deadline
+from incidentd.channels.digest import DigestNews
+from incidentd.channels.pagerduty_digest import (
+    shared_action,
+    shared_content,
+    shared_event,
+    shared_key,
+    shared_smallest,
+)
 from incidentd.channels.pagerduty_event import Action, action, event, remembered_key, smallest
 from incidentd.channels.retry_after import parse_retry_after
 from incidentd.channels.transport import DeadlineAdapter, furnish
@@ -88,6 +96,24 @@ class PagerDutyChannel:
                 tier = str(news.incident.tier) if wanted == "trigger" else news.reference.get("tier", "")
                 paged = wanted == "trigger" or "sent" in news.reference
                 return Receipt({"dedup_key": key, "sent": wanted, "tier": tier}, sent=paged, detail=detail)
+        raise PermanentError("PagerDuty calls the event malformed")
+
+    def deliver_digest(self, destination: Destination, news: DigestNews, *, seconds: float) -> Receipt:
+        """Tell PagerDuty what the shared page is to be now: triggered, brought up to date, acknowledged or resolved.
+
+        Raises:
+            TransientError, UncertainError, PermanentError: as ``Channel`` says.
+        """
+        wanted, said = shared_action(news), shared_content(news)
+        if wanted is None:
+            return Receipt(news.reference, sent=False, asked=False)
+        key = shared_key(news)
+        properties = shared_event(news) if wanted == "trigger" else {}
+        forms = [properties, shared_smallest(news)] if properties else [{}]
+        deadline = Deadline(seconds)
+        if any(self._send(destination, wanted, key, form, deadline) for form in forms):
+            paged = wanted == "trigger" or "sent" in news.reference
+            return Receipt({"dedup_key": key, "sent": wanted, "said": said}, sent=paged, detail=f"shared {wanted}")
         raise PermanentError("PagerDuty calls the event malformed")
 
     def silent(self, news: News) -> Receipt | None:

@@ -4,31 +4,31 @@ Nothing makes a post idempotent there, so each carries metadata by which it is f
 https://docs.slack.dev/messaging/message-metadata
 """
 
-import re
+import json
 import threading
+import zlib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import requests
 
 from incidentd.channels.channel import Destination, News, Receipt
 from incidentd.channels.deadline import Deadline
+from incidentd.channels.digest import DigestNews
 from incidentd.channels.slack_api import API_URL, SlackApi, SlackRefusedError
-from incidentd.channels.slack_card import Message, card, farewell
+from incidentd.channels.slack_card import card, farewell
+from incidentd.channels.slack_desk import UNEDITABLE, SlackDesk, number_of
+from incidentd.channels.slack_digest import digest_card, digest_reply
 from incidentd.channels.slack_reply import reply
 from incidentd.channels.transport import DeadlineAdapter, furnish
-from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
+from incidentd.errors import DeliveryError, PermanentError
 from incidentd.incident.slot import parse_episode
 
 CARD = "incidentd_card"
 NEWS = "incidentd_news"
 
-_UNEDITABLE = frozenset(
-    {"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive", "update_failed"}
-)
-_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{6,}")
-_CLOCKS_APART = timedelta(minutes=5)
+DIGEST = "incidentd_digest"
+CALL = "incidentd_call"
 
 
 class SlackChannel:
@@ -61,7 +61,7 @@ class SlackChannel:
         try:
             desk.update(reference)
         except SlackRefusedError as error:
-            if error.code not in _UNEDITABLE:
+            if error.code not in UNEDITABLE:
                 raise
             if _is_past(news):
                 return Receipt(reference, sent=False, detail=error.code)
@@ -77,6 +77,20 @@ class SlackChannel:
         if news.reference.get("onward") and news.reference.get("onward") == news.successor.get("ts"):
             return Receipt(news.reference, sent=False, detail="points to its successor", asked=False)
         return None
+
+    def deliver_digest(self, destination: Destination, news: DigestNews, *, seconds: float) -> Receipt:
+        """Post the one message, or edit it, and tell its thread in one sum what is loud.
+
+        Raises:
+            TransientError, UncertainError, PermanentError: as ``Channel`` says.
+        """
+        desk = _DigestDesk(self._api(destination, seconds), destination, news, self._ids)
+        reference = dict(news.reference)
+        if "ts" not in reference and news.uncertain:
+            reference = desk.find(DIGEST, news.opened_at)
+        if "ts" not in reference:
+            return desk.post() if news.total else Receipt({}, sent=False, asked=False)
+        return desk.bring_up_to_date(reference)
 
     def whisper(self, destination: Destination, channel: str, user: str, text: str, seconds: float) -> bool:
         """Tell one user in a channel something that only they see. Whether it went out; no error is raised.
@@ -103,17 +117,12 @@ class SlackChannel:
         return made
 
 
-class _Desk:
+class _Desk(SlackDesk):
     """One delivery: the requests that it may take."""
 
     def __init__(self, api: SlackApi, destination: Destination, news: News, ids: dict[tuple[str, str], str]) -> None:
-        self._api = api
+        super().__init__(api, destination, {"incident": news.incident.id, "slot": news.slot}, ids)
         self._news = news
-        self._ids = ids
-        self._place = destination.options.get("channel", "").strip()
-        self._named = (destination.secret, self._place)
-        if not self._place:
-            raise PermanentError("the destination names no Slack channel")
 
     def ended(self, reference: Mapping[str, str]) -> Receipt:
         """A past card, brought to its end."""
@@ -122,14 +131,11 @@ class _Desk:
     def post(self) -> Receipt:
         """A new card, which tells all there is to tell."""
         number = self._news.incident.last
-        answer = self._post(self._place, card(self._news, first=True), CARD, number, {})
-        channel, ts = str(answer.get("channel") or ""), str(answer.get("ts") or "")
-        if not channel or not ts:
-            raise UncertainError("Slack's answer names no message")
-        self._ids[self._named] = channel
-        return Receipt(
-            {"channel": channel, "ts": ts, "posted": str(number), "replied": str(number)}, sent=True, detail="posted"
-        )
+        return Receipt(self.post_first(card(self._news, first=True), CARD, number), sent=True, detail="posted")
+
+    def find_card(self) -> dict[str, str]:
+        """The reference of a card whose reply was lost; empty where none is found."""
+        return self.find(CARD, self._news.incident.opened_at)
 
     def replace(self, reference: Mapping[str, str]) -> Receipt:
         """A new card for one that can't be edited any more, unless an earlier try has posted that already."""
@@ -139,79 +145,19 @@ class _Desk:
     def update(self, reference: Mapping[str, str]) -> None:
         """The card as the incident now stands; a past one points to where the incident goes on."""
         message = farewell(self._news, self._onward()) if _is_past(self._news) else card(self._news)
-        arguments = {
-            "channel": reference["channel"],
-            "ts": reference["ts"],
-            "text": message.text,
-            "blocks": message.blocks,
-            "metadata": self._metadata(CARD, _number(reference.get("posted"))),
-        }
-        self._api.call("chat.update", arguments)
+        self.edit(reference, message, CARD)
 
     def reply(self, reference: Mapping[str, str]) -> Receipt:
         """One reply in the thread for all that is new, if anything is."""
-        told = _number(reference.get("replied"))
+        told = number_of(reference.get("replied"))
         if self._news.uncertain and reply(self._news, told):
-            told = max(told, self._last_replied(reference))
+            told = max(told, self.last_replied(reference, NEWS))
         said = reply(self._news, told)
         if said is None:
             return Receipt({**reference, "replied": str(told)}, sent=True, detail="updated")
         more = {"thread_ts": reference["ts"], **({"reply_broadcast": True} if said.loud else {})}
-        self._post(reference["channel"], said.message, NEWS, said.number, more)
+        self.send(reference["channel"], said.message, NEWS, said.number, more)
         return Receipt({**reference, "replied": str(said.number)}, sent=True, detail="updated and replied")
-
-    def find_card(self) -> dict[str, str]:
-        """The reference of a card whose reply was lost; empty where there is none, or nobody lets us look.
-
-        Needs ``channels:history`` (``groups:history`` in private channels).
-        """
-        since = (self._news.incident.opened_at - _CLOCKS_APART).timestamp()
-        try:
-            channel = self._channel_id()
-            asked = {"channel": channel, "include_all_metadata": "true", "limit": "200", "oldest": f"{since:.6f}"}
-            for page in self._api.pages("conversations.history", asked):
-                for ts, number in self._ours(page, CARD):
-                    return {"channel": channel, "ts": ts, "posted": str(number), "replied": str(number)}
-        except PermanentError:
-            return {}
-        except TransientError as error:
-            raise UncertainError(str(error), error.retry_after) from None
-        return {}
-
-    def _last_replied(self, reference: Mapping[str, str]) -> int:
-        asked = {"channel": reference["channel"], "ts": reference["ts"], "include_all_metadata": "true", "limit": "200"}
-        try:
-            pages = self._api.pages("conversations.replies", asked)
-            return max((number for page in pages for _, number in self._ours(page, NEWS)), default=0)
-        except PermanentError:
-            return 0
-        except TransientError as error:
-            raise UncertainError(str(error), error.retry_after) from None
-
-    def _ours(self, page: Mapping[str, Any], kind: str) -> list[tuple[str, int]]:
-        """The messages of this kind, incident and slot: their ts and entry number."""
-        wanted = {"incident": self._news.incident.id, "slot": self._news.slot}
-        return [
-            (str(message.get("ts")), _number(payload.get("number")))
-            for message in _objects(page.get("messages"))
-            for metadata in _objects([message.get("metadata")])
-            for payload in _objects([metadata.get("event_payload")])
-            if metadata.get("event_type") == kind and wanted.items() <= payload.items()
-        ]
-
-    def _channel_id(self) -> str:
-        """The id of our channel: given, learned from an earlier post, or looked up (``channels:read``)."""
-        if _CHANNEL_ID.fullmatch(self._place):
-            return self._place
-        if self._named in self._ids:
-            return self._ids[self._named]
-        name = self._place.removeprefix("#")
-        asked = {"types": "public_channel,private_channel", "exclude_archived": "true", "limit": "1000"}
-        for page in self._api.pages("conversations.list", asked):
-            for channel in _objects(page.get("channels")):
-                if channel.get("name") == name:
-                    return self._ids.setdefault(self._named, str(channel.get("id")))
-        raise PermanentError("Slack knows no channel of that name")
 
     def _onward(self) -> str:
         """Where the present episode's card is; the incident's page where there is none yet."""
@@ -224,33 +170,52 @@ class _Desk:
         except PermanentError:
             return self._news.url
 
-    def _post(
-        self, channel: str, message: Message, kind: str, number: int, more: Mapping[str, object]
-    ) -> Mapping[str, Any]:
-        arguments = {
-            "channel": channel,
-            "text": message.text,
-            "blocks": message.blocks,
-            "metadata": self._metadata(kind, number),
-            "unfurl_links": False,
-            "unfurl_media": False,
-        }
-        return self._api.call("chat.postMessage", {**arguments, **more})
 
-    def _metadata(self, kind: str, number: int) -> dict[str, object]:
-        payload = {"incident": self._news.incident.id, "slot": self._news.slot, "number": number}
-        return {"event_type": kind, "event_payload": payload}
+class _DigestDesk(SlackDesk):
+    """One delivery of a digest."""
+
+    def __init__(
+        self, api: SlackApi, destination: Destination, news: DigestNews, ids: dict[tuple[str, str], str]
+    ) -> None:
+        super().__init__(api, destination, {"digest": news.id}, ids)
+        self._news = news
+
+    def post(self) -> Receipt:
+        """The message, for the first time."""
+        turn = self._news.turn
+        reference = self.post_first(digest_card(self._news, first=True), DIGEST, turn)
+        return Receipt({**reference, "said": self._said(), "called": str(turn)}, sent=True, detail="digest posted")
+
+    def bring_up_to_date(self, reference: Mapping[str, str]) -> Receipt:
+        """Edit it if it changed, and call those who are to be called; a new one where it can't be edited any more."""
+        said = self._said()
+        changed = said != reference.get("said")
+        if changed:
+            try:
+                self.edit(reference, digest_card(self._news), DIGEST)
+            except SlackRefusedError as error:
+                if error.code not in UNEDITABLE:
+                    raise
+                return self.post()
+        kept = {**reference, "said": said}
+        told = number_of(reference.get("replied"))
+        if self._news.calls and self._news.uncertain:
+            told = max(told, self.last_replied(reference, CALL))
+        calls = [call for call in self._news.calls if call.turn > told]
+        if not calls:
+            called = {"called": str(self._news.turn)} if self._news.calls else {}
+            return Receipt({**kept, **called}, sent=changed, detail="digest edited" if changed else "", asked=changed)
+        more = {"thread_ts": reference["ts"], "reply_broadcast": True}
+        self.send(reference["channel"], digest_reply(self._news, calls), CALL, self._news.turn, more)
+        turn = str(self._news.turn)
+        return Receipt({**kept, "replied": turn, "called": turn}, sent=True, detail="digest edited, and called")
+
+    def _said(self) -> str:
+        """What the message says, in short."""
+        message = digest_card(self._news)
+        return f"{zlib.crc32(json.dumps([message.text, message.blocks]).encode()):x}"
 
 
 def _is_past(news: News) -> bool:
     """Whether the card belongs to an episode before the present one."""
     return parse_episode(news.slot) < news.incident.episode
-
-
-def _objects(found: object) -> list[dict[str, Any]]:
-    """The JSON objects in a list; a stranger's answer may hold anything."""
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _number(text: object) -> int:
-    return int(text) if isinstance(text, int | str) and str(text).isascii() and str(text).isdigit() else 0

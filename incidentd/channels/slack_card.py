@@ -42,7 +42,7 @@ def card(news: News, *, first: bool = False) -> Message:
     """The incident as it now stands. ``first``: it also tells the story so far, and mentions whom it concerns."""
     incident = news.incident
     blocks = [
-        _header(_title(incident)),
+        header(_title(incident)),
         *_notice(news),
         section(_state(incident)),
         *_breach(news),
@@ -62,7 +62,7 @@ def farewell(news: News, href: str) -> Message:
     onward = safe_href(href)
     where = link(onward, "a new card") if onward else "a new card"
     said = section(f"This episode is over. The incident was opened again and goes on in {where}.")
-    return Message(f"{escape(title, 1000)}: goes on in a new card", [_header(title), said])
+    return Message(f"{escape(title, 1000)}: goes on in a new card", [header(title), said])
 
 
 def concerned(news: News, levels: set[int]) -> str:
@@ -82,7 +82,8 @@ def _marked_up(text: str) -> Block:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def _header(title: str) -> Block:
+def header(title: str) -> Block:
+    """A title, cut to what Slack takes."""
     return {"type": "header", "text": {"type": "plain_text", "text": plain(title, _HEADER), "emoji": False}}
 
 
@@ -206,13 +207,13 @@ def _buttons(incident: Incident) -> Iterator[Block]:
         return
     value = json.dumps({"incident": incident.id, "episode": incident.episode})
     buttons = [
-        _button("Take over", TAKE_OVER, value)
+        button("Take over", TAKE_OVER, value)
         if incident.acknowledgement
-        else _button("Acknowledge", ACKNOWLEDGE, value, style="primary"),
-        _button("Resolve", RESOLVE, value),
+        else button("Acknowledge", ACKNOWLEDGE, value, style="primary"),
+        button("Resolve", RESOLVE, value),
     ]
     if incident.state is not State.RECOVERING:
-        buttons.append(_button("Escalate", ESCALATE, value, style="danger"))
+        buttons.append(button("Escalate", ESCALATE, value, style="danger"))
     yield {"type": "actions", "elements": buttons}
 
 
@@ -221,11 +222,12 @@ def question(incident: Incident) -> Block:
     value = json.dumps({"incident": incident.id, "episode": incident.episode})
     return {
         "type": "actions",
-        "elements": [_button("Still on", STILL_ON, value), _button("Resolve", RESOLVE, value)],
+        "elements": [button("Still on", STILL_ON, value), button("Resolve", RESOLVE, value)],
     }
 
 
-def _button(text: str, action_id: str, value: str, **more: str) -> Block:
+def button(text: str, action_id: str, value: str, **more: str) -> Block:
+    """A button; ``value`` comes back with the click."""
     return {
         "type": "button",
         "text": {"type": "plain_text", "text": text},

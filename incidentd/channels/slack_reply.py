@@ -34,8 +34,8 @@ def reply(news: News, after: int) -> Reply | None:
     if not pending:
         return None
     loud = [entry for entry, _ in pending if entry.data.told is Told.LOUDLY]
-    calls = news.incident.state is State.TRIGGERED and bool(loud)
-    mentions = concerned(news, {_level(entry, news) for entry in loud})
+    calls = news.incident.state is State.TRIGGERED and bool(loud) and not news.hushed
+    mentions = "" if news.hushed else concerned(news, {_level(entry, news) for entry in loud})
     sentences = [line(sentence, _SENTENCE) for _, sentence in pending if sentence.strip()]
     shown = sentences[-_SHOWN:] or ["The incident changed."]
     omitted = [f"_{len(sentences) - len(shown)} earlier entries are on the incident's page._"]

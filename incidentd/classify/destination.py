@@ -9,14 +9,16 @@ from incidentd.classify.section import Ledger, Section, as_section, closest, ope
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"INCIDENTD_[A-Z0-9_]+")
-_BUILT_IN_FIELDS = ("kind", "fallback", "per_minute", "burst")
+_BUILT_IN_FIELDS = ("kind", "fallback", "per_minute", "burst", "one_by_one")
+_MOST_ONE_BY_ONE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
     """One destination as the rules name it. ``secret_names`` are variables; the first one that is set counts.
 
-    ``per_minute`` and ``burst`` bound how fast it may be told; 0 means no bound.
+    ``per_minute`` and ``burst`` bound how fast it may be told; 0 means no bound. Of new incidents ``one_by_one`` a
+    minute are told each by itself, and those beyond in one digest; 0 means that all are told by themselves.
     """
 
     name: str
@@ -27,6 +29,7 @@ class DestinationSpec:
     fallback: str | None = None
     per_minute: int = 0
     burst: int = 0
+    one_by_one: int = 0
     line: int = field(default=1, compare=False)
 
 
@@ -53,6 +56,7 @@ def _destination(name: str, section: Section, kinds: Mapping[str, Kind]) -> Dest
     kind = kinds.get(section.choice("kind", kinds))
     if kind is None:
         return DestinationSpec(name, "", pages=False, secret_names=(), line=section.line)
+    per_minute = section.number("per_minute", 0, least=0)
     section.only(*_BUILT_IN_FIELDS, kind.held_by, *kind.options)
     return DestinationSpec(
         name=name,
@@ -61,10 +65,21 @@ def _destination(name: str, section: Section, kinds: Mapping[str, Kind]) -> Dest
         secret_names=_secret_names(section, kind),
         options={option: value for option in kind.options if (value := _option(section, option, kind))},
         fallback=section.text("fallback", "") or None,
-        per_minute=section.number("per_minute", 0, least=0),
+        per_minute=per_minute,
         burst=section.number("burst", 0, least=0),
+        one_by_one=_one_by_one(section, kind, per_minute),
         line=section.line,
     )
+
+
+def _one_by_one(section: Section, kind: Kind, per_minute: int) -> int:
+    """Who has to wait for a limit may be told in a digest: without ``per_minute`` nobody waits."""
+    given = section.number("one_by_one", kind.one_by_one, least=0, most=_MOST_ONE_BY_ONE)
+    if not kind.one_by_one and given:
+        section.complain(f"{section.text('kind')} can't tell several incidents in one message", "one_by_one")
+    if section.has("one_by_one") and given and not per_minute:
+        section.complain("one_by_one counts only together with per_minute", "one_by_one")
+    return given if per_minute else 0
 
 
 def _secret_names(section: Section, kind: Kind) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class Kind:
 
     ``secret_names`` are the variables when the field is missing; none means that the field is required.
     ``mention`` is what may stand for a person there; None where nobody can be mentioned.
+    ``one_by_one`` new ones a minute are told each by itself where the rules don't say; 0: all are, it has no digests.
     """
 
     pages: bool
@@ -28,6 +29,7 @@ class Kind:
     secret_names: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     mention: Option | None = None
+    one_by_one: int = 0
 
 
 _CHANNEL = Option(
@@ -41,13 +43,14 @@ _MENTION = Option(
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "pagerduty": Kind(pages=True, held_by="routing_key"),
+        "pagerduty": Kind(pages=True, held_by="routing_key", one_by_one=3),
         "slack": Kind(
             pages=False,
             held_by="token",
             secret_names=("INCIDENTD_SLACK_BOT_TOKEN",),
             options={"channel": _CHANNEL},
             mention=_MENTION,
+            one_by_one=20,
         ),
     }
 )

@@ -9,10 +9,12 @@ from sqlalchemy.engine import Connection
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
 from incidentd.lifecycle.limit import lock, not_in_line, still_to_ask, within_limits
+from incidentd.lifecycle.member import call_in_storm, hand_on
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
-from incidentd.store import cursors, incidents
+from incidentd.store import cursors, digests, incidents
 from incidentd.store.cursors import Cursor, Name
+from incidentd.store.digests import Digest
 
 _MOST = 1000
 
@@ -29,6 +31,16 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """A leased digest, in the turn that is to be told."""
+
+    cursor: Cursor
+    token: str
+    digest: Digest
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What was leased. ``more``: there may be further cursors, behind those or behind what a receiver's limit held.
 
@@ -38,6 +50,7 @@ class Claim:
     parcels: list[Parcel]
     more: bool
     overtaken: bool = False
+    bundles: Sequence[Bundle] = ()
 
 
 def survey(
@@ -53,28 +66,59 @@ def survey(
 ) -> Survey:
     """Look what these incidents have to tell in this queue. Locks nothing: packing is most of a claim's work."""
     found = cursors.look(tx, ids, queue, now, limit)
-    packed = packer.pack(tx, not_in_line(tx, found, packer.limited), new_id(), now)
+    mine = [cursor for cursor in found if cursor.slot != digests.SLOT]
+    packed = packer.pack(tx, not_in_line(tx, mine, packer.limited), new_id(), now)
     return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed})
 
 
 def take(
-    tx: Connection, packer: Packer, surveyed: Survey, *, queue: str, limit: int, now: datetime, lease: timedelta
+    tx: Connection,
+    packer: Packer,
+    surveyed: Survey,
+    *,
+    queue: str,
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+    new_id: Callable[[], str],
 ) -> Claim:
     """Lease what was surveyed and still is as it was then: what was answered meanwhile is not sent.
 
     Where there is nothing to say, nothing is taken of the receiver's limit.
     """
     ids = {cursor.incident_id for cursor in surveyed.cursors}
-    found = cursors.claimable(tx, ids, queue, now, limit)
+    everything = cursors.claimable(tx, ids, queue, now, limit)
+    bundles = _bundles(tx, [each for each in everything if each.slot == digests.SLOT], new_id, now)
+    if bundles:
+        cursors.lease(tx, [bundle.cursor for bundle in bundles], bundles[0].token, now + lease)
+    found = [cursor for cursor in everything if cursor.slot != digests.SLOT]
     locked = lock(tx, found, surveyed.parcels.values(), packer.limited)
     asking = still_to_ask(tx, found, packer.limited, locked, now)
     current = _current(tx, asking, surveyed)
-    parcels = within_limits(tx, current, locked, now)
+    folded = [parcel for parcel in current if parcel.cursor.is_folded]
+    hand_on(tx, folded, now)
+    storms = {bucket.name: bucket.digest for bucket in locked.values() if bucket.digest}
+    parcels = within_limits(tx, [parcel for parcel in current if not parcel.cursor.is_folded], locked, now)
+    if storms:
+        hushed = {id(parcel) for parcel in call_in_storm(tx, parcels, storms, now)}
+        parcels = [quiet(parcel) if id(parcel) in hushed else parcel for parcel in parcels]
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
     failpoint("claim.before_commit")
     overtaken = len(current) < len(asking)
-    return Claim(parcels, more=overtaken or len(surveyed.cursors) == limit, overtaken=overtaken)
+    return Claim(parcels, overtaken or len(surveyed.cursors) == limit, overtaken, bundles)
+
+
+def quiet(parcel: Parcel) -> Parcel:
+    """The same, calling nobody: a digest does."""
+    return replace(parcel, news=replace(parcel.news, hushed=True))
+
+
+def _bundles(tx: Connection, own: Sequence[Cursor], new_id: Callable[[], str], now: datetime) -> list[Bundle]:
+    if not own:
+        return []
+    token, found = new_id(), digests.next_turn(tx, {cursor.incident_id for cursor in own})
+    return [Bundle(cursor, token, found[cursor.incident_id], now) for cursor in own if cursor.incident_id in found]
 
 
 def _current(tx: Connection, asking: Sequence[Cursor], surveyed: Survey) -> list[Parcel]:

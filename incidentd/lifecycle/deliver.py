@@ -23,7 +23,8 @@ from incidentd.errors import (
     UncertainError,
 )
 from incidentd.jobs import Work
-from incidentd.lifecycle.claim import Claim, Survey, put_off, survey, take
+from incidentd.lifecycle.claim import Bundle, Claim, Survey, put_off, survey, take
+from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, Parcel
@@ -81,6 +82,19 @@ class Sender:
         self._hand_over = hand_over
         self._meter = meter
         self._recorder = Recorder(new_id, random)
+        self._digests = DigestSender(
+            store,
+            rulebook,
+            packer,
+            channels,
+            now,
+            new_id,
+            pace.mark,
+            pace.lease,
+            pace.http_seconds,
+            hand_over,
+            meter,
+        )
         self._results: GroupCommit[Result, None] = GroupCommit(self._record, name="recorder")
         self._pool = ThreadPoolExecutor(WIDTH, thread_name_prefix="sender")
         self._free = threading.Semaphore(WIDTH)
@@ -104,13 +118,15 @@ class Sender:
             try:
                 claimed = self._claim_sound(queue, ids, room)
             finally:
-                if unused := room - (len(claimed.parcels) if claimed else 0):
+                if unused := room - (len(claimed.parcels) + len(claimed.bundles) if claimed else 0):
                     self._free.release(unused)
             if claimed is None:
                 self._part(queue, ids)
                 return
             for parcel in claimed.parcels:
                 self._pool.submit(self._send, parcel)
+            for bundle in claimed.bundles:
+                self._pool.submit(self._send_digest, bundle)
             more = claimed.more
 
     def _claim_sound(self, queue: str, ids: Sequence[str], room: int) -> Claim | None:
@@ -179,7 +195,7 @@ class Sender:
                 return Claim([], more=False)
             claimed = self._store.write(partial(self._take, surveyed=found, queue=queue, limit=limit))
             failpoint("claim.after_commit")
-            if claimed.parcels or not claimed.overtaken:
+            if claimed.parcels or claimed.bundles or not claimed.overtaken:
                 return claimed
         # Whatever changes without end is left to the timekeeper.
         return replace(claimed, more=False)
@@ -190,7 +206,24 @@ class Sender:
 
     def _take(self, tx: Connection, *, surveyed: Survey, queue: str, limit: int) -> Claim:
         # Not the time of the survey: whoever was frozen in between would take a lease that is over already.
-        return take(tx, self._packer, surveyed, queue=queue, limit=limit, now=self._now(), lease=self._pace.lease)
+        return take(
+            tx,
+            self._packer,
+            surveyed,
+            queue=queue,
+            limit=limit,
+            now=self._now(),
+            lease=self._pace.lease,
+            new_id=self._new_id,
+        )
+
+    def _send_digest(self, bundle: Bundle) -> None:
+        try:
+            self._digests.send(bundle)
+        except Exception:  # the edge of a sender's thread; once the lease is over the digest is found again
+            log.exception("digest failed", digest=bundle.digest.id, destination=bundle.digest.destination)
+        finally:
+            self._free.release()
 
     def _send(self, parcel: Parcel) -> None:
         try:

@@ -1,6 +1,7 @@
 """Receivers' limits: who may go now, who waits in line, and who is called when tokens are there again.
 
-Whoever comes while others wait joins the line, so that the most urgent go first, whenever they came.
+Whoever comes while others wait joins the line, so that the most urgent go first, whenever they came. In a storm those
+in line that are beyond what is told one by one share a digest (``fold.py``).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +12,14 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.bucket import take
 from incidentd.channels.channel import Destination
+from incidentd.incident.slot import PAGE
+from incidentd.lifecycle.fold import GATHER, fold
+from incidentd.lifecycle.member import is_loud
 from incidentd.lifecycle.parcel import Parcel
 from incidentd.store import buckets, incidents, line
 from incidentd.store.buckets import Bucket
-from incidentd.store.cursors import Cursor
+from incidentd.store.cursors import Cursor, name
+from incidentd.tier import Tier
 
 # A net only: who is called leaves the line long before, and who has news is looked at again at once.
 WAIT = timedelta(minutes=5)
@@ -103,9 +108,11 @@ def call_up(tx: Connection, now: datetime, mark: timedelta) -> list[tuple[str, s
     called = []
     for bucket in buckets.due(tx, now):
         room = take(bucket.level, bucket.at, now, max(1, bucket.burst), bucket.per_minute, bucket.burst).granted
+        bucket = fold(tx, bucket, now) if bucket.one_by_one else bucket
         going = line.call(tx, bucket.name, room, now + mark) if room else []
-        buckets.write(tx, _reckoned(tx, bucket, len(going), now))
-        called += going
+        counted = bucket.count(sum(is_new for _, _, is_new in going), now)
+        buckets.write(tx, _reckoned(tx, counted, len(going), now))
+        called += [(incident_id, queue) for incident_id, queue, _ in going]
     return called
 
 
@@ -129,20 +136,36 @@ def _hold_back(tx: Connection, parcels: Sequence[Parcel], stored: Bucket | None,
     unused = sum(parcel.cursor.granted and parcel.silent is not None for parcel in parcels)
     asking = [parcel for parcel in parcels if not parcel.cursor.granted]
     level = min(float(bucket.burst), bucket.level + unused)
-    wanted = 0 if bucket.next_at else len(asking)
-    taken = take(level, bucket.at, now, wanted, bucket.per_minute, bucket.burst)
-    held = asking[taken.granted :]
-    line.join(tx, [parcel.cursor for parcel in held], bucket.name, now + WAIT)
+    alone = [] if bucket.next_at else _by_themselves(asking, bucket, now)
+    taken = take(level, bucket.at, now, len(alone), bucket.per_minute, bucket.burst)
+    going = alone[: taken.granted]
+    gone = {id(parcel) for parcel in going}
+    held = [parcel for parcel in asking if id(parcel) not in gone]
+    loud = {name(parcel.cursor) for parcel in held if is_loud(parcel)}
+    line.join(tx, [parcel.cursor for parcel in held], bucket.name, now + WAIT, loud)
     next_at = taken.next_at if held or bucket.next_at else None
+    if bucket.one_by_one and any(parcel.cursor.is_new for parcel in held):
+        next_at = bucket.next_at or now + GATHER
+    bucket = bucket.count(sum(parcel.cursor.is_new for parcel in going), now)
     buckets.write(tx, replace(bucket, level=taken.level, at=taken.at, next_at=next_at), first=stored is None)
     return held
+
+
+def _by_themselves(asking: Sequence[Parcel], bucket: Bucket, now: datetime) -> Sequence[Parcel]:
+    """Those that need not wait to see whether they share a message: all but what is new and too much."""
+    new = [parcel for parcel in asking if parcel.cursor.is_new] if bucket.one_by_one else []
+    if not new or (len(new) <= bucket.room(now) and not (new[0].cursor.queue == PAGE and bucket.is_storm(now))):
+        return asking
+    urgent = [parcel for parcel in new if parcel.news.incident.tier is Tier.P0][: bucket.urgent_room(now)]
+    alone = {id(parcel) for parcel in urgent} | {id(parcel) for parcel in asking if not parcel.cursor.is_new}
+    return [parcel for parcel in asking if id(parcel) in alone]
 
 
 def _as_the_rules_say(stored: Bucket | None, destination: Destination | None, now: datetime) -> Bucket:
     """The bucket with the limit in force, which may have changed since it was stored; full before its first use."""
     if destination is None:
         raise ValueError("only a destination has a limit")
-    per_minute, burst = destination.per_minute, max(1, destination.burst)
+    per_minute, burst, alone = destination.per_minute, max(1, destination.burst), destination.one_by_one
     if stored is None:
-        return Bucket(destination.bucket, float(burst), now, per_minute, burst)
-    return replace(stored, per_minute=per_minute, burst=burst)
+        return Bucket(destination.bucket, float(burst), now, per_minute, burst, one_by_one=alone)
+    return replace(stored, per_minute=per_minute, burst=burst, one_by_one=alone)

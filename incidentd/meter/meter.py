@@ -89,6 +89,20 @@ class Meter:
             ["channel", "outcome"],
             list(product(KINDS, _OUTCOMES)),
         )
+        self.digests = Counters(
+            registry,
+            "incidentd_digests_total",
+            "Messages that stand for many incidents each, by kind of destination.",
+            ["channel"],
+            _each(KINDS),
+        )
+        self.folded = Counters(
+            registry,
+            "incidentd_folded_incidents_total",
+            "Incidents that were told in such a message instead of one of their own, by kind of destination.",
+            ["channel"],
+            _each(KINDS),
+        )
         self.direct_pages = Counters(
             registry,
             "incidentd_direct_pages_total",

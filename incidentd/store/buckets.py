@@ -1,15 +1,16 @@
 """The level of each token bucket, shared by all senders, and when it next lets somebody of its line through."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
 from incidentd.store.cycles import APART
-from incidentd.store.tables import BUCKETS
+from incidentd.store.tables import BUCKETS, microseconds
 
 _NAMED = BUCKETS.c.name == sa.bindparam("the_name")
 _AMONG = BUCKETS.c.name.in_(sa.bindparam("names", expanding=True))
@@ -24,11 +25,17 @@ _IS_DUE = sa.and_(
 )
 _DUE = sa.select(BUCKETS).where(_IS_DUE).order_by(BUCKETS.c.name).with_for_update(skip_locked=True)
 _ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
+_MINUTE = timedelta(minutes=1)
+_STORM = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How many tokens it held at an instant, and how it fills. ``next_at``: cursors wait, and one may go then."""
+    """How many tokens it held at an instant, and how it fills. ``next_at``: cursors wait, and one may go then.
+
+    ``one_by_one`` new ones a minute are told each by itself, 0: all are; ``recent`` says when those last ones were, in
+    microseconds. Until ``storm_until`` newcomers share a digest; ``digest`` is the one that is kept up to date.
+    """
 
     name: str
     level: float
@@ -36,6 +43,33 @@ class Bucket:
     per_minute: int
     burst: int
     next_at: datetime | None = None
+    one_by_one: int = 0
+    recent: tuple[int, ...] = ()
+    storm_until: datetime | None = None
+    digest: str | None = None
+
+    def room(self, now: datetime) -> int:
+        """How many more new ones may be told one by one now; while a storm lasts, those of all of it count."""
+        return max(0, self.one_by_one - len(self._since(now - (_STORM if self.is_storm(now) else _MINUTE))))
+
+    def urgent_room(self, now: datetime) -> int:
+        """How many more of the most urgent ones may be told one by one now, storm or not."""
+        return max(0, self.one_by_one - len(self._since(now - _MINUTE)))
+
+    def is_storm(self, now: datetime) -> bool:
+        """Whether newcomers are told together."""
+        return self.one_by_one > 0 and self.storm_until is not None and now < self.storm_until
+
+    def count(self, how_many: int, now: datetime) -> "Bucket":
+        """The bucket after so many new ones were told one by one."""
+        if not self.one_by_one:
+            return self
+        told = (*self._since(now - _STORM), *[microseconds(now)] * how_many)
+        return replace(self, recent=told[-self.one_by_one :])
+
+    def _since(self, then: datetime) -> list[int]:
+        """Those since then; what a clock that went back calls later counts too."""
+        return [at for at in self.recent if at > microseconds(then)]
 
 
 def lock(tx: Connection, names: Collection[str]) -> dict[str, Bucket]:
@@ -53,6 +87,7 @@ def write(tx: Connection, bucket: Bucket, *, first: bool = False) -> None:
         sqlalchemy.exc.IntegrityError: ``first``, and another sender was first.
     """
     values = {column.name: getattr(bucket, column.name) for column in BUCKETS.c}
+    values["recent"] = to_json(bucket.recent).decode()
     if first:
         tx.execute(_INSERT, values)
     else:
@@ -75,4 +110,20 @@ def any_due(tx: Connection, now: datetime) -> bool:
 
 
 def _bucket(row: Any) -> Bucket:
-    return Bucket(row.name, row.level, row.at, row.per_minute, row.burst, row.next_at)
+    return Bucket(
+        name=row.name,
+        level=row.level,
+        at=row.at,
+        per_minute=row.per_minute,
+        burst=row.burst,
+        next_at=row.next_at,
+        one_by_one=row.one_by_one,
+        recent=tuple(from_json(row.recent)),
+        storm_until=row.storm_until,
+        digest=row.digest,
+    )
+
+
+def storm_is_over(tx: Connection, digest: str) -> None:
+    """Nobody's loud news go to this digest any more."""
+    tx.execute(sa.update(BUCKETS).where(BUCKETS.c.digest == digest).values(digest=None))

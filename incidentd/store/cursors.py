@@ -134,6 +134,18 @@ class Cursor:
     behind_since: datetime | None = None
     granted: bool = False
     """Whether it has waited in line, and its receiver's limit allows it now."""
+    digest: str | None = None
+    turn: int | None = None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether a digest tells of it instead of a message of its own."""
+        return self.digest is not None and not self.reference
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever sent for it: it may be told in a digest."""
+        return self.told == 0 and not self.uncertain and not self.reference and self.accepted_at is None
 
     @property
     def is_first(self) -> bool:
@@ -394,4 +406,6 @@ def _cursor(row: Any) -> Cursor:
         reference=from_json(row.reference),
         behind_since=row.behind_since,
         granted=row.token == GRANTED,
+        digest=row.digest,
+        turn=row.turn,
     )

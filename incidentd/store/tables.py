@@ -129,6 +129,10 @@ CURSORS = sa.Table(
     sa.Column("held_by", sa.String(100)),
     # What the receiver knows the page by, once it has one: what people do there names nothing else.
     sa.Column("page_key", sa.String(255)),
+    # The digest that tells of it; with which of that one's turns at the latest; the level that is to hear loud news.
+    sa.Column("digest", sa.String(36)),
+    sa.Column("turn", sa.Integer),
+    sa.Column("loud", sa.Integer),
     sqlite_with_rowid=False,
 )
 # Partial: nearly all cursors are level, so telling one costs these indexes next to nothing.
@@ -141,6 +145,26 @@ _LINE = (CURSORS.c.held_by, CURSORS.c.tier, CURSORS.c.behind_since)
 sa.Index("ix_cursors_held_by", *_LINE, sqlite_where=_HELD, postgresql_where=_HELD)
 _PAGED = CURSORS.c.page_key.is_not(None)
 sa.Index("ix_cursors_page_key", CURSORS.c.page_key, sqlite_where=_PAGED, postgresql_where=_PAGED)
+_FOLDED = CURSORS.c.digest.is_not(None)
+sa.Index("ix_cursors_digest", CURSORS.c.digest, CURSORS.c.turn, sqlite_where=_FOLDED, postgresql_where=_FOLDED)
+
+# One message that stands for many incidents at one destination; its cursor's row has its id and the slot ``digest``.
+DIGESTS = sa.Table(
+    "digests",
+    METADATA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("destination", sa.String(100), nullable=False),
+    sa.Column("wave", sa.String(40), nullable=False),
+    sa.Column("queue", sa.String(8), nullable=False),
+    sa.Column("tier", sa.String(2), nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("joined_at", Instant, nullable=False, index=True),
+    sa.Column("told_at", Instant),
+    sa.Column("replied_at", Instant),
+    sa.Column("closed_at", Instant),
+    sqlite_with_rowid=False,
+)
 
 DELIVERIES = sa.Table(
     "deliveries",
@@ -220,6 +244,11 @@ BUCKETS = sa.Table(
     sa.Column("per_minute", sa.Integer, nullable=False, server_default="0"),
     sa.Column("burst", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_at", Instant),
+    # So many new ones a minute are told one by one, and when those of the last minute were, as a JSON list.
+    sa.Column("one_by_one", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("recent", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("storm_until", Instant),
+    sa.Column("digest", sa.String(36)),
     sqlite_with_rowid=False,
 )
 
