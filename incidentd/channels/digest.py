@@ -23,7 +23,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """So many triggered incidents of a tier have loud news, for the people of a level. ``turn`` is that of their last."""
+    """So many triggered incidents of a tier are loud news for the people of a level. ``turn``: of their last."""
 
     turn: int
     level: int
@@ -36,7 +36,7 @@ class DigestNews:
     """All that telling a digest needs.
 
     ``level`` is that of a shared page, 0 where people read. ``counts`` are incidents by tier and state. ``foremost``
-    are the most urgent ones, ``called`` those of ``calls``. ``people`` is by level. ``url`` lists all that it stands for.
+    are the most urgent ones, ``called`` those of ``calls``. ``people`` is by level. ``url`` lists all of them.
     ``reference`` and ``uncertain`` are as in ``News``.
     """
 

@@ -51,7 +51,7 @@ def _title(news: DigestNews) -> str:
 
 def _states(news: DigestNews) -> str:
     counted = [f"*{news.of(state):,}* {state.value}" for state in State if news.of(state)]
-    return f"{' · '.join(counted)}\nSince {moment(news.opened_at)}. What is beyond the first cards of a minute is told here."
+    return f"{' · '.join(counted)}\nSince {moment(news.opened_at)}. These have no cards of their own."
 
 
 def _tiers(news: DigestNews) -> Iterator[str]:

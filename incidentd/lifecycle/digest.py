@@ -31,7 +31,6 @@ from incidentd.incident.slot import PAGE, parse_page_slot
 from incidentd.incident.state import State
 from incidentd.jobs import Work
 from incidentd.lifecycle.claim import Bundle
-from incidentd.lifecycle.fold import due_at
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.parcel import Packer, specification
@@ -110,7 +109,7 @@ class DigestSender:
         if isinstance(came_to, Receipt):
             self._spread(partial(self._accept, told=told))
         elif _fails_for_long(told):
-            self._spread(partial(self._fall_back, told=told))
+            self._spread(partial(self._fall_back, told=told, after=[""]))
 
     def _destination(self, digest: Digest) -> Destination | None:
         spec = self._rulebook.in_force.destinations.get(digest.destination)
@@ -197,7 +196,8 @@ class DigestSender:
         settled = Settled(
             cursor=cursor,
             token=told.bundle.token,
-            told=digest.turn if receipt.sent or told.news.total == 0 else cursor.told,
+            # What it says already holds for whoever joined since, too.
+            told=digest.turn if receipt.reference else cursor.told,
             due_at=digests_due,
             attempts=0,
             uncertain=cursor.uncertain and not receipt.asked,
@@ -212,7 +212,7 @@ class DigestSender:
     def _due_again(self, tx: Connection, digest: Digest, now: datetime, *, sent: bool) -> datetime | None:
         """After each change it is looked at once more, so that nothing that came meanwhile is missed."""
         if sent or digests.has_untold(tx, digest.id, digest.turn):
-            return max(now, due_at(digest, now)) + digests.pause_after(now - digest.opened_at)
+            return now + digests.pause_after(now - digest.opened_at)
         if digests.has_loud(tx, digest.id):
             return max(now, (digest.replied_at or now) + CALLS_APART)
         return None
@@ -265,7 +265,7 @@ class DigestSender:
     def _accept(self, tx: Connection, *, told: _Told) -> tuple[bool, Work]:
         """Each incident's timeline says that it was told, and in which digest."""
         digest, kind = told.bundle.digest, told.destination.kind if told.destination else ""
-        turn = digest.turn if isinstance(told.came_to, Receipt) and told.came_to.sent else told.bundle.cursor.told
+        turn = digest.turn if isinstance(told.came_to, Receipt) and told.came_to.reference else 0
         rows = digests.unaccepted(tx, digest.id, turn, _CHUNK)
         if not rows:
             return False, {}
@@ -300,16 +300,20 @@ class DigestSender:
             digest=told.bundle.digest.id,
         )
 
-    def _fall_back(self, tx: Connection, *, told: _Told) -> tuple[bool, Work]:
-        """Pages that nobody has got, and that somebody still has to, go out elsewhere too."""
+    def _fall_back(self, tx: Connection, *, told: _Told, after: list[str]) -> tuple[bool, Work]:
+        """Pages that nobody has got, and that somebody still has to, go out elsewhere too.
+
+        ``after`` holds the incident behind which this step begins, and then the one for the next.
+        """
         digest = told.bundle.digest
-        rows = digests.unaccepted(tx, digest.id, digest.turn, 10 * _CHUNK * _CHUNK)
+        rows = digests.unaccepted(tx, digest.id, digest.turn, _CHUNK, after[0])
         ledger = Ledger(tx, self._rulebook, self._now(), self._mark)
         ledger.load(ids={row.incident_id for row in rows})
-        waiting = [(row, fallback) for row in rows if (fallback := self._fallback(ledger, row))]
-        for row, fallback in waiting[:_CHUNK]:
-            ledger.decide(row.incident_id, Delivered(FellBack(row.destination, fallback, str(told.came_to))))
-        return len(waiting) > _CHUNK, ledger.flush()
+        for row in rows:
+            if fallback := self._fallback(ledger, row):
+                ledger.decide(row.incident_id, Delivered(FellBack(row.destination, fallback, str(told.came_to))))
+        after[0] = rows[-1].incident_id if rows else ""
+        return len(rows) == _CHUNK, ledger.flush()
 
     def _fallback(self, ledger: Ledger, row: Any) -> str | None:
         """The destination that is to stand in for this page; None where none is, or it does already."""

@@ -59,8 +59,8 @@ def still_to_ask(
     """
     behind = _behind(cursors, limited)
     joining = _unread(tx, {name: behind[name] for name in behind if name in locked and locked[name].next_at})
-    for name, unread in joining.items():
-        line.join(tx, unread, name, now + WAIT)
+    for bucket, unread in joining.items():
+        line.join(tx, unread, bucket, now + WAIT)
     return _without(cursors, joining)
 
 
@@ -106,9 +106,9 @@ def within_limits(
 def call_up(tx: Connection, now: datetime, mark: timedelta) -> list[tuple[str, str]]:
     """Let go as many of each line as its bucket has tokens for; returns (incident, queue) of each."""
     called = []
-    for bucket in buckets.due(tx, now):
+    for found in buckets.due(tx, now):
+        bucket = fold(tx, found, now) if found.one_by_one else found
         room = take(bucket.level, bucket.at, now, max(1, bucket.burst), bucket.per_minute, bucket.burst).granted
-        bucket = fold(tx, bucket, now) if bucket.one_by_one else bucket
         going = line.call(tx, bucket.name, room, now + mark) if room else []
         counted = bucket.count(sum(is_new for _, _, is_new in going), now)
         buckets.write(tx, _reckoned(tx, counted, len(going), now))

@@ -118,7 +118,7 @@ class Foremost:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """So many triggered incidents of a tier have loud news since, for the people of a level. ``turn``: of their last."""
+    """So many triggered incidents of a tier are loud news for the people of a level. ``turn`` is that of their last."""
 
     turn: int
     level: int
@@ -271,12 +271,13 @@ def gather(tx: Connection, digest: Digest, most: int) -> Gathered:
     )
 
 
-def unaccepted(tx: Connection, digest: str, turn: int, most: int) -> list[Any]:
+def unaccepted(tx: Connection, digest: str, turn: int, most: int, after: str = "") -> list[Any]:
     """Cursors of incidents that were told with a turn up to this one, of which that is not written yet."""
     return list(
         tx.execute(
             sa.select(CURSORS)
             .where(_STANDS_FOR, CURSORS.c.turn <= turn, CURSORS.c.accepted_at.is_(None))
+            .where(CURSORS.c.incident_id > after)
             .order_by(CURSORS.c.incident_id, CURSORS.c.slot)
             .limit(most)
             .with_for_update(),

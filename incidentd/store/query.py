@@ -29,7 +29,7 @@ class Filter:
     """Which incidents; an empty set means all. ``text`` is looked for in title, key, system and SLO, or is a number.
 
     ``drill`` True: drills alone; False: none of them.
-    ``since`` and ``until`` bound ``opened_at``: at or after the one, before the other.
+    ``since`` and ``until`` bound ``opened_at``: at or after the one, before the other. ``digest`` stands for them.
     """
 
     states: frozenset[State] = frozenset()
@@ -39,6 +39,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     drill: bool | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +204,13 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         INCIDENTS.c.opened_at >= wanted.since if wanted.since else None,
         INCIDENTS.c.opened_at < wanted.until if wanted.until else None,
         {True: INCIDENTS.c.system == DRILL_SYSTEM, False: INCIDENTS.c.system != DRILL_SYSTEM, None: None}[wanted.drill],
+        INCIDENTS.c.id.in_(_told_in(wanted.digest)) if wanted.digest else None,
     )
     return [condition for condition in optional if condition is not None]
+
+
+def _told_in(digest: str) -> sa.Select[Any]:
+    return sa.select(CURSORS.c.incident_id).where(CURSORS.c.digest == digest)
 
 
 def _matches(text: str) -> sa.ColumnElement[bool]:

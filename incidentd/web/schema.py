@@ -63,7 +63,10 @@ class _Shape(BaseModel):
 
 
 class ListQuery(_Shape):
-    """What ``GET /api/v1/incidents`` takes. ``state`` and ``tier`` may be given several times."""
+    """What ``GET /api/v1/incidents`` takes. ``state`` and ``tier`` may be given several times.
+
+    ``digest``: those that one message of a storm stands for.
+    """
 
     state: list[State] = []
     tier: list[Tier] = []
@@ -72,13 +75,21 @@ class ListQuery(_Shape):
     since: Instant | None = None
     until: Instant | None = None
     drill: bool | None = None
+    digest: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
     limit: int = Field(50, ge=1, le=_LARGEST_PAGE)
     cursor: str | None = Field(None, max_length=200)
 
     def filter(self) -> Filter:
         """As the store takes it."""
         return Filter(
-            frozenset(self.state), frozenset(self.tier), self.system, self.q, self.since, self.until, self.drill
+            frozenset(self.state),
+            frozenset(self.tier),
+            self.system,
+            self.q,
+            self.since,
+            self.until,
+            self.drill,
+            self.digest,
         )
 
 

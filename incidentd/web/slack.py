@@ -28,9 +28,11 @@ from incidentd.incident.state import State
 from incidentd.lifecycle.work import Action
 from incidentd.store import query
 from incidentd.store.query import Filter, Listed
+from incidentd.web.click import LONGEST_NAME, mapping, person, text
 from incidentd.web.contract import Runtime
 from incidentd.web.guard import BoundedRoute, runtime_of
 from incidentd.web.problem import REQUEST_ID, ProblemError
+from incidentd.web.sweep import acknowledge_all, sweeps
 from incidentd.web.wait import stored
 
 STORE_SECONDS = 2.0
@@ -40,9 +42,7 @@ _VIA = "slack"
 _SIGNATURE = "x-slack-signature"
 _TIMESTAMP = "x-slack-request-timestamp"
 _INCIDENT_ID = re.compile(r"[0-9a-f-]{1,36}")
-_LONGEST_NAME = 100
 _LONGEST_LINE = 300
-_NOT_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _COMMANDS: Mapping[str, type[Acknowledge | TakeOver | Resolve | Escalate]] = {
     ACKNOWLEDGE: Acknowledge,
     TAKE_OVER: TakeOver,
@@ -88,6 +88,9 @@ async def interactions(request: Request) -> Response:
     for place, click in enumerate(clicks(_payload(raw))):
         outcome = await _press(runtime, click, signature if place == 0 else f"{signature}:{place}")
         _log.info("slack_click", outcome=outcome, incident=click.incident_id, request_id=request.scope[REQUEST_ID])
+    for sweep in sweeps(_payload(raw)):
+        acknowledge_all(runtime, sweep)
+        _log.info("slack_click", outcome="begun", digest=sweep.digest, request_id=request.scope[REQUEST_ID])
     return Response()
 
 
@@ -106,19 +109,19 @@ def clicks(payload: Mapping[str, Any]) -> list[Click]:
     """The clicks on our buttons; everything else that Slack may send is left alone."""
     if payload.get("type") != "block_actions" or not isinstance(payload.get("actions"), list):
         return []
-    who, name = _person(payload.get("user"))
-    channel = _text(_mapping(payload.get("channel")).get("id"))
-    found = (_click(_mapping(action), channel, who, name) for action in payload["actions"])
+    who, name = person(payload.get("user"))
+    channel = text(mapping(payload.get("channel")).get("id"))
+    found = (_click(mapping(action), channel, who, name) for action in payload["actions"])
     return [click for click in found if click] if name else []
 
 
 def _click(action: Mapping[str, Any], channel: str, who: str, name: str) -> Click | None:
-    action_id = _text(action.get("action_id"))
+    action_id = text(action.get("action_id"))
     try:
-        value = _mapping(json.loads(_text(action.get("value"))))
+        value = mapping(json.loads(text(action.get("value"))))
     except (ValueError, RecursionError):
         value = {}
-    incident, episode = _text(value.get("incident")), value.get("episode")
+    incident, episode = text(value.get("incident")), value.get("episode")
     if not _INCIDENT_ID.fullmatch(incident) or not isinstance(episode, int):
         return None
     if action_id == STILL_ON:
@@ -160,7 +163,7 @@ def _overview(tx: Connection, base_url: str) -> str:
 def _overview_line(listed: Listed, base_url: str) -> str:
     incident = listed.incident
     answer = incident.acknowledgement
-    state = f"acknowledged by {line(answer.by, _LONGEST_NAME)}" if answer else incident.state.value
+    state = f"acknowledged by {line(answer.by, LONGEST_NAME)}" if answer else incident.state.value
     title = line(incident.title, _LONGEST_LINE)
     return f"*{incident.tier}* <{base_url}/incidents/{incident.id}|#{listed.number}> {title} ({state})"
 
@@ -193,7 +196,7 @@ def _is_signed(secret: str, now: float, raw: bytes, timestamp: str, signature: s
 
 def _payload(raw: bytes) -> Mapping[str, Any]:
     try:
-        return _mapping(json.loads(_field(raw, "payload")))
+        return mapping(json.loads(_field(raw, "payload")))
     except (ValueError, RecursionError):
         return {}
 
@@ -203,19 +206,3 @@ def _field(raw: bytes, name: str) -> str:
         return parse_qs(raw.decode("utf-8"), max_num_fields=100).get(name, [""])[0]
     except ValueError:
         return ""
-
-
-def _person(user: object) -> tuple[str, str]:
-    """Slack's id of the person, and the name people know."""
-    fields = _mapping(user)
-    who = _text(fields.get("id"))
-    name = _text(fields.get("name")) or _text(fields.get("username")) or who
-    return who, _NOT_A_NAME.sub("", name).strip()[:_LONGEST_NAME]
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

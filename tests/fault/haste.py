@@ -19,5 +19,10 @@ def hasty_rules(folder: Path, seconds: int) -> Path:
         ("{lasts: 10m, tell: [page-manager, incidents]}", f"{{lasts: {seconds}s, tell: [page-manager, incidents]}}"),
     )
     # A crowd is posted at once: the limits are another test's matter, and waiting for them would be this one's time.
-    replace_in(folder, "destinations.yaml", ("per_minute: 60", "per_minute: 6000"), ("burst: 10", "burst: 100"))
+    replace_in(
+        folder,
+        "destinations.yaml",
+        ("per_minute: 60", "per_minute: 6000\n  one_by_one: 0"),
+        ("burst: 10", "burst: 100"),
+    )
     return folder

@@ -27,7 +27,7 @@ BURST = 5
 def narrow(database_url: str, tmp_path: Path) -> Iterator[Bench]:
     """A bench whose every page may come in bursts of 5, then one a second."""
     rules = copy_rules(tmp_path)
-    replace_in(rules, "destinations.yaml", ("burst: 60", f"burst: {BURST}"))
+    replace_in(rules, "destinations.yaml", ("burst: 60", f"burst: {BURST}\n  one_by_one: 0"))
     with open_bench(database_url, rules) as opened:
         yield opened
 

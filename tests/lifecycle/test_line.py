@@ -20,7 +20,12 @@ HOUR = 60 * MINUTE
 def rules(tmp_path: Path) -> Path:
     """A table of the test's own, in which every page may come in bursts of 5, then one a second."""
     rules = copy_rules(tmp_path)
-    replace_in(rules, "destinations.yaml", ("burst: 60", f"burst: {BURST}"), ("burst: 10", f"burst: {BURST}"))
+    replace_in(
+        rules,
+        "destinations.yaml",
+        ("burst: 60", f"burst: {BURST}\n  one_by_one: 0"),
+        ("burst: 10", f"burst: {BURST}\n  one_by_one: 0"),
+    )
     return rules
 
 
@@ -32,7 +37,7 @@ def narrow(database_url: str, rules: Path) -> Iterator[Bench]:
 
 
 def test_a_limit_without_a_burst_lets_one_through_at_a_time(database_url: str, rules: Path) -> None:
-    replace_in(rules, "destinations.yaml", (f"  burst: {BURST}\n", ""))
+    replace_in(rules, "destinations.yaml", (f"  burst: {BURST}\n  one_by_one: 0\n", ""))
     with open_bench(database_url, rules) as bench:
         bench.hear(*(lesser(f"slo-{number}", "critical") for number in range(3)))
         sent = [_paged(bench)]
@@ -115,7 +120,7 @@ def test_a_clock_that_goes_back_keeps_no_page_from_its_next_try(narrow: Bench) -
 
 def test_once_a_reload_lifts_the_limit_nobody_waits_for_it_any_more(narrow: Bench, rules: Path) -> None:
     _line(narrow)
-    replace_in(rules, "destinations.yaml", ("  per_minute: 60\n", ""), (f"  burst: {BURST}\n", ""))
+    replace_in(rules, "destinations.yaml", ("  per_minute: 60\n", ""), (f"  burst: {BURST}\n  one_by_one: 0\n", ""))
     narrow.runtime.reload()
     narrow.clock.advance(SECOND)
     _paged(narrow)
