@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
+from incidentd.lifecycle.limit import line_up as limit_line_up
 from incidentd.lifecycle.limit import lock, not_in_line, still_to_ask, within_limits
 from incidentd.lifecycle.member import call_in_storm, hand_on
 from incidentd.lifecycle.parcel import Packer, Parcel
@@ -69,6 +70,12 @@ def survey(
     mine = [cursor for cursor in found if cursor.slot != digests.SLOT]
     packed = packer.pack(tx, not_in_line(tx, mine, packer.limited), new_id(), now)
     return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed})
+
+
+def line_up(tx: Connection, packer: Packer, ids: Sequence[str], *, queue: str, limit: int, now: datetime) -> None:
+    """Of so many incidents at once, let those wait that are beyond what is told one by one."""
+    found = cursors.claimable(tx, ids, queue, now, limit)
+    limit_line_up(tx, [each for each in found if each.slot != digests.SLOT], packer.limited, now)
 
 
 def take(

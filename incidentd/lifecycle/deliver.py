@@ -23,7 +23,7 @@ from incidentd.errors import (
     UncertainError,
 )
 from incidentd.jobs import Work
-from incidentd.lifecycle.claim import Bundle, Claim, Survey, put_off, survey, take
+from incidentd.lifecycle.claim import Bundle, Claim, Survey, line_up, put_off, survey, take
 from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
@@ -107,6 +107,9 @@ class Sender:
         Raises:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
         """
+        if len(ids) > WIDTH:
+            now, packer, most = self._now(), self._packer, 2 * len(ids)
+            self._store.write(lambda tx: line_up(tx, packer, ids, queue=queue, limit=most, now=now))
         for start in range(0, len(ids), WIDTH):
             self._deliver(queue, ids[start : start + WIDTH])
 

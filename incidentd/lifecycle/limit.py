@@ -64,6 +64,25 @@ def still_to_ask(
     return _without(cursors, joining)
 
 
+def line_up(
+    tx: Connection, cursors: Sequence[Cursor], limited: Callable[[str], Destination | None], now: datetime
+) -> None:
+    """Let the first news of many incidents wait where they are too many to be told one by one, unread.
+
+    A storm comes in large jobs: looking at each of them would keep the first page waiting.
+    """
+    behind = _behind([cursor for cursor in cursors if cursor.is_new], limited)
+    locked = buckets.lock(tx, behind) if behind else {}
+    for bucket_name, unread in _unread(tx, behind).items():
+        stored = locked.get(bucket_name)
+        bucket = _as_the_rules_say(stored, limited(behind[bucket_name][0].destination), now)
+        if not bucket.one_by_one or not (bucket.next_at or bucket.is_storm(now) or len(unread) > bucket.room(now)):
+            continue
+        line.join(tx, unread, bucket_name, now + WAIT)
+        if bucket.next_at is None:
+            buckets.write(tx, replace(bucket, next_at=now + GATHER), first=stored is None)
+
+
 def _unread(tx: Connection, behind: Mapping[str, Sequence[Cursor]]) -> Mapping[str, Sequence[Cursor]]:
     """Those whose incident nobody has answered: what the others have to say, if anything, is to be seen."""
     ids = {cursor.incident_id for cursors in behind.values() for cursor in cursors}
