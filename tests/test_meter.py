@@ -27,6 +27,8 @@ NAMES = {
     "incidentd_incidents_opened": {"tier"},
     "incidentd_acceptance_seconds": {"channel"},
     "incidentd_deliveries": {"channel", "outcome"},
+    "incidentd_digests": {"channel"},
+    "incidentd_folded_incidents": {"channel"},
     "incidentd_direct_pages": {"outcome"},
     "incidentd_pagerduty_webhooks": {"answer"},
     "incidentd_pagerduty_events": {"outcome"},

@@ -8,8 +8,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
-from incidentd.lifecycle.limit import line_up as limit_line_up
-from incidentd.lifecycle.limit import lock, not_in_line, still_to_ask, within_limits
+from incidentd.lifecycle.limit import line_up, lock, not_in_line, still_to_ask, within_limits
 from incidentd.lifecycle.member import call_in_storm, hand_on
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
@@ -72,10 +71,22 @@ def survey(
     return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed})
 
 
-def line_up(tx: Connection, packer: Packer, ids: Sequence[str], *, queue: str, limit: int, now: datetime) -> None:
-    """Of so many incidents at once, let those wait that are beyond what is told one by one."""
-    found = cursors.claimable(tx, ids, queue, now, limit)
-    limit_line_up(tx, [each for each in found if each.slot != digests.SLOT], packer.limited, now)
+def survey_folded(
+    tx: Connection, packer: Packer, ids: Sequence[str], *, queue: str, now: datetime, new_id: Callable[[], str]
+) -> Survey:
+    """Of many incidents, those that digests tell of: they need no sender."""
+    found = [cursor for cursor in cursors.look(tx, ids, queue, now, _MOST) if cursor.is_folded]
+    packed = packer.pack(tx, found, new_id(), now)
+    return Survey(found, {cursors.name(parcel.cursor): parcel for parcel in packed})
+
+
+def relieve(tx: Connection, packer: Packer, surveyed: Survey, ids: Sequence[str], *, queue: str, now: datetime) -> None:
+    """Of so many incidents at once, hand on to the digests what they tell, and line up what is beyond one by one."""
+    found = [cursor for cursor in cursors.claimable(tx, ids, queue, now, _MOST) if cursor.slot != digests.SLOT]
+    folded = [cursor for cursor in found if cursor.is_folded]
+    if folded:
+        hand_on(tx, _current(tx, folded, surveyed), now)
+    line_up(tx, [cursor for cursor in found if not cursor.is_folded], packer.limited, now)
 
 
 def take(

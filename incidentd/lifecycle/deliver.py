@@ -23,7 +23,7 @@ from incidentd.errors import (
     UncertainError,
 )
 from incidentd.jobs import Work
-from incidentd.lifecycle.claim import Bundle, Claim, Survey, line_up, put_off, survey, take
+from incidentd.lifecycle.claim import Bundle, Claim, Survey, put_off, relieve, survey, survey_folded, take
 from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
@@ -108,10 +108,20 @@ class Sender:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
         """
         if len(ids) > WIDTH:
-            now, packer, most = self._now(), self._packer, 2 * len(ids)
-            self._store.write(lambda tx: line_up(tx, packer, ids, queue=queue, limit=most, now=now))
+            self._relieve(queue, ids)
         for start in range(0, len(ids), WIDTH):
             self._deliver(queue, ids[start : start + WIDTH])
+
+    def _relieve(self, queue: str, ids: Sequence[str]) -> None:
+        """What needs no sender of its own, of all of them at once: in a storm that is nearly all."""
+        now, packer, new_id = self._now(), self._packer, self._new_id
+        try:
+            folded = self._store.read(lambda tx: survey_folded(tx, packer, ids, queue=queue, now=now, new_id=new_id))
+            self._store.write(lambda tx: relieve(tx, packer, folded, ids, queue=queue, now=now))
+        except (StoreError, SchemaError):
+            raise
+        except Exception:  # whatever is wrong with one is found where they are taken a few at a time
+            log.exception("not relieved", incidents=len(ids), queue=queue)
 
     def _deliver(self, queue: str, ids: Sequence[str]) -> None:
         more = True

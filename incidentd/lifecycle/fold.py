@@ -26,6 +26,8 @@ PATIENCE = timedelta(seconds=5)
 CALM = timedelta(minutes=10)
 """A storm is over when so long nobody has joined it; pages of their own come again after a minute."""
 PAGES_CALM = timedelta(minutes=1)
+_BREATH = timedelta(seconds=1)
+"""What comes together is told together."""
 _MOST = 5000
 
 
@@ -70,7 +72,7 @@ def due_at(digest: Digest, now: datetime) -> datetime:
     """When the digest is to be told of what is new: at once, unless it was told just now."""
     if digest.told_at is None:
         return now
-    return max(now, digest.told_at + digests.pause_after(now - digest.opened_at))
+    return max(now + _BREATH, digest.told_at + digests.pause_after(now - digest.opened_at))
 
 
 def _soon(bucket: Bucket, now: datetime) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.classify import parse
 from incidentd.errors import RulesError
-from incidentd.store import drills, prune
+from incidentd.store import digests, drills, prune
 from incidentd.store import rules as stored
 from incidentd.store.engine import Store
 from incidentd.store.intake import BODIES_KEPT
@@ -62,6 +62,7 @@ class Pruner:
         self._prune_incidents()
         self._prune_episodes()
         self.pruned.bodies = self._step(lambda tx: prune.bodies(tx, self._bodies_before, remove=not self._dry))
+        self._step(lambda tx: digests.prune(tx, self._before, remove=not self._dry))
         used = self._versions_in_use()
         self.pruned.tables = self._step(lambda tx: prune.tables(tx, self._before, used, remove=not self._dry))
         self.pruned.drills = self._step(lambda tx: drills.prune(tx, self._before, remove=not self._dry))

@@ -294,9 +294,11 @@ def accept(tx: Connection, cursors: Sequence[Any], at: datetime) -> None:
 
 
 def hush(tx: Connection, digest: str, turn: int) -> None:
-    """Loud news up to this turn were told."""
+    """Loud news up to this turn were told; who has a card has no more to do with the digest."""
     loud = (CURSORS.c.digest == digest, CURSORS.c.turn <= turn, CURSORS.c.loud.is_not(None))
-    tx.execute(sa.update(CURSORS).where(*loud).values(loud=None))
+    is_card = CURSORS.c.reference != "{}"
+    told = {name: sa.case((is_card, sa.null()), else_=CURSORS.c[name]) for name in ("digest", "turn")}
+    tx.execute(sa.update(CURSORS).where(*loud).values(told | {"loud": None}))
 
 
 def has_untold(tx: Connection, digest: str, turn: int) -> bool:

@@ -30,9 +30,11 @@ from incidentd.store import (
     sightings,
     summaries,
 )
+from incidentd.store import alerts, buckets, cycles, deliveries, digests, heartbeats, intake, pings, rules, summaries
 from incidentd.store.backup import back_up, restore
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
+from incidentd.store.digests import Digest
 from incidentd.store.drill_schedules import Planned
 from incidentd.store.drills import Drill, Step, Taken
 from incidentd.store.engine import Store, open_engine
@@ -71,6 +73,7 @@ def fill(store: Store) -> None:
         alerts.write(tx, [episode(alert())], NOW)
         deliveries.insert(tx, [tried])
         buckets.write(tx, Bucket("shared", 0.1 + 0.2, NOW, 60, 10), first=True)
+        digests.open_one(tx, Digest("storm", "incidents", "", "tell", Tier.P1, 3, NOW, NOW))
         cycles.beat(tx, "timekeeper", NOW)
         rules.put_in_force(tx, "v1", {"tiers.yaml": "tiers"}, NOW)
         intake.set_aside(tx, [("10.0.0.1", "labels", bytes(range(256)))], NOW)
