@@ -20,9 +20,12 @@ from incidentd.store.line import Newcomer
 from incidentd.store.query import Filter
 from incidentd.store.tables import CURSORS, DIGESTS
 from incidentd.tier import Tier
+from incidentd.web.sweep import Sweep, acknowledge_all, sweeps
 from tests.lifecycle.bench import BEGIN, KEYS, MINUTE, SECOND, Bench, alert, lesser
+from tests.servers import wait_until
 
 MANY = 60
+ANNA = "U012345678"
 CARDS = 20
 
 
@@ -125,6 +128,23 @@ def test_a_rise_to_p0_in_a_digest_is_called_by_name(bench: Bench) -> None:
     bench.forward(2 * MINUTE)
     (call,) = _posts(bench, "call")
     assert bench.incident(folded.incident_id).title in call.text
+
+
+def test_one_click_acknowledges_each_of_them_and_one_answer_says_what_was_refused(bench: Bench) -> None:
+    storm(bench)
+    (digest,) = bench.store.read(lambda tx: list(tx.scalars(sa.select(DIGESTS.c.id).where(DIGESTS.c.wave == ""))))
+    (message,) = _posts(bench, "digest")
+    button = next(each for block in message.blocks for each in block.get("elements", ()) if each["type"] == "button")
+    action = {"action_id": button["action_id"], "value": button["value"]}
+    click = {"type": "block_actions", "user": {"id": ANNA, "name": "anna"}, "channel": {"id": message.channel}}
+    (sweep,) = sweeps(click | {"actions": [action]})
+    assert sweep == Sweep(digest, "anna", message.channel, ANNA)
+    acknowledge_all(bench.runtime, sweep).join(60)
+    told = {row.incident_id for row in bench.cursors(destination="incidents", digest=digest)}
+    answered = {each for each in bench.incident_ids() if bench.incident(each).acknowledgement}
+    assert (answered, len(answered)) == (told, MANY - CARDS)
+    wait_until(lambda: bench.sandbox.slack.ephemeral(ANNA), "the answer to the click", 10)
+    assert "Acknowledged 40 of 40 incidents." in bench.sandbox.slack.ephemeral(ANNA)[0].text
 
 
 @pytest.mark.parametrize("kind", [FaultKind.DROP_REPLY, FaultKind.STATUS])
