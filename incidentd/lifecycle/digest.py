@@ -50,7 +50,7 @@ SHOWN = 8
 CALLS_APART = timedelta(minutes=1)
 """Loud news of a storm are told in one sum, so far apart."""
 FALLBACK_AFTER = 2
-_CHUNK = 200
+_CHUNK = 100
 _PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger("incidentd.deliver")
@@ -118,7 +118,7 @@ class DigestSender:
     def _news(self, bundle: Bundle, gathered: Gathered) -> DigestNews:
         digest, base = bundle.digest, self._packer.base_url
         people = self._rulebook.in_force.people
-        may_call = digest.replied_at is None or self._now() >= digest.replied_at + CALLS_APART
+        may_call = _may_call(digest, self._now())
 
         def named(each: Foremost) -> Named:
             return Named(each.number, each.tier, each.title, each.state, f"{base}/incidents/{each.incident_id}")
@@ -183,8 +183,10 @@ class DigestSender:
         now, cursor, digest = self._now(), told.bundle.cursor, told.bundle.digest
         changes: dict[str, datetime | None] = {"told_at": told.ended_at} if receipt.sent else {}
         called = receipt.reference.get("called") == str(digest.turn)
-        if called:
+        # Loud news of what was answered meanwhile call nobody.
+        if called or (not told.news.calls and _may_call(digest, now)):
             digests.hush(tx, digest.id, digest.turn)
+        if called:
             changes["replied_at"] = told.ended_at
         over = _is_answered(told.news, receipt) if digest.wave else not told.news.of(*_OPEN)
         if over and told.news.total:
@@ -214,7 +216,7 @@ class DigestSender:
         if sent or digests.has_untold(tx, digest.id, digest.turn):
             return now + digests.pause_after(now - digest.opened_at)
         if digests.has_loud(tx, digest.id):
-            return max(now, (digest.replied_at or now) + CALLS_APART)
+            return max(now + digests.pause_after(now - digest.opened_at), (digest.replied_at or now) + CALLS_APART)
         return None
 
     def _record_failure(self, tx: Connection, told: _Told, error: DeliveryError) -> None:
@@ -327,6 +329,10 @@ class DigestSender:
 
 
 _OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.RECOVERING)
+
+
+def _may_call(digest: Digest, now: datetime) -> bool:
+    return digest.replied_at is None or now >= digest.replied_at + CALLS_APART
 
 
 def _is_answered(news: DigestNews, receipt: Receipt) -> bool:

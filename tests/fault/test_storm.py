@@ -22,9 +22,9 @@ from tests.fault.plant import GROUP, WEB, Plant
 from tests.lifecycle.bench import KEYS
 from tests.lifecycle.table import replace_in
 
-ALERTS = 2_000
+ALERTS = 10_000
 A_BODY = 100
-SECONDS = 4.0
+SECONDS = 10.0
 LEVEL_SECONDS = 30
 PEOPLE_BEAR = 30
 LONGEST_SECONDS = 400.0
