@@ -277,7 +277,8 @@ class DigestSender:
         for row in mine:
             ledger.decide(row.incident_id, Delivered(self._accepted(row, told)))
         work = ledger.flush()
-        digests.accept(tx, mine, told.ended_at)
+        reference = told.came_to.reference if isinstance(told.came_to, Receipt) else {}
+        digests.accept(tx, mine, told.ended_at, reference.get("dedup_key"))
         kept = {id(row) for row in mine}
         _forget(tx, [row for row in rows if id(row) not in kept])
         deliveries.insert(tx, [_delivery(row, told) for row in mine])

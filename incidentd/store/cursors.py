@@ -27,6 +27,8 @@ Name = tuple[str, str, str]
 ENQUEUED = "enqueued"
 HELD = "held"
 GRANTED = "granted"
+DIGEST_SLOT = "digest"
+"""The slot of the cursor that a digest itself has: what it tells of are others."""
 FREE = ""
 _UNLEASED = (FREE, ENQUEUED, HELD, GRANTED)
 
@@ -104,7 +106,9 @@ _POSTPONE = (
 _NAMED = sa.and_(_INCIDENTS, sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
 _TOKENS = sa.select(*_NAMES, CURSORS.c.token).where(_NAMED).order_by(*_NAMES).with_for_update()
 _REFERENCES = sa.select(*_NAMES, CURSORS.c.reference).where(_NAMED)
-_CARRYING = sa.select(*_NAMES).where(CURSORS.c.page_key.in_(sa.bindparam("keys", expanding=True)))
+_CARRYING = sa.select(*_NAMES).where(
+    CURSORS.c.page_key.in_(sa.bindparam("keys", expanding=True)), CURSORS.c.slot != DIGEST_SLOT
+)
 _SETTLED = (
     "told", "due_at", "behind_since", "attempts", "uncertain", "echo", "accepted_at", "failed", "given_up",
     "reference", "page_key", "token",

@@ -14,12 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.state import State
-from incidentd.store.cursors import FREE, HELD, THIS, Cursor, key
+from incidentd.store.cursors import DIGEST_SLOT, FREE, HELD, THIS, Cursor, key
 from incidentd.store.tables import CURSORS, DIGESTS, INCIDENTS
 from incidentd.tier import Tier
 
-SLOT = "digest"
-"""The slot of a digest's own cursor."""
+SLOT = DIGEST_SLOT
 
 _OWN = sa.and_(CURSORS.c.incident_id == sa.bindparam("the_digest"), CURSORS.c.slot == SLOT)
 _LOCK_OWN = sa.select(CURSORS.c.incident_id).where(_OWN).with_for_update()
@@ -56,7 +55,16 @@ _STAY = (
 _LEAVE = (
     sa.update(CURSORS)
     .where(THIS)
-    .values(digest=None, turn=None, loud=None, told=sa.bindparam("upto"), behind_since=None, token=FREE, due_at=None)
+    .values(
+        digest=None,
+        turn=None,
+        loud=None,
+        told=sa.bindparam("upto"),
+        behind_since=None,
+        token=FREE,
+        due_at=None,
+        page_key=None,
+    )
 )
 _CALL = (
     sa.update(CURSORS)
@@ -286,10 +294,12 @@ def unaccepted(tx: Connection, digest: str, turn: int, most: int, after: str = "
     )
 
 
-def accept(tx: Connection, cursors: Sequence[Any], at: datetime) -> None:
-    """These were told."""
+def accept(tx: Connection, cursors: Sequence[Any], at: datetime, page_key: str | None) -> None:
+    """These were told; of pages, under this key."""
     if cursors:
-        told = sa.update(CURSORS).where(THIS).values(accepted_at=sa.bindparam("at"), behind_since=None)
+        told = (
+            sa.update(CURSORS).where(THIS).values(accepted_at=sa.bindparam("at"), behind_since=None, page_key=page_key)
+        )
         tx.execute(told, [{"i": c.incident_id, "d": c.destination, "s": c.slot, "at": at} for c in cursors])
 
 

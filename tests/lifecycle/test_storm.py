@@ -13,7 +13,7 @@ from incidentd.lifecycle.fold import those_beyond
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
-from incidentd.store import query
+from incidentd.store import cursors, query
 from incidentd.store.buckets import Bucket
 from incidentd.store.digests import SLOT
 from incidentd.store.line import Newcomer
@@ -63,6 +63,8 @@ def test_pages_that_would_wait_share_one_that_lists_the_most_urgent(bench: Bench
     assert (said["incidents_in_all"], page.payload["severity"]) == (MANY, "error")
     assert f"{MANY} incidents at once" in page.payload["summary"]
     assert all(row.accepted_at for row in bench.cursors(queue=PAGE))
+    carried = bench.store.read(lambda tx: cursors.carrying(tx, [page.dedup_key]))
+    assert {incident_id for incident_id, _, _ in carried} == set(bench.incident_ids())
 
 
 def test_p0s_have_pages_and_cards_of_their_own_before_all_others(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from incidentd.store import (
     buckets,
     cycles,
     deliveries,
+    digests,
     drill_schedules,
     drills,
     hearings,
@@ -30,7 +31,6 @@ from incidentd.store import (
     sightings,
     summaries,
 )
-from incidentd.store import alerts, buckets, cycles, deliveries, digests, heartbeats, intake, pings, rules, summaries
 from incidentd.store.backup import back_up, restore
 from incidentd.store.buckets import Bucket
 from incidentd.store.deliveries import Delivery, Outcome
