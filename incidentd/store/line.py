@@ -29,8 +29,8 @@ _WAITS = CURSORS.c.held_by == sa.bindparam("bucket")
 # What follows a page answers or ends it: hundreds of those, once a storm is over, must not delay the next page.
 _WAKES_NOBODY = sa.and_(CURSORS.c.queue == PAGE, CURSORS.c.accepted_at.is_not(None))
 _STATE = sa.select(INCIDENTS.c.state).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery()
-# What nobody has answered goes before what is under way or over; among those, what mentions somebody, before edits.
-_NEEDS_NOBODY = sa.func.coalesce(_STATE, State.TRIGGERED.value) != State.TRIGGERED.value
+# What is open goes before what is recovering or over; among those, what mentions somebody, before edits.
+_NEEDS_NOBODY = sa.func.coalesce(_STATE, "").in_((State.RECOVERING.value, State.RESOLVED.value))
 _ORDER = (_WAKES_NOBODY, _NEEDS_NOBODY, CURSORS.c.loud.is_(None), CURSORS.c.tier, CURSORS.c.behind_since)
 _IS_NEW = sa.and_(CURSORS.c.told == 0, CURSORS.c.accepted_at.is_(None), CURSORS.c.reference == "{}")
 _FRONT = (

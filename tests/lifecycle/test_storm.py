@@ -242,7 +242,10 @@ def _in_no_or_two_places(bench: Bench) -> list[Any]:
     """Cursors of open incidents with both a message of their own and a digest that stands for them, or neither."""
     rows = [row for row in bench.cursors() if row.slot != SLOT]
     wanted = [row for row in rows if row.queue != PAGE or bench.incident(row.incident_id).state == "triggered"]
-    return [row for row in wanted if (row.reference != "{}") == (row.digest is not None) and row.loud is None]
+    wrong = [row for row in wanted if (row.reference != "{}") == (row.digest is not None) and row.loud is None]
+    return [
+        (row.destination, row.slot, row.reference, row.digest, row.turn, row.token, row.accepted_at) for row in wrong
+    ]
 
 
 def _behind(bench: Bench) -> list[Any]:
