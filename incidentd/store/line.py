@@ -13,6 +13,8 @@ from incidentd.store.cursors import FREE, GRANTED, HELD, THIS, Cursor, Name, key
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.tier import Tier
 
+# Its loud news wait in a digest: that is not for the line to forget.
+_IS_CALLED = CURSORS.c.digest.is_not(None)
 _JOIN = (
     sa.update(CURSORS)
     .where(THIS)
@@ -22,7 +24,7 @@ _JOIN = (
         due_at=sa.bindparam("until"),
         uncertain=sa.bindparam("new_uncertain"),
         echo=sa.bindparam("new_echo"),
-        loud=sa.bindparam("level"),
+        loud=sa.case((_IS_CALLED, CURSORS.c.loud), else_=sa.bindparam("level")),
     )
 )
 _WAITS = CURSORS.c.held_by == sa.bindparam("bucket")
@@ -47,7 +49,16 @@ _NEWCOMERS = (
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_CALL = sa.update(CURSORS).where(THIS).values(token=GRANTED, held_by=None, loud=None, due_at=sa.bindparam("mark"))
+_CALL = (
+    sa.update(CURSORS)
+    .where(THIS)
+    .values(
+        token=GRANTED,
+        held_by=None,
+        loud=sa.case((_IS_CALLED, CURSORS.c.loud), else_=sa.null()),
+        due_at=sa.bindparam("mark"),
+    )
+)
 _DISSOLVE = (
     sa.update(CURSORS)
     .where(CURSORS.c.held_by.is_not(None))

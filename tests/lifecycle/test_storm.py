@@ -203,7 +203,8 @@ def test_in_whatever_order_things_happen_everybody_is_told_and_in_one_place(benc
     before = len(bench.incident_ids())
     for place, step in enumerate(steps):
         _take(bench, step, f"s{before}-{place}")
-    bench.forward(5 * MINUTE)
+    # Whatever falls due in the last instant has not been looked at yet.
+    bench.forward(5 * MINUTE + 7 * SECOND)
     assert _in_no_or_two_places(bench) == []
     assert _behind(bench) == []
 
