@@ -160,7 +160,7 @@ def _hold_back(tx: Connection, parcels: Sequence[Parcel], stored: Bucket | None,
     going = alone[: taken.granted]
     gone = {id(parcel) for parcel in going}
     held = [parcel for parcel in asking if id(parcel) not in gone]
-    loud = {name(parcel.cursor) for parcel in held if is_loud(parcel)}
+    loud = {name(parcel.cursor) for parcel in held if parcel.cursor.is_new or is_loud(parcel)}
     line.join(tx, [parcel.cursor for parcel in held], bucket.name, now + WAIT, loud)
     next_at = taken.next_at if held or bucket.next_at else None
     if bucket.one_by_one and any(parcel.cursor.is_new for parcel in held):
