@@ -53,19 +53,28 @@ def storm(instance: Instance, alerts: Sequence[Alert], clock: Clock, advanced: C
 
 
 def pages_of(journal: Path, instances: Collection[str], since: datetime) -> int | None:
-    """How many pages about these instances the sandbox has accepted since then; None where there is no sandbox."""
+    """How many incidents of these instances the sandbox has accepted a page of since then; None without a sandbox.
+
+    A page that many share counts for each of them.
+    """
     if not journal.exists():
         return None
     pagerduty = PagerDuty(ledger := Ledger(Journal(journal), keep=1), keep=None)
     ledger.replay(lambda service, effect: pagerduty.apply(effect) if service == pagerduty.name else None)
     pages = [event for event in pagerduty.events if event.action == "trigger" and event.at >= since]
     wanted = set(instances)
-    return sum(1 for each in pages if wanted & set(_instances(each.payload)))
+    shared = {each.dedup_key: _shared(each.payload) for each in pages}
+    return sum(1 for each in pages if wanted & set(_instances(each.payload))) + sum(shared.values())
 
 
 def _instances(payload: JsonObject) -> Iterator[str]:
     for alert in payload.get("custom_details", {}).get("alerts", ()):
         yield alert.get("labels", {}).get("instance", "")
+
+
+def _shared(payload: JsonObject) -> int:
+    """How many incidents share this page; 0 where it is of one."""
+    return int(payload.get("custom_details", {}).get("incidents_in_all", 0))
 
 
 def _posted(instance: Instance, alerts: Sequence[Alert]) -> tuple[str, int]:
