@@ -49,9 +49,13 @@ def upgraded(request: pytest.FixtureRequest, empty_url: str) -> Iterator[Bench]:
         yield bench
 
 
-def test_every_page_that_was_still_to_be_sent_makes_one_alert(upgraded: Bench) -> None:
+def test_every_page_that_was_still_to_be_sent_is_in_one_alert(upgraded: Bench) -> None:
+    """Those that waited for the receiver's limit may share one."""
     upgraded.forward(MINUTE)
-    assert _paged(upgraded, 1) == sorted(UNPAGED)
+    alone, sharing = _paged(upgraded, 1), _sharing(upgraded, 1)
+    assert sorted(set(alone)) == alone
+    assert len(alone) + sharing == len(UNPAGED)
+    assert UNPAGED - set(alone) <= {f"waiting-{number}" for number in range(1, 5)}
     assert all(row.due_at is None and row.held_by is None for row in upgraded.cursors())
 
 
@@ -99,8 +103,14 @@ def test_new_incidents_find_their_numbers_and_places(upgraded: Bench) -> None:
 
 def _paged(bench: Bench, level: int) -> list[str]:
     """Of which incidents PagerDuty has an alert of this level."""
-    alerts = {event.dedup_key: event.payload["component"] for event in bench.events("trigger", level=level)}
-    return sorted(alerts.values())
+    alerts = {event.dedup_key: event.payload.get("component") for event in bench.events("trigger", level=level)}
+    return sorted(name for name in alerts.values() if name)
+
+
+def _sharing(bench: Bench, level: int) -> int:
+    """How many incidents share an alert of this level."""
+    details = {event.dedup_key: event.payload["custom_details"] for event in bench.events("trigger", level=level)}
+    return sum(each.get("incidents_in_all", 0) for each in details.values())
 
 
 @contextmanager
