@@ -179,5 +179,5 @@ def test_clocks_are_those_of_the_model() -> None:
     assert (default.reopen_window, default.grace) == (timedelta(minutes=30), timedelta(minutes=10))
     assert (default.late_copy, default.closest) == (timedelta(seconds=60), timedelta(seconds=60))
     assert internal.hold_down == timedelta(0)
-    assert default.pages == {"page-oncall", "page-manager", "page-cto"}
+    assert default.pages == {"page-oncall", "page-manager", "page-cto", "chat-backend-phase0"}
     assert default.version == RULES.version
