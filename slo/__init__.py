@@ -1,0 +1,1 @@
+"""What the five systems measure: `python -m slo` makes Prometheus's rules and their tests of `<system>/*.yaml`."""
