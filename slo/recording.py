@@ -79,7 +79,7 @@ def _formula(derived: Derived, objective: Objective, source: Source) -> str:
         case "error_rate" | "over_target":
             return f"100 * {ratio}"
         case "outage":
-            return f"{ratio} == bool 1"
+            return f"{ratio} > bool 0.999999"
         case "burn_rate":
             return f"{ratio} / {budget}"
         case "daily_budget_consumed":
@@ -89,7 +89,7 @@ def _formula(derived: Derived, objective: Objective, source: Source) -> str:
             return f"100 * {ratio} / {budget}" + ("" if share == 1 else f" * {_hours(window)} / {_of(objective)}")
         case "breach_eta":
             used = _series(RATIO, source.system, objective.name, objective.written)
-            return f"clamp_min(1 - {used} / {budget}, 0) * {_of(objective)} / ignoring(window) ({ratio} / {budget})"
+            return f"clamp_min(1 - {used} / {budget}, 0) * {_of(objective)} / ignoring(window) ({ratio} / {budget} > 0)"
         case _:
             raise ValueError(f"{derived.sli} can't be derived")
 
