@@ -49,7 +49,9 @@ def _also(derived: Derived, objective: Objective) -> tuple[str, ...]:
 
 def _ratio(objective: Objective, window: str) -> str:
     """Bad by total. Where nothing was asked there is no ratio; where no failure was ever counted it is 0."""
-    good, bad, total = (each.replace(_ASKED, f"[{window}]") for each in (objective.good, objective.bad, objective.total))
+    good, bad, total = (
+        each.replace(_ASKED, f"[{window}]") for each in (objective.good, objective.bad, objective.total)
+    )
     if bad:
         return f"(({bad}) or 0 * ({total})) / (({total}) > 0)"
     return f"1 - (({good}) or 0 * ({total})) / (({total}) > 0)"
@@ -64,7 +66,7 @@ def _derived(source: Source) -> Iterator[dict[str, Any]]:
 
 
 def _label(derived: Derived) -> str:
-    """The window of burn and budget is part of their name; of the rest it is the document's, and an empty one is none."""
+    """Burn and budget are told apart by their window. An empty label is none: the rest have the document's window."""
     named = derived.sli in ("budget_consumed", "over_target", "burn_rate") and derived.over != PERIOD
     return derived.over if named and not derived.unlabelled else ""
 
@@ -123,7 +125,8 @@ def _record(name: str, expr: str, source: Source, slo: str, labels: Mapping[str,
 
 def _span(window: str) -> timedelta:
     span = parse_span(window)
-    assert span, window
+    if not span:
+        raise ValueError(f"{window!r} is no window")
     return span
 
 

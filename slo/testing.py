@@ -35,7 +35,14 @@ def _tests(source: Source, alert: AlertSpec, sample: Mapping[str, str]) -> Itera
         still = {**{k: v for k, v in labels.items() if k != "window"}, **alert.still.labels}
         series.append(_series(still, [(alert.still.when.limit, end + 2)]))
         over = _series(still, [(_beside(alert.still.when, alert.still.labels["sli"], -1), end + 2)])
-        yield _test(source, alert, labels, f"{named or alert.still.labels['window']} is over", [series[0], over], [(end - 1, None)])
+        yield _test(
+            source,
+            alert,
+            labels,
+            f"{named or alert.still.labels['window']} is over",
+            [series[0], over],
+            [(end - 1, None)],
+        )
     yield _test(source, alert, labels, named, series, asked)
 
 

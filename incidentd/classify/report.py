@@ -28,10 +28,10 @@ def show_check(check: Check) -> str:
     return "\n".join([*lines, *(f"warning: {_line(str(fault))}" for fault in check.warnings)])
 
 
-def show_faults(faults: Iterable[Fault]) -> str:
+def show_faults(faults: Iterable[Fault], what: str = "rules") -> str:
     """One line for each fault, and how many there are."""
     lines = [_line(str(fault)) for fault in faults]
-    return "\n".join([*lines, f"{_count(len(lines), 'fault')}. The rules can't be used."])
+    return "\n".join([*lines, f"{_count(len(lines), 'fault')}. The {what} can't be used."])
 
 
 def show_examples(results: Iterable[ExampleResult]) -> str:

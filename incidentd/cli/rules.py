@@ -13,6 +13,7 @@ from incidentd.classify.report import show_check, show_examples, show_explanatio
 from incidentd.cli.sample import alerts_in
 from incidentd.clock import SystemClock
 from incidentd.errors import IntakeError, RulesError, SettingsError
+from incidentd.objective import Objective, load_objectives, show_objectives
 from incidentd.settings import rules_folder
 
 app = typer.Typer(no_args_is_help=True, help="Is the table sound; do its examples hold; which row takes this alert.")
@@ -20,11 +21,19 @@ app = typer.Typer(no_args_is_help=True, help="Is the table sound; do its example
 Folder = Annotated[Path | None, typer.Option("--rules", help="The rules directory; by default INCIDENTD_RULES.")]
 
 
+Objectives = Annotated[
+    Path | None, typer.Option(help="A folder of OpenSLO files, each named objectives.yaml, to be checked as well.")
+]
+
+
 @app.command("check")
-def check_command(rules: Folder = None) -> None:
+def check_command(rules: Folder = None, objectives: Objectives = None) -> None:
     """Load the whole table: every fault with file, line, row and cause."""
     variables = {name.removesuffix("_FILE") for name in os.environ}
-    typer.echo(show_check(check(_load(rules), variables)))
+    table = _load(rules)
+    typer.echo(show_check(check(table, variables)))
+    if objectives is not None:
+        typer.echo(show_objectives(_objectives(objectives)))
 
 
 @app.command("test")
@@ -54,6 +63,16 @@ def _load(folder: Path | None) -> Rules:
         typer.echo(show_faults(error.faults), err=True)
     except SettingsError as error:
         typer.echo(str(error), err=True)
+    raise typer.Exit(2)
+
+
+def _objectives(folder: Path) -> tuple[Objective, ...]:
+    try:
+        return load_objectives(folder)
+    except RulesError as error:
+        typer.echo(show_faults(error.faults, "objectives"), err=True)
+    except OSError as error:
+        typer.echo(f"{folder}: {error.strerror}", err=True)
     raise typer.Exit(2)
 
 

@@ -36,3 +36,14 @@ def compare(objectives: Iterable[Objective]) -> Iterator[Difference]:
             computed = objective.budget(period).total_seconds() / 60
             if abs(stated - computed) > _ROUNDED * computed:
                 yield Difference(objective, period, stated, computed)
+
+
+def show_objectives(objectives: Iterable[Objective]) -> str:
+    """How many there are, and each stated budget that is not the computed one."""
+    objectives = list(objectives)
+    lines = [f"warning: {each}" for each in compare(objectives)]
+    stated = sum(len(each.stated) for each in objectives)
+    counted = (
+        f"Objectives: {len(objectives)}. Stated budgets: {stated}, of which {len(lines)} differ from target and window."
+    )
+    return "\n".join([counted, *lines])

@@ -109,7 +109,7 @@ def _objective(document: Document, ledger: Ledger, row: str) -> Objective:
     return Objective(
         name=metadata["name"],
         service=spec["service"],
-        target=first["targetPercent"] / 100 if percent else first["target"],
+        target=round(first["targetPercent"] / 100, 12) if percent else first["target"],
         window=_span(spec["timeWindow"][0]["duration"]),
         written=spec["timeWindow"][0]["duration"],
         good=_query(ratio, "good"),

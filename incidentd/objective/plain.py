@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from incidentd.classify.document import Complain, Fields, Items, Node, Scalar, read
 from incidentd.classify.condition import parse_number
+from incidentd.classify.document import Complain, Fields, Items, Node, Scalar, read
 
 Path = tuple[str | int, ...]
 _SEPARATOR = "---"
