@@ -89,7 +89,7 @@ def test_what_is_sound_has_no_fault_and_says_what_was_looked_at(ward: Ward) -> N
         "settings", "rules", "disk", "database", "schema", "clock", "Redis", "public address", "instance",
         "destinations", "levels", "Slack", "PagerDuty", "sources", "spool", "pruning", "backup",
     }  # fmt: skip
-    ward.expect("levels", OK, "P0 (default, internal): somebody is reached by level 1, level 2 and level 3")
+    ward.expect("levels", OK, "P0 (default, astudio, internal): somebody is reached by level 1, level 2 and level 3")
     ward.expect("Slack", OK, "the token is of incidentd in Sandbox")
 
 
@@ -133,9 +133,9 @@ ILL: dict[str, tuple[Mapping[str, str | None], str, Grade, str]] = {
     "Slack away": ({"INCIDENTD_SLACK_API_URL": f"http://127.0.0.1:{free_port()}"}, "Slack", FAULT, "was refused"),
     "no key": (
         {"INCIDENTD_PAGERDUTY_ROUTING_KEY": None, "INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER": None},
-        "levels", FAULT, "P1 (default, internal): nobody is woken by level 1 and level 2, only told",
+        "levels", FAULT, "P1 (default, astudio, internal): nobody is woken by level 1 and level 2, only told",
     ),
-    "no Slack": ({"INCIDENTD_SLACK_BOT_TOKEN": None}, "levels", FAULT, "P2 (default, internal): nobody is reached by"),
+    "no Slack": ({"INCIDENTD_SLACK_BOT_TOKEN": None}, "levels", FAULT, "P2 (default, chat-backend, astudio, internal): nobody is reached by"),
     "PagerDuty unheard": (
         {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": None}, "PagerDuty", WARNING, "who answers there is not heard",
     ),
