@@ -135,7 +135,10 @@ ILL: dict[str, tuple[Mapping[str, str | None], str, Grade, str]] = {
         {"INCIDENTD_PAGERDUTY_ROUTING_KEY": None, "INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER": None},
         "levels", FAULT, "P1 (default, astudio, internal): nobody is woken by level 1 and level 2, only told",
     ),
-    "no Slack": ({"INCIDENTD_SLACK_BOT_TOKEN": None}, "levels", FAULT, "P2 (default, chat-backend, astudio, internal): nobody is reached by"),
+    "no Slack": (
+        {"INCIDENTD_SLACK_BOT_TOKEN": None},
+        "levels", FAULT, "P2 (default, chat-backend, astudio, internal): nobody is reached by",
+    ),
     "PagerDuty unheard": (
         {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET": None}, "PagerDuty", WARNING, "who answers there is not heard",
     ),
