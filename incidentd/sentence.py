@@ -137,7 +137,7 @@ def _of_levels(
 
 def _clock_set_back(entry: Entry, data: ClockSetBack) -> str:
     following = f" The next level is due at {_time(data.next_at, entry.at)}." if data.next_at else ""
-    ahead = _took(round(data.seconds * _SECOND))
+    ahead = _took(data.seconds * _SECOND)
     return f"The clock had been {ahead} ahead: the deadlines that it had set come as much earlier.{following}"
 
 

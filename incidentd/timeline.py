@@ -284,7 +284,7 @@ class ClockSetBack:
 
     kind: ClassVar[str] = "clock_set_back"
     told: ClassVar[Told] = Told.QUIETLY
-    seconds: float
+    seconds: int
     next_at: datetime | None
     respond_by: datetime | None
     acknowledged_until: datetime | None

@@ -25,11 +25,14 @@ from incidentd.timeline import (
     Opened,
     PagedDirectly,
     Prolonged,
+    Reconciled,
     Recovering,
     Reminded,
     Resolved,
     ResponseMissed,
     RoundBegan,
+    Silenced,
+    Stale,
     TakenOver,
     TierRose,
     TierSet,
@@ -136,10 +139,33 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (Recovering(LATER), "incidentd", "No alert fires any more; resolved at 14:35:00 UTC unless one fires again."),
     (Prolonged((alert(), alert("2"))), "alertmanager", "Still reported: 2 alerts."),
     (
-        ClockSetBack(3600.0, LATER, None, None, None, None),
+        ClockSetBack(3600, LATER, None, None, None, None),
         "incidentd",
         "The clock had been 60 min 0 s ahead: the deadlines that it had set come as much earlier."
         " The next level is due at 14:35:00 UTC.",
+    ),
+    (
+        Reconciled(over=True, alerts=("a",), since=LATER),
+        "incidentd",
+        "Alertmanager has had 1 alert no more since 14:35:00 UTC, though no notification said so: taken as no longer"
+        " firing.",
+    ),
+    (
+        Reconciled(over=False, alerts=("a", "b"), since=LATER),
+        "incidentd",
+        "Alertmanager has had 2 alerts firing since 14:35:00 UTC, or longer, and no notification said so: taken in from"
+        " there.",
+    ),
+    (
+        Silenced(("a",), "silenced by Ann"),
+        "incidentd",
+        "Alertmanager keeps 1 alert that still fires quiet: silenced by Ann. Levels go on until somebody acknowledges.",
+    ),
+    (Silenced(()), "incidentd", "Alertmanager no longer keeps any firing alert quiet."),
+    (
+        Stale(LATER),
+        "incidentd",
+        "Nothing has been heard of its alerts since 14:35:00 UTC. Do they still fire?",
     ),
     (FiringAgain(None), "incidentd", "An alert fires again; all goes on as before."),
     (Resolved(by_person=False), "incidentd", "Resolved: no alert has fired again."),

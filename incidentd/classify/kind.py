@@ -43,7 +43,7 @@ _MENTION = Option(
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "pagerduty": Kind(pages=True, held_by="routing_key", one_by_one=3),
+        "pagerduty": Kind(pages=True, held_by="routing_key", one_by_one=10),
         "slack": Kind(
             pages=False,
             held_by="token",

@@ -35,7 +35,7 @@ def correct(draft: Draft, command: CorrectDeadlines) -> None:
             now[name] = at and draft.tier.calendar.next_open(at) if name in command.deadlines else at
     alerts = tuple(_moved(member, by) for member in incident.members.values() if _is_false(member, draft.now))
     if alerts or now != _deadlines(incident) or _is_dated_ahead(incident, draft.now):
-        draft.add(ClockSetBack(seconds=by.total_seconds(), alerts=alerts, **now))
+        draft.add(ClockSetBack(seconds=round(by.total_seconds()), alerts=alerts, **now))
 
 
 def _deadlines(incident: Incident | None) -> dict[str, datetime | None]:

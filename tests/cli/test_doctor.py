@@ -87,7 +87,7 @@ def test_what_is_sound_has_no_fault_and_says_what_was_looked_at(ward: Ward) -> N
     about = {each.about for each in ward.found}
     assert about == {
         "settings", "rules", "disk", "database", "schema", "clock", "Redis", "public address", "instance",
-        "destinations", "levels", "Slack", "PagerDuty", "sources", "spool", "pruning", "backup",
+        "destinations", "levels", "Slack", "PagerDuty", "Alertmanager", "sources", "spool", "pruning", "backup",
     }  # fmt: skip
     ward.expect("levels", OK, "P0 (default, astudio, internal): somebody is reached by level 1, level 2 and level 3")
     ward.expect("Slack", OK, "the token is of incidentd in Sandbox")

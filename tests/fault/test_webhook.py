@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from incidentd.incident.slot import PAGE
 from incidentd.store.tables import ALERTS
 from incidentd.tier import Tier
 from tests.story.story import Story
@@ -98,9 +99,9 @@ def test_each_bad_input_is_answered_as_it_should_and_what_is_wrong_becomes_an_in
     assert ours == reasons
     assert {incident.tier for incident in found} == {Tier.P1}
     assert {incident.slo for incident in found if incident.system == "other"} == SOUND
-    paged = {event.payload["custom_details"]["incident_id"] for event in story.bench.events("trigger", level=1)}
-    assert paged == {incident.id for incident in found}
-    for _ in found:
+    pages = story.bench.cursors(queue=PAGE)
+    assert {row.incident_id for row in pages if row.accepted_at} == {incident.id for incident in found}
+    for _ in story.bench.events("trigger", level=1):
         story.expect_page(level=1)
 
 

@@ -15,6 +15,7 @@ from incidentd.drill import MACHINE_ANSWER, is_drill
 from incidentd.errors import DeliveryError, PermanentError, RefusedError, StoreUnavailableError, TransientError
 from incidentd.incident.command import Acknowledge, Resolve
 from incidentd.incident.state import Incident, State
+from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.drillmaster import LEASE, Drillmaster, Order
 from incidentd.lifecycle.prune import Pruner
 from incidentd.runtime import Runtime, new_id
@@ -436,10 +437,15 @@ def test_each_tier_can_be_drilled_where_it_pages_nobody_there_is_no_such_step(gr
 # The ping, numbers, and what is kept.
 
 
+@pytest.fixture
+def all_gets_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Delivering, "gets_out", lambda _: (True, "ok"))
+
+
+@pytest.mark.usefixtures("all_gets_out")
 def test_pings_are_withheld_from_a_drill_that_was_not_accepted_until_one_of_its_name_is(ground: Ground) -> None:
     def may_vouch() -> str:
         with twin(ground.bench) as runtime:
-            runtime.is_delivering = lambda: (True, "ok")  # type: ignore[method-assign]
             fine, why = runtime._may_vouch()
             assert fine is (why == "ok")
             return why
@@ -457,12 +463,12 @@ def test_pings_are_withheld_from_a_drill_that_was_not_accepted_until_one_of_its_
     assert may_vouch() == "ok"
 
 
+@pytest.mark.usefixtures("all_gets_out")
 def test_a_failed_drill_by_hand_stops_no_ping_where_the_rules_have_none(database_url: str, tmp_path: Path) -> None:
     for ground in opened(database_url, tmp_path, "# none\n"):
         ground.way.failure = PermanentError("no")
         ground.bench.runtime.begin_drill(order())
         ground.finish()
-        ground.bench.runtime.is_delivering = lambda: (True, "ok")  # type: ignore[method-assign]
         assert ground.bench.runtime._may_vouch() == (True, "ok")
 
 
