@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,6 +28,7 @@ from incidentd.lifecycle.claim import Bundle, Claim, Survey, put_off, relieve, s
 from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
+from incidentd.lifecycle.limit import give_back
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.record import Recorded, Recorder, Result, unrecorded
@@ -294,7 +296,19 @@ class Sender:
         self._hand_over(work_of(recorded.again, {}))
         tally(self._meter, recorded.deliveries, self._pace.mark)
         self._count_opened(recorded.opened)
+        self._give_back([result.parcel for result in results if _came_to_nothing(result.came_to)])
         return [None] * len(results)
+
+    def _give_back(self, refused: Sequence[Parcel]) -> None:
+        """After the results are written, not with them: who claims holds buckets before cursors."""
+        if any(parcel.cursor.is_new for parcel in refused):
+            # Their places come free by themselves within a minute.
+            with suppress(StoreError):
+                self._store.write(lambda tx: give_back(tx, refused))
+
+
+def _came_to_nothing(came_to: Receipt | DeliveryError) -> bool:
+    return isinstance(came_to, DeliveryError) and not isinstance(came_to, UncertainError)
 
 
 def _tell_log(result: Result) -> None:

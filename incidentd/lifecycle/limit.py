@@ -4,6 +4,7 @@ Whoever comes while others wait joins the line, so that the most urgent go first
 in line that are beyond what is told one by one share a digest (``fold.py``).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -120,6 +121,13 @@ def within_limits(
     for name in sorted(by_bucket):
         waiting |= {id(parcel) for parcel in _hold_back(tx, by_bucket[name], locked.get(name), now)}
     return [parcel for parcel in parcels if id(parcel) not in waiting]
+
+
+def give_back(tx: Connection, refused: Sequence[Parcel]) -> None:
+    """Nobody was told: the places of these among those that are told one by one are free again."""
+    freed = Counter(name for parcel in refused if parcel.cursor.is_new and (name := _bucket(parcel)))
+    for name, bucket in (buckets.lock(tx, freed) if freed else {}).items():
+        buckets.write(tx, bucket.uncount(freed[name]))
 
 
 def call_up(tx: Connection, now: datetime, mark: timedelta) -> list[tuple[str, str]]:

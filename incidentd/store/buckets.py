@@ -67,6 +67,10 @@ class Bucket:
         told = (*self._since(now - _STORM), *[microseconds(now)] * how_many)
         return replace(self, recent=told[-self.one_by_one :])
 
+    def uncount(self, how_many: int) -> "Bucket":
+        """The bucket after so many of those came to nothing: nobody was told."""
+        return replace(self, recent=self.recent[: max(0, len(self.recent) - how_many)])
+
     def _since(self, then: datetime) -> list[int]:
         """Those since then; what a clock that went back calls later counts too."""
         return [at for at in self.recent if at > microseconds(then)]

@@ -16,11 +16,15 @@ MANY = 5
 
 @pytest.fixture
 def slow(database_url: str, tmp_path: Path) -> Iterator[Bench]:
-    """A bench on which each page key takes one page a minute."""
+    """A bench on which each page key takes one page a minute, and none are shared."""
     rules = copy_rules(tmp_path)
     for name in ("INCIDENTD_PAGERDUTY_ROUTING_KEY", "INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER"):
         assert name in (rules / "destinations.yaml").read_text()
-    replace_in(rules, "destinations.yaml", ("  per_minute: 60\n  burst: 60\n", "  per_minute: 1\n  burst: 1\n"))
+    replace_in(
+        rules,
+        "destinations.yaml",
+        ("  per_minute: 60\n  burst: 60\n", "  per_minute: 1\n  burst: 1\n  one_by_one: 0\n"),
+    )
     with open_bench(database_url, rules) as opened:
         yield opened
 

@@ -27,6 +27,7 @@ from tests.servers import wait_until
 MANY = 60
 ANNA = "U012345678"
 CARDS = 20
+PAGES = 10
 
 
 def storm(bench: Bench, how_many: int = MANY, prefix: str = "slo") -> None:
@@ -170,6 +171,15 @@ def test_a_shared_page_that_fails_twice_falls_back_for_each_of_its_incidents(ben
     kinds = [bench.kinds(each) for each in bench.incident_ids()]
     assert all("fell_back" in each for each in kinds)
     assert all(row.accepted_at for row in bench.cursors(queue=PAGE))
+
+
+def test_what_was_tried_in_vain_takes_nobodys_place_among_those_told_one_by_one(bench: Bench) -> None:
+    _break(bench, "pagerduty", FaultKind.RATE_LIMIT, times=PAGES * 3)
+    for number in range(PAGES):
+        bench.hear(lesser(f"slo-{number:03}", "critical"))
+        bench.forward(SECOND)
+    bench.forward(2 * MINUTE)
+    assert len({page.dedup_key for page in _pages(bench)}) == PAGES
 
 
 NEWCOMERS = st.lists(st.sampled_from(list(Tier)), max_size=60).map(sorted)
