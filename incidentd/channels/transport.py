@@ -5,7 +5,9 @@ answer. No redirect is followed, no cookie kept, no credential taken from ``.net
 """
 
 import io
+import queue
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -26,6 +28,9 @@ from incidentd.errors import DeliveryError
 CONNECT_SECONDS = 3.05
 """Slightly over a multiple of 3 s, in which TCP sends its first packet again."""
 
+IDLE_SECONDS = 60.0
+"""After so long an unused connection is shut when another comes back."""
+
 ANSWER_LIMIT = 1 << 20
 """Bytes of an answer, inflated. Slack's longest, a page of history, stays well below."""
 
@@ -40,6 +45,7 @@ class _Connection(urllib3.connection.HTTPConnection):
     """Hands the watchman a lever as soon as there is a socket, and notes when the request begins to leave."""
 
     lever: Lever | None = None
+    rests_since = 0.0
 
     def _new_conn(self) -> socket.socket:
         call = _CALL.get()
@@ -100,12 +106,34 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
     pass
 
 
+class _Kept(queue.LifoQueue[Any]):
+    """Connections to be used again, the last used first; one that a burst left behind is shut after a while."""
+
+    def _put(self, item: Any) -> None:
+        if item is not None:
+            item.rests_since = time.monotonic()
+            self._shut_before(item.rests_since - IDLE_SECONDS)
+        super()._put(item)
+
+    def _shut_before(self, then: float) -> None:
+        """They lie in the order in which they were last used; None is a place for one."""
+        for place, connection in enumerate(self.queue):
+            if connection is None:
+                continue
+            if connection.rests_since > then:
+                return
+            connection.close()
+            self.queue[place] = None
+
+
 class _Pool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Connection
+    QueueCls = _Kept
 
 
 class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
+    QueueCls = _Kept
 
 
 _POOLS = {"http": _Pool, "https": _SecurePool}

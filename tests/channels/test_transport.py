@@ -7,6 +7,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import requests
 import requests.exceptions
 import urllib3.exceptions
 
+from incidentd.channels import transport
 from incidentd.channels.deadline import Call, Deadline, Watchman
 from incidentd.channels.failure import FOREIGN, translate
 from incidentd.channels.resolver import Resolver
@@ -95,6 +98,23 @@ def test_a_trusted_certificate_is_taken_and_its_connection_kept(secure: Receiver
     for _ in range(3):
         assert trusting.post(secure.url, data=b"x", timeout=5).ok
     assert secure.connections == 1
+
+
+def meet(both: threading.Barrier, receiver: Receiver, request: acts.Request, sock: socket.socket) -> bool:
+    both.wait(acts.PATIENCE)
+    return answer(200, {})(receiver, request, sock)
+
+
+@pytest.mark.parametrize(("idle_seconds", "in_all"), [(60.0, 2), (0.0, 3)])
+def test_what_a_burst_opened_is_kept_for_a_while_and_shut_then(
+    secure: Receiver, trusting: requests.Session, monkeypatch: pytest.MonkeyPatch, idle_seconds: float, in_all: int
+) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", idle_seconds)
+    for _ in range(2):
+        secure.usual = partial(meet, threading.Barrier(2))
+        with ThreadPoolExecutor(2) as pool:
+            assert all(pool.map(lambda _: trusting.post(secure.url, data=b"x", timeout=9).ok, range(2)))
+    assert secure.connections == in_all
 
 
 @pytest.mark.parametrize("at_once", [0, 60])
