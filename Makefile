@@ -5,6 +5,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := build/tools
 INPUTS := pyproject.toml constraints.txt .ci/setup
 # What `make alert` fires.
 ARGS ?= avalo/core-api --value 99.4 --region eu
@@ -43,12 +44,11 @@ check: $(VENV)/.dev ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-audit: $(VENV)/.dev ## known weaknesses of what constraints.txt pins; fails only where some are found
-	@$(BIN)/python .ci/audit $(BIN)/pip-audit
+audit: $(TOOLS)/.made ## known weaknesses of what constraints.txt pins; fails only where some are found
+	@$(BIN)/python .ci/audit $(TOOLS)/bin/pip-audit
 
-sbom: $(VENV)/.dev ## build/sbom.cdx.json: what is installed, as CycloneDX
-	@mkdir -p build
-	@$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json
+sbom: $(TOOLS)/.made ## build/sbom.cdx.json: what is installed, as CycloneDX
+	@$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json
 	@echo "build/sbom.cdx.json is written"
 
 fuzz: $(VENV)/.dev ## bytes against the parsers, FUZZ_SECONDS (120) for each, and requests against the API
@@ -71,9 +71,15 @@ secrets: ## the secrets that docker-compose.yml mounts, as far as they are missi
 docs: $(VENV)/.dev ## docs/configuration.md, from the settings
 	$(BIN)/incidentd settings > docs/configuration.md
 
-constraints: $(VENV)/.dev ## pin the versions that are installed now
-	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt
+constraints: $(TOOLS)/.made ## pin the versions that are installed now
+	for each in $(BIN) $(TOOLS)/bin; do $$each/python -m pip freeze --exclude-editable; done \
+		| grep -E '^[A-Za-z0-9_.-]+==' | sort -fu > constraints.txt
 	@touch $(VENV)/.run $(VENV)/.dev
+
+$(TOOLS)/.made: pyproject.toml constraints.txt | $(VENV)/.dev
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cyclonedx-bom pip-audit
+	@touch $@
 
 clean: ## remove what was made, but no data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,8 +1,7 @@
 """``incidentd …``: commands, their options, and how faults are told."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +12,11 @@ from incidentd.cli import backup, demo, doctor, drill, fire, link, part, prune, 
 from incidentd.cli.instance import instance_at
 from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
+from incidentd.cli.told import told
 from incidentd.clock import SystemClock
-from incidentd.errors import ConfigurationError, IncidentdError, StoreError
 from incidentd.settings import reserved
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate as migrate_database
-
-CONFIGURATION = 2
-"""Exit status where an operator must mend something first."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="SLO breaches in, people awake."
@@ -31,19 +27,6 @@ app.add_typer(rules.app, name="rules")
 def main() -> None:
     """The entry point."""
     app()
-
-
-@contextmanager
-def told(what: str = "incidentd can't start") -> Iterator[None]:
-    """Faults of the configuration are told in words, without a trace; ``what`` could not be done for them."""
-    try:
-        yield
-    except (ConfigurationError, StoreError) as error:
-        typer.echo(f"{what}:\n{error}", err=True)
-        raise typer.Exit(CONFIGURATION) from None
-    except IncidentdError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 def show_version(asked: bool) -> None:
@@ -92,13 +75,6 @@ def worker() -> None:
     warn(os.environ)
     with told():
         raise typer.Exit(part.worker_group(dict(os.environ)))
-
-
-@app.command("part", hidden=True)
-def part_command() -> None:
-    """The web part of `up`."""
-    with told():
-        raise typer.Exit(part.serve_inside(dict(os.environ)))
 
 
 @app.command()

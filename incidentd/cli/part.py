@@ -68,7 +68,7 @@ def worker_group(environ: Mapping[str, str]) -> int:
 
 def web(environ: Mapping[str, str]) -> Child:
     """How the web part is started as a child."""
-    return Child("web", [sys.executable, "-m", "incidentd.cli", "part"], dict(environ), place=PLACE)
+    return Child("web", [sys.executable, "-m", "incidentd.cli.inside"], dict(environ), place=PLACE)
 
 
 def group(settings: Settings, environ: Mapping[str, str]) -> list[Child]:

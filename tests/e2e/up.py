@@ -93,7 +93,7 @@ class Up:
 
     def part(self, name: str) -> int | None:
         """The process id of one part: web, page, escalate, tell, timekeeper, redis; None while it doesn't run."""
-        words = {"web": "incidentd.cli part", "redis": "redis-server"}.get(name, f"workers.process {name}")
+        words = {"web": "incidentd.cli.inside", "redis": "redis-server"}.get(name, f"workers.process {name}")
         for child in self.children():
             if words in Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode():
                 return child

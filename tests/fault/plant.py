@@ -32,7 +32,7 @@ LONGEST_SECONDS = 40.0
 
 WEB, TIMEKEEPER, SECOND, GROUP = "web", "timekeeper", "second", "group"
 COMMANDS = {
-    WEB: ["incidentd.cli", "part"],
+    WEB: ["incidentd.cli.inside"],
     GROUP: ["incidentd.cli", "worker"],
     SECOND: ["workers.process", TIMEKEEPER],
     **{role: ["workers.process", role] for role in ("page", "escalate", "tell", TIMEKEEPER)},

@@ -52,7 +52,7 @@ class Station:
         sandbox.product_url = self.url
         self.lock = threading.RLock()
         self.extras: list[Part] = []
-        self.parts = {WEB: self._part(WEB, "incidentd.cli", "part")}
+        self.parts = {WEB: self._part(WEB, "incidentd.cli.inside")}
         self.parts |= {name: self._part(name, "incidentd.cli", "worker") for name in GROUPS}
 
     def start(self) -> None:
