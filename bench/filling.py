@@ -22,9 +22,9 @@ RULES = Path(__file__).parents[1] / "rules"
 _TOGETHER = 500
 
 
-def fill(url: str, how_many: int) -> None:
-    """So many open P2 incidents, whose time comes an hour from now."""
-    open_at(url, [SystemClock().now()] * how_many, "warning")
+def fill(url: str, how_many: int, since: datetime | None = None) -> None:
+    """So many open P2 incidents, opened now or ``since`` then, whose time comes an hour after that."""
+    open_at(url, [since or SystemClock().now()] * how_many, "warning")
 
 
 def open_at(url: str, instants: Sequence[datetime], severity: str) -> list[int]:
