@@ -47,6 +47,7 @@ from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.react import Reactor
 from incidentd.lifecycle.rulebook import Rulebook, take_in_force
 from incidentd.lifecycle.silence import Silence
+from incidentd.lifecycle.stand_in import Patience
 from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.vouch import Voucher
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
@@ -122,6 +123,7 @@ class Runtime:
         self._silence = Silence(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
         self._silence_again_at = 0.0
         self._outage = Outage(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
+        self._patience = Patience(self.store, self.rulebook, self.clock, self._mark, self._hand_over)
         self._delivering = Delivering(self.store, self.clock.now)
         self.lookout = Lookout(
             self.store, self.rulebook, self.clock, self.enqueuer.answers, lambda: self._steady_clock.jump
@@ -298,6 +300,7 @@ class Runtime:
         try:
             self._look_for_silence()
             self._look_for_outages()
+            self._patience.look()
         except StoreError:
             # What is marked is to be done all the same.
             self._hand_over(work)

@@ -37,7 +37,7 @@ class DigestNews:
 
     ``level`` is that of a shared page, 0 where people read. ``counts`` are incidents by tier and state. ``foremost``
     are the most urgent ones, ``called`` those of ``calls``. ``people`` is by level. ``url`` lists all of them.
-    ``reference`` and ``uncertain`` are as in ``News``.
+    ``reference`` and ``uncertain`` are as in ``News``; ``notice`` is set where it stands in for pages, and says so.
     """
 
     id: str
@@ -52,6 +52,7 @@ class DigestNews:
     url: str
     reference: Mapping[str, str] = field(default_factory=dict)
     uncertain: bool = False
+    notice: str = ""
 
     @property
     def total(self) -> int:

@@ -40,12 +40,14 @@ def shared_key(news: DigestNews) -> str:
 def shared_content(news: DigestNews) -> str:
     """What the page says of how many there are: it is brought up to date when that changes."""
     counted = sorted((str(tier), state.value, count) for (tier, state), count in news.counts.items())
-    return hashlib.sha256(json.dumps(counted).encode()).hexdigest()[:16]
+    said = [*counted, news.notice] if news.notice else counted
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def shared_event(news: DigestNews) -> dict[str, object]:
     """The properties of a trigger that lists the most urgent ones, with a link to all of them."""
     details = {
+        **({"notice": news.notice} if news.notice else {}),
         "incidents_in_all": news.total,
         "unanswered": news.of(State.TRIGGERED),
         "level": news.level,
@@ -72,7 +74,8 @@ def _summary(news: DigestNews) -> str:
     named = "; ".join(each.title for each in news.foremost[:_NAMED_IN_SUMMARY])
     person = news.people.get(news.level)
     tail = f" (level {news.level}{f', {person.name[:_TITLE]}' if person else ''})"
-    line = " ".join(f"{news.tier} {news.of(State.TRIGGERED):,} incidents at once: {named}".split())
+    notice = f"[{news.notice[:_TITLE]}] " if news.notice else ""
+    line = " ".join(f"{notice}{news.tier} {news.of(State.TRIGGERED):,} incidents at once: {named}".split())
     room = SUMMARY_LIMIT - len(tail)
     return (line if len(line) <= room else line[: room - 1] + "…") + tail
 

@@ -13,6 +13,7 @@ from incidentd.tier import Tier
 ACKNOWLEDGE_ALL = "incidentd_acknowledge_all"
 
 _TITLE = 200
+_NOTICE = 500
 _OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.RECOVERING)
 
 
@@ -21,6 +22,7 @@ def digest_card(news: DigestNews, *, first: bool = False) -> Message:
     title = _title(news)
     blocks = [
         header(title),
+        *_notice(news),
         section(_states(news)),
         section("\n".join(_tiers(news)) or "No incident is left in it."),
         *_foremost(news),
@@ -38,7 +40,8 @@ def digest_reply(news: DigestNews, calls: Sequence[Call]) -> Message:
     for call in calls:
         sums[call.level, call.tier] = sums.get((call.level, call.tier), 0) + call.count
     said = [f"*{_incidents(count)}* ({tier}): level {level} is told." for (level, tier), count in sorted(sums.items())]
-    body = "\n".join([*filter(None, [mentions]), *said, *map(_named, news.called)])
+    notice = f"⚠️ *{line(news.notice, _NOTICE)}*" if news.notice else ""
+    body = "\n".join([*filter(None, [mentions, notice]), *said, *map(_named, news.called)])
     return Message(body, [section(body)])
 
 
@@ -47,6 +50,11 @@ def _title(news: DigestNews) -> str:
     if not open_ones:
         return f"✅ Alert storm: all {news.total:,} incidents are resolved"
     return f"⛈️ Alert storm: {_incidents(open_ones)} open, told in this one message"
+
+
+def _notice(news: DigestNews) -> Iterator[Block]:
+    if news.notice:
+        yield section(f"⚠️ *{line(news.notice, _NOTICE)}*")
 
 
 def _states(news: DigestNews) -> str:

@@ -6,7 +6,7 @@ writing to incidents where this one stopped.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import random
@@ -33,13 +33,14 @@ from incidentd.jobs import Work
 from incidentd.lifecycle.claim import Bundle
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
-from incidentd.lifecycle.parcel import Packer, specification
+from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.stand_in import TOO_LONG, missing_stand_in
 from incidentd.lifecycle.work import Complaint
 from incidentd.meter import Meter
 from incidentd.process.failpoint import failpoint
-from incidentd.store import buckets, cursors, deliveries, digests
+from incidentd.store import buckets, cursors, deliveries, digests, unpaged
 from incidentd.store.cursors import Settled
 from incidentd.store.deliveries import Delivery, Outcome
 from incidentd.store.digests import Digest, Foremost, Gathered
@@ -99,7 +100,8 @@ class DigestSender:
     def send(self, bundle: Bundle) -> None:
         """Tell it, write what came of it, and write to its incidents that they were told."""
         gathered = self._store.read(lambda tx: digests.gather(tx, bundle.digest, SHOWN))
-        destination, news = self._destination(bundle.digest), self._news(bundle, gathered)
+        notice = self._store.read(lambda tx: self._notice(tx, bundle.digest))
+        destination, news = self._destination(bundle.digest), replace(self._news(bundle, gathered), notice=notice)
         came_to = self._try(destination, news)
         failpoint("send.after")
         told = _Told(bundle, destination, news, came_to, self._now())
@@ -137,6 +139,15 @@ class DigestSender:
             reference=bundle.cursor.reference,
             uncertain=bundle.cursor.uncertain,
         )
+
+    def _notice(self, tx: Connection, digest: Digest) -> str:
+        """Which pages of its incidents this stands in for."""
+        specs = self._rulebook.in_force.destinations
+        if not any(spec.fallback == digest.destination for spec in specs.values()):
+            return ""
+        lacking = unpaged.of_digest(tx, digest, FALLBACK_AFTER, self._now() - TOO_LONG)
+        here = [name for name in lacking if name in specs and specs[name].fallback == digest.destination]
+        return f"This stands in for pages that could not be delivered to {', '.join(here)}." if here else ""
 
     def _try(self, destination: Destination | None, news: DigestNews) -> Receipt | DeliveryError:
         if destination is None:
@@ -313,20 +324,10 @@ class DigestSender:
         ledger = Ledger(tx, self._rulebook, self._now(), self._mark)
         ledger.load(ids={row.incident_id for row in rows})
         for row in rows:
-            if fallback := self._fallback(ledger, row):
+            if fallback := missing_stand_in(self._rulebook, ledger.get(row.incident_id), row.destination):
                 ledger.decide(row.incident_id, Delivered(FellBack(row.destination, fallback, str(told.came_to))))
         after[0] = rows[-1].incident_id if rows else ""
         return len(rows) == _CHUNK, ledger.flush()
-
-    def _fallback(self, ledger: Ledger, row: Any) -> str | None:
-        """The destination that is to stand in for this page; None where none is, or it does already."""
-        incident = ledger.get(row.incident_id)
-        if incident is None or incident.state is not State.TRIGGERED:
-            return None
-        spec = specification(ledger.rulebook, incident, row.destination)
-        if spec is None or spec.fallback is None or (row.destination, spec.fallback) in incident.stand_ins:
-            return None
-        return spec.fallback
 
 
 _OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.RECOVERING)

@@ -9,12 +9,13 @@ from incidentd.channels.channel import Receipt
 from incidentd.errors import DeliveryError, PermanentError, TransientError, UncertainError
 from incidentd.incident.command import Delivered
 from incidentd.incident.slot import PAGE, TELL, parse_episode, parse_page_slot
-from incidentd.incident.state import Incident, State
+from incidentd.incident.state import Incident
 from incidentd.jobs import Work
 from incidentd.lifecycle.heard import INTERNAL_SYSTEM, internal
 from incidentd.lifecycle.ledger import Ledger
-from incidentd.lifecycle.parcel import Parcel, specification
+from incidentd.lifecycle.parcel import Parcel
 from incidentd.lifecycle.receive import NewId, receive
+from incidentd.lifecycle.stand_in import missing_stand_in
 from incidentd.lifecycle.work import Complaint
 from incidentd.store import cursors, deliveries
 from incidentd.store.cursors import Cursor, Settled
@@ -90,15 +91,10 @@ class Recorder:
 
     def _fall_back(self, ledger: Ledger, cursor: Cursor, cause: str) -> None:
         """A page that nobody has got yet, and that somebody still has to, goes out elsewhere too."""
-        incident = ledger.get(cursor.incident_id)
         if cursor.queue != PAGE or cursor.accepted_at is not None:
             return
-        if incident is None or incident.state is not State.TRIGGERED:
-            return
-        spec = specification(ledger.rulebook, incident, cursor.destination)
-        if spec and spec.fallback and (cursor.destination, spec.fallback) not in incident.stand_ins:
-            fact = FellBack(cursor.destination, spec.fallback, cause)
-            ledger.decide(cursor.incident_id, Delivered(fact))
+        if fallback := missing_stand_in(ledger.rulebook, ledger.get(cursor.incident_id), cursor.destination):
+            ledger.decide(cursor.incident_id, Delivered(FellBack(cursor.destination, fallback, cause)))
 
     def _alarm(self, ledger: Ledger, result: Result) -> None:
         """Giving up is an incident of its own, told elsewhere; not for our own incidents, or it would never end."""

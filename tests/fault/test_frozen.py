@@ -18,7 +18,7 @@ OK, UNAVAILABLE = requests.codes.ok, requests.codes.service_unavailable
 AWAY = "StoreUnavailableError"
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+
 def test_who_freezes_inside_a_transaction_holds_up_the_others_for_a_bounded_time(plant: Plant) -> None:
     """SQLite's writers are refused after 2 s until it is over."""
     plant.start(WEB)
