@@ -60,17 +60,23 @@ def open_engine(url: str) -> Engine:
         connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS, **_NOTICE_A_DEAD_SERVER},
     )
     engine.dialect.use_insertmanyvalues_wo_returning = False
-    event.listen(engine, "do_executemany", _copy)
+    event.listen(engine, "do_executemany", _execute_many)
     return engine
 
 
-def _copy(cursor: Any, statement: str, rows: Any, _context: object) -> bool:
-    """Rows for a ``COPY … FROM STDIN`` are streamed; whatever else has many rows goes SQLAlchemy's own way."""
-    if not statement.startswith("COPY "):
-        return False
-    with cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+def _execute_many(cursor: Any, statement: str, rows: Any, _context: object) -> bool:
+    """Rows for a ``COPY … FROM STDIN`` are streamed; whatever else has many rows is sent in one pipeline.
+
+    psycopg ends a pipeline with a Flush, at which PostgreSQL stops to reckon how long the transaction is idle: whoever
+    froze then would keep its locks for ever. An empty statement after it lets it reckon again.
+    """
+    if statement.startswith("COPY "):
+        with cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        cursor.executemany(statement, rows)
+        cursor.connection.execute("", prepare=False)
     return True
 
 

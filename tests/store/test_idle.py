@@ -1,0 +1,65 @@
+"""Whoever stands still in the middle of a transaction loses its locks, whatever it did last (PostgreSQL)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from incidentd.store import engine, incidents
+from incidentd.store.engine import Store, open_engine
+from tests.servers import wait_until
+from tests.store.database import POSTGRESQL
+from tests.store.row import open_incident
+
+ROWS = 20
+TIMES = 3
+"""Whether psycopg had its results before it asked for them is a matter of luck."""
+
+
+@pytest.fixture
+def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store whose transactions may stand still for one second."""
+    name = "idle_in_transaction_session_timeout="
+    shorter = engine._POSTGRES_OPTIONS.replace(f"{name}{engine.IDLE_SECONDS}s", f"{name}1s")
+    assert shorter != engine._POSTGRES_OPTIONS
+    monkeypatch.setattr(engine, "_POSTGRES_OPTIONS", shorter)
+    with closing(Store(open_engine(database_url))) as opened:
+        yield opened
+
+
+def a_lock(tx: Connection) -> None:
+    incidents.lock(tx, ids=["core"])
+
+
+def many_rows(tx: Connection) -> None:
+    a_lock(tx)
+    tx.execute(sa.text("UPDATE incidents SET title = :title WHERE id = :id"), [{"title": "x", "id": "core"}] * ROWS)
+
+
+def a_copy(tx: Connection) -> None:
+    a_lock(tx)
+    tx.exec_driver_sql("CREATE TEMPORARY TABLE rows (number int) ON COMMIT DROP")
+    tx.exec_driver_sql("COPY rows FROM STDIN", [(number,) for number in range(ROWS)])
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("last", [a_lock, many_rows, a_copy])
+def test_whoever_stands_still_after_any_statement_is_cut_off(
+    impatient: Store, store: Store, last: Callable[[Connection], None]
+) -> None:
+    open_incident(impatient)
+    for _ in range(TIMES):
+        impatient.read(lambda tx: incidents.load(tx, ["core"]))
+        with impatient.engine.connect() as connection:
+            last(connection)
+            assert _standing(store) == 1
+            wait_until(lambda: not _standing(store), "PostgreSQL to end the transaction", 10)
+            connection.invalidate()
+
+
+def _standing(store: Store) -> int:
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    standing = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {others} AND state = 'idle in transaction'")
+    return store.read(lambda tx: tx.scalar(standing) or 0)
