@@ -35,6 +35,7 @@ from incidentd.timeline import (
     TierRose,
     TierSet,
     Unanswered,
+    Unknown,
 )
 
 _WHY = {
@@ -59,6 +60,8 @@ def sentence(entry: Entry, people: Mapping[int, str]) -> str:
             return _of_deliveries(entry, entry.data)
         case Reconciled() | Silenced() | Stale():
             return _of_observations(entry, entry.data)
+        case Unknown(kind=kind):
+            return f"An entry of a newer version of incidentd: {kind}."
         case _ as never:
             assert_never(never)
 

@@ -394,13 +394,25 @@ class Stale:
     heard_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What a newer version wrote and this one can't read: its kind, or a value in it. ``text`` is its JSON.
+
+    The state that it led to is stored beside it, so nothing depends on reading it.
+    """
+
+    told: ClassVar[Told] = Told.QUIETLY
+    kind: str
+    text: str
+
+
 Observation = Reconciled | Silenced | Stale
 """What is found out of alerts without a notification."""
 
 Fact = Accepted | DeliveryFailed | GaveUp | FellBack | PagedDirectly
 """What a delivery can come to."""
 
-Data = (
+Known = (
     Opened
     | AlertsChanged
     | Prolonged
@@ -421,8 +433,11 @@ Data = (
     | Observation
     | Fact
 )
+"""What this version writes."""
 
-KINDS: dict[str, type[Data]] = {
+Data = Known | Unknown
+
+KINDS: dict[str, type[Known]] = {
     kind.kind: kind
     for kind in (
         Opened, AlertsChanged, Prolonged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached,
@@ -448,5 +463,5 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """The entry's kind, one of ``KINDS``."""
+        """The entry's kind, one of ``KINDS`` unless a newer version wrote it."""
         return self.data.kind

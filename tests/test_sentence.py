@@ -37,6 +37,7 @@ from incidentd.timeline import (
     TierRose,
     TierSet,
     Unanswered,
+    Unknown,
 )
 
 AT = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
@@ -217,6 +218,11 @@ def test_an_entry_says_what_happened(data: Data, actor: str, expected: str) -> N
 
 def test_every_kind_has_a_sentence_here() -> None:
     assert {data.kind for data, _, _ in SENTENCES} == set(KINDS)
+
+
+def test_what_a_newer_version_wrote_is_named() -> None:
+    entry = Entry(7, AT, "anna", Unknown("handed_over", "{}"))
+    assert sentence(entry, PEOPLE) == "An entry of a newer version of incidentd: handed_over."
 
 
 def test_a_level_whose_people_are_unknown_is_told_by_its_number() -> None:

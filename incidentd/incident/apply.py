@@ -37,6 +37,7 @@ from incidentd.timeline import (
     TierSet,
     Told,
     Unanswered,
+    Unknown,
 )
 
 
@@ -113,7 +114,7 @@ def _step(incident: Incident, entry: Entry) -> Incident:
             return replace(incident, silenced=frozenset(alerts), silence=why)
         case Stale():
             return replace(incident, stale_at=entry.at)
-        case DeliveryFailed() | GaveUp() | PagedDirectly() | Reconciled():
+        case DeliveryFailed() | GaveUp() | PagedDirectly() | Reconciled() | Unknown():
             return incident
         case _ as never:
             assert_never(never)
@@ -148,6 +149,7 @@ def _opened(before: Incident | None, entry: Entry, data: Opened) -> Incident:
         members={**_remembered(before), **{member.fingerprint: member for member in data.alerts}},
         seen_regions=_regions(data.alerts),
         followers=_followers(data.alerts),
+        unread=before.unread if before else {},
     )
 
 

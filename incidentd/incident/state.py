@@ -54,6 +54,7 @@ class Incident:
     ``followers`` are the destinations that the rows of this episode's alerts name; ``stand_ins`` pairs each
     destination that failed with its fallback. ``silenced`` are the firing alerts of which Alertmanager tells nobody,
     and ``silence`` says why; ``stale_at`` is when people were last asked about an alert that nothing is heard of.
+    ``unread`` are facts that a newer version stored and this one doesn't know, as JSON by name: they are kept.
     """
 
     id: str
@@ -101,6 +102,7 @@ class Incident:
     silenced: frozenset[str] = frozenset()
     silence: str = ""
     stale_at: datetime | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> State:

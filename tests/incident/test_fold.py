@@ -1,5 +1,6 @@
 """An incident is its entries: their fold, and their way through JSON."""
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from incidentd.incident.apply import apply, fold
+from incidentd.incident.command import Note
 from incidentd.incident.state import Acknowledgement, Ceiling, Incident
 from incidentd.tier import Tier
-from incidentd.timeline import KINDS, Data, Entry, Member, Noted, Opened, Told
+from incidentd.timeline import KINDS, Data, Entry, Member, Noted, Opened, Told, Unknown
 from tests.incident.build import GLOBAL, Story, member
 from tests.incident.profile import effort
 
@@ -38,6 +40,8 @@ def _value(hint: Any) -> st.SearchStrategy[Any]:
         return st.none() | anything(Acknowledgement)
     if hint == Ceiling | None:
         return st.none() | anything(Ceiling)
+    if hint == Mapping[str, str]:
+        return st.dictionaries(st.text(), st.text(), max_size=2)
     if "Mapping" in str(hint):
         return st.dictionaries(st.text(), anything(Member), max_size=2)
     return st.from_type(hint)
@@ -72,6 +76,40 @@ def test_an_incident_read_back_goes_on_as_the_one_that_was_written() -> None:
     read = adapter.validate_json(adapter.dump_json(story.incident))
     entry = Entry(read.last + 1, story.now, "ann", Noted("looking"))
     assert apply(read, entry) == apply(story.incident, entry)
+
+
+STORIES = st.lists(st.sampled_from(["hear", "acknowledge", "wait", "note"]), max_size=8)
+
+
+@given(steps=STORIES, newer=st.sets(st.integers(0, 20), max_size=5))
+@effort(60)
+def test_what_a_newer_version_wrote_in_between_changes_nothing_else(steps: list[str], newer: set[int]) -> None:
+    story = Story()
+    story.hear(member("a", region="eu"))
+    for step in steps:
+        _take(story, step)
+    timeline: list[Entry] = []
+    own = list(story.entries)
+    for place, entry in enumerate(own):
+        timeline.append(replace(entry, number=len(timeline) + 1))
+        if place in newer:
+            timeline.append(Entry(len(timeline) + 1, entry.at, "ann", Unknown("handed_over", '{"to": "bob"}')))
+    plain, mixed = fold(own), fold(timeline)
+    assert mixed.last == len(timeline)
+    assert replace(mixed, last=plain.last, news=plain.news) == plain
+    assert mixed.news >= plain.news
+
+
+def _take(story: Story, step: str) -> None:
+    match step:
+        case "hear":
+            story.hear(member("b", region="us"))
+        case "acknowledge":
+            story.acknowledge()
+        case "note":
+            story.do(Note("ann", "looking"))
+        case "wait":
+            story.forward(minutes=6)
 
 
 def test_kinds_are_named_once_and_each_says_how_it_is_told() -> None:

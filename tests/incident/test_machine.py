@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -73,7 +74,7 @@ WAITS = st.sampled_from(
 )
 DESTINATIONS = st.sampled_from([(), (), ("growth",), ("page-cto",)])
 INCIDENT = TypeAdapter(Incident)
-DATA = {kind: TypeAdapter(type_) for kind, type_ in KINDS.items()}
+DATA: dict[str, TypeAdapter[Any]] = {kind: TypeAdapter(type_) for kind, type_ in KINDS.items()}
 
 
 class Life(RuleBasedStateMachine):

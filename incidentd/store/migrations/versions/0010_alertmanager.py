@@ -6,7 +6,7 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 compatible_from = "0010"
-"""Timelines may hold kinds of entry that earlier versions can't read."""
+"""Timelines may hold kinds of entry at which earlier versions stop; the versions of 0011 and later read past them."""
 
 
 def upgrade() -> None:
