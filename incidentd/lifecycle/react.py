@@ -6,7 +6,7 @@ which the person is known here, is asked for afterwards, so that nobody waits fo
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from random import random
@@ -38,6 +38,7 @@ UNKNOWN_FOR = timedelta(minutes=10)
 _STORE_SECONDS = 5.0
 _ASK_SECONDS = 3.0
 _AT_ONCE = 50
+_TOGETHER = 100
 _MOST_ATTEMPTS = 30
 
 log = structlog.get_logger("incidentd.react")
@@ -159,26 +160,42 @@ class Reactor:
         if not carried:
             return self._again(pending, "no page has its key", final=False)
         actor = self._people.name(reaction.who, reaction.name) if reaction.by_person else VIA
-        outcomes = {self._carry_out(reaction, actor, *each) for each in _rounds(carried).items()}
+        outcomes = self._carry_out(reaction, actor, _rounds(carried))
         return next((each for each in (DONE, REFUSED) if each in outcomes), UNCHANGED)
 
-    def _carry_out(self, reaction: Reaction, actor: str, incident_id: str, round_: int | None) -> str:
-        signature = _signature(reaction, incident_id)
+    def _carry_out(self, reaction: Reaction, actor: str, rounds: Mapping[str, int | None]) -> set[str]:
+        """What came of it at each incident. A page may stand for thousands: many are written in one transaction."""
+        outcomes: set[str] = set()
+        waiting = sorted(rounds)
+        while waiting:
+            some, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
+            told = {
+                each: self._submit(_action(each, _command(reaction, actor, rounds[each]), reaction)) for each in some
+            }
+            came = {each: self._outcome(each, reaction, future) for each, future in told.items()}
+            self._say_taken(reaction, actor, [each for each, (_, reason) in came.items() if reason == "taken"])
+            outcomes |= {outcome for outcome, _ in came.values()}
+            if waiting:
+                # Nobody else is to begin it anew meanwhile, and what was done to this page later still waits for it.
+                self._store.write(lambda tx: reactions.lease(tx, reaction.id, self._now() + LEASE))
+        return outcomes
+
+    def _outcome(self, incident_id: str, reaction: Reaction, future: "Future[ActionResult]") -> tuple[str, str]:
+        """What came of it at one incident, and why it was refused."""
         try:
-            return self._act(incident_id, _command(reaction, actor, round_), signature)
+            return (DONE if future.result(_STORE_SECONDS).changed else UNCHANGED), ""
         except RefusedError as refusal:
             log.info("reaction_refused", incident=incident_id, did=reaction.did.value, reason=refusal.reason)
-            if refusal.reason == "taken":
-                # Who was first stays so; the others see in the thread that somebody else is there too.
-                note = Note(actor, "acknowledged it in PagerDuty too", reaction.at)
-                self._act(incident_id, note, _signature(reaction, f"{incident_id} too"))
-            return REFUSED
+            return REFUSED, refusal.reason
         except NotFoundError:
-            return UNCHANGED
+            return UNCHANGED, ""
 
-    def _act(self, incident_id: str, command: Command, signature: str) -> str:
-        result = self._submit(Action(incident_id, command, signature)).result(_STORE_SECONDS)
-        return DONE if result.changed else UNCHANGED
+    def _say_taken(self, reaction: Reaction, actor: str, taken: Sequence[str]) -> None:
+        """Who was first stays so; the others see in the thread that somebody else is there too."""
+        note = Note(actor, "acknowledged it in PagerDuty too", reaction.at)
+        told = {each: self._submit(_action(each, note, reaction, " too")) for each in taken}
+        for incident_id, future in told.items():
+            self._outcome(incident_id, reaction, future)
 
     def _again(self, pending: Pending, cause: str, *, final: bool) -> str | None:
         """It is tried again later and later; given up where that is of no use any more."""
@@ -222,6 +239,10 @@ def _round(slot: str) -> int | None:
         return parse_page_slot(slot).round
     except (ValueError, IndexError):
         return None
+
+
+def _action(incident_id: str, command: Command, reaction: Reaction, more: str = "") -> Action:
+    return Action(incident_id, command, _signature(reaction, f"{incident_id}{more}"))
 
 
 def _signature(reaction: Reaction, about: str) -> str:

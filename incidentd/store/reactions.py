@@ -100,6 +100,11 @@ def take(tx: Connection, now: datetime, until: datetime, most: int) -> list[Pend
     return [_pending(row) for row in rows]
 
 
+def lease(tx: Connection, reaction_id: str, until: datetime) -> None:
+    """Whoever carries it out is still at it."""
+    tx.execute(_LEASE, {"this": reaction_id, "until": until})
+
+
 def postpone(tx: Connection, reaction_id: str, due_at: datetime) -> None:
     """It is tried again then, and what was done to the same page after it waits for it."""
     tried = sa.update(REACTIONS).where(REACTIONS.c.id == reaction_id)

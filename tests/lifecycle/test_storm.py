@@ -1,5 +1,7 @@
 """A storm: the first few are told one by one, all others in one message, and none is lost."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from incidentd.incident.command import Acknowledge, ChangeTier
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.lifecycle.fold import those_beyond
+from incidentd.reaction import Did, Reaction
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
@@ -148,6 +151,39 @@ def test_one_click_acknowledges_each_of_them_and_one_answer_says_what_was_refuse
     assert (answered, len(answered)) == (told, MANY - CARDS)
     wait_until(lambda: bench.sandbox.slack.ephemeral(ANNA), "the answer to the click", 10)
     assert "Acknowledged 40 of 40 incidents." in bench.sandbox.slack.ephemeral(ANNA)[0].text
+
+
+def test_an_answer_to_a_page_that_stands_for_hundreds_is_carried_out_in_few_transactions(bench: Bench) -> None:
+    many = 250
+    storm(bench, many)
+    (page,) = {event.dedup_key for event in bench.events("trigger")}
+    first = bench.incident_ids()[0]
+    bench.act(Acknowledge("ben"), first)
+    done = Reaction("E1", Did.ACKNOWLEDGED, bench.now, "Q1", (page,), "P1", "Anna")
+    wrote: list[int] = []
+    with counting(bench.store.engine, wrote):
+        assert bench.runtime.submit_reaction(done).result(20)
+        bench.runtime.reactor.look()
+    assert all(bench.incident(each).acknowledgement for each in bench.incident_ids())
+    assert sum(wrote) < many / 4
+    assert [entry.actor for entry in bench.timeline(first) if entry.kind in ("acknowledged", "note")] == ["ben", "Anna"]
+    bench.forward(MINUTE)
+    (answered,) = bench.events("acknowledge")
+    assert answered.dedup_key == page
+
+
+@contextmanager
+def counting(engine: sa.Engine, commits: list[int]) -> Iterator[None]:
+    """Count what is committed."""
+
+    def note(_connection: sa.Connection) -> None:
+        commits.append(1)
+
+    sa.event.listen(engine, "commit", note)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "commit", note)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.DROP_REPLY, FaultKind.STATUS])
