@@ -43,6 +43,14 @@ def test_an_empty_environment_gives_a_sqlite_file_no_redis_and_loopback() -> Non
         ("INCIDENTD_RULES", "", "is empty"),
         ("INCIDENTD_PUBLIC_URL", "incidents.example.org", "is not an http://"),
         ("INCIDENTD_LOG_LEVEL", "canary", "is none of DEBUG, INFO, WARNING, ERROR"),
+        ("INCIDENTD_ALERTMANAGER_URL", "", "is not 1 to 8 addresses"),
+        ("INCIDENTD_ALERTMANAGER_URL", "am.canary:9093", "is not an http:// or https:// address"),
+        ("INCIDENTD_ALERTMANAGER_URL", "ftp://am.canary", "is not an http:// or https:// address"),
+        ("INCIDENTD_ALERTMANAGER_URL", "http://am:9093 canary", "is not an http:// or https:// address"),
+        ("INCIDENTD_ALERTMANAGER_URL", "http://canary@am:9093", "each without or with both user and password"),
+        ("INCIDENTD_ALERTMANAGER_URL", "http://am:canary", "whose port is no number"),
+        ("INCIDENTD_ALERTMANAGER_URL", "http://user:canary/1@am:9093", "whose port is no number"),
+        ("INCIDENTD_ALERTMANAGER_URL", " ".join(f"http://canary-{n}" for n in range(9)), "is not 1 to 8 addresses"),
         ("INCIDENTD_TICK_SECONDS", "3", "is not a number above 0 up to 0.5"),
         ("INCIDENTD_TICK_SECONDS", "canary", "is not a number above 0 up to 0.5"),
         ("INCIDENTD_LEASE_SECONDS", "0", "is not a number above 0 up to 300"),
@@ -55,6 +63,20 @@ def test_a_wrong_value_refuses_the_start_and_is_named_but_not_shown(name: str, v
     assert refused.startswith(f"{name} ")
     assert cause in refused
     assert "canary" not in refused
+
+
+@pytest.mark.parametrize(
+    ("given", "addresses"),
+    [
+        ("http://127.0.0.1:9093", ("http://127.0.0.1:9093",)),
+        ("http://a:9093, https://b/am/\nhttp://a:9093", ("http://a:9093", "https://b/am/")),
+        ("http://incidentd:a-password@a:9093/", ("http://incidentd:a-password@a:9093/",)),
+        ("http://[::1]:9093", ("http://[::1]:9093",)),
+        (" ".join(f"http://am-{n}" for n in range(8)), tuple(f"http://am-{n}" for n in range(8))),
+    ],
+)
+def test_alertmanagers_are_named_by_their_addresses_each_once(given: str, addresses: tuple[str, ...]) -> None:
+    assert load_settings({"INCIDENTD_ALERTMANAGER_URL": given}).alertmanagers() == addresses
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -51,8 +51,17 @@ def _alertmanagers(secret: SecretStr) -> SecretStr:
         parts = urlsplit(_web_address(address))
         if not address.isprintable() or (parts.username is None) != (parts.password is None):
             raise ValueError("is not http:// or https:// addresses, each without or with both user and password")
-        _ = parts.port
+        if not _has_sound_port(parts):
+            raise ValueError("has an address whose port is no number: a / in a password is written %2F")
     return secret
+
+
+def _has_sound_port(parts: SplitResult) -> bool:
+    """What the library says of an unsound one shows it, and it may be a piece of a password."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def parse_addresses(text: str) -> tuple[str, ...]:

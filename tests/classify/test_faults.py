@@ -224,6 +224,22 @@ DESTINATION_FAULTS = {
         DESTINATIONS + "two words: {kind: slack, channel: '#a'}\n",
         "destinations.yaml:3: [two words] a destination's name is of small letters, digits and - _ .",
     ),
+    "one_by_one_negative": (
+        DESTINATIONS + "more: {kind: slack, channel: '#a', per_minute: 60, one_by_one: -1}\n",
+        "destinations.yaml:3: [more] one_by_one '-1' is no whole number from 0 to 100",
+    ),
+    "one_by_one_is_text": (
+        DESTINATIONS + "more: {kind: slack, channel: '#a', per_minute: 60, one_by_one: all}\n",
+        "destinations.yaml:3: [more] one_by_one 'all' is no whole number from 0 to 100",
+    ),
+    "one_by_one_too_many": (
+        DESTINATIONS + "more: {kind: slack, channel: '#a', per_minute: 60, one_by_one: 1000000}\n",
+        "destinations.yaml:3: [more] one_by_one '1000000' is no whole number from 0 to 100",
+    ),
+    "one_by_one_without_a_limit": (
+        DESTINATIONS + "more: {kind: slack, channel: '#a', one_by_one: 20}\n",
+        "destinations.yaml:3: [more] one_by_one counts only together with per_minute",
+    ),
     "rate_negative": (
         DESTINATIONS + "more: {kind: slack, channel: '#a', per_minute: -1}\n",
         "destinations.yaml:3: [more] per_minute '-1' is no whole number from 0 to 1000000",

@@ -37,6 +37,10 @@ def sandbox() -> Iterator[SandboxServer]:
         yield server
 
 
+def with_password(url: str, password: str) -> str:
+    return url.replace("http://", f"http://incidentd:{password}@")
+
+
 class Eavesdropper:
     """Everything that is said to a Redis, as long as the test lasts (https://redis.io/docs/latest/commands/monitor/)."""
 
@@ -67,7 +71,8 @@ def up(sandbox: SandboxServer, make_up: Callable[..., Up], rules: Path, redis_se
             "INCIDENTD_PAGERDUTY_API_URL": sandbox.pagerduty_api_url,
             "INCIDENTD_SLACK_API_URL": sandbox.slack_url,
             "INCIDENTD_HEARTBEAT_URL": f"{sandbox.url}/{canary.of('INCIDENTD_HEARTBEAT_URL')}",
-            ALERTMANAGER: f"http://incidentd:{values[ALERTMANAGER]}@{sandbox.url.removeprefix('http://')}",
+            # The first is asked with its password, the second with INCIDENTD_ALERTMANAGER_TOKEN.
+            ALERTMANAGER: f"{with_password(sandbox.url, values[ALERTMANAGER])} {sandbox.url}",
             "INCIDENTD_LOG_LEVEL": "DEBUG",
         }
     )

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from incidentd.errors import StoreUnavailableError
-from incidentd.incident.command import Acknowledge, Escalate, Resolve, TakeOver
+from incidentd.incident.command import Acknowledge, Escalate, Note, Resolve, TakeOver
 from incidentd.tier import Tier
 from incidentd.web import slack
 from tests.incident.build import Story
@@ -67,6 +67,7 @@ def incident(runtime: FakeRuntime) -> str:
         ("incidentd_take_over", TakeOver("ann", "slack", episode=1)),
         ("incidentd_resolve", Resolve("ann", "slack", episode=1)),
         ("incidentd_escalate", Escalate("ann", "slack", episode=1)),
+        ("incidentd_still_on", Note("ann", "Still on.")),
     ],
 )
 def test_a_click_becomes_the_clickers_command(
