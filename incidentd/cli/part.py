@@ -12,14 +12,16 @@ from incidentd.cli.listen import claim
 from incidentd.cli.measured import counted
 from incidentd.cli.stand_in import add_sandbox
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
+from incidentd.clock import SystemClock
 from incidentd.errors import RulesError, SettingsError, StoreError
+from incidentd.lifecycle.crash_loop import CrashBook
 from incidentd.lifecycle.work import Complaint
 from incidentd.meter.folder import PLACE, counting_in
 from incidentd.process.heap import settle
 from incidentd.process.supervisor import Child, Supervisor
 from incidentd.runtime import Runtime
 from incidentd.settings import Settings
-from incidentd.store.engine import open_engine
+from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import refuse_damaged
 from incidentd.web import server
 from incidentd.web.app import create_app
@@ -63,7 +65,8 @@ def worker_group(environ: Mapping[str, str]) -> int:
     configure_logs(settings, environ)
     with counted(settings.metrics_address) as folder:
         Runtime(settings, counting_in(environ, None)).close()
-        return Supervisor(group(settings, counting_in(environ, folder))).run()
+        book = CrashBook(Store(open_engine(settings.database_url)), SystemClock().now)
+        return Supervisor(group(settings, counting_in(environ, folder)), crashing=book.note).run()
 
 
 def web(environ: Mapping[str, str]) -> Child:

@@ -15,6 +15,7 @@ from incidentd.cli.state import held, with_database, with_tokens
 from incidentd.cli.welcome import say_when_listening, welcome
 from incidentd.clock import SystemClock
 from incidentd.errors import SettingsError
+from incidentd.lifecycle.crash_loop import CrashBook
 from incidentd.lifecycle.rulebook import put_in_force
 from incidentd.meter.folder import counting_in, emptied
 from incidentd.process.private_redis import private_redis
@@ -47,11 +48,13 @@ def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     configure_logs(settings, environ)
     engine = open_engine(settings.database_url)
     migrate(engine)
-    put_in_force(Store(engine), load(settings.rules), SystemClock().now())
+    store = Store(engine)
+    put_in_force(store, load(settings.rules), SystemClock().now())
     environ = counting_in(environ, emptied(state / "metrics"))
     children = [*redis, web(environ), *group(settings, environ)]
     text = welcome(settings, stood_in, has_redis=settings.redis_url is not None)
-    return Supervisor(children, started=lambda: say_when_listening(settings, text)).run()
+    book = CrashBook(store, SystemClock().now)
+    return Supervisor(children, started=lambda: say_when_listening(settings, text), crashing=book.note).run()
 
 
 def _with_files(environ: Mapping[str, str], state: Path) -> dict[str, str]:

@@ -3,8 +3,8 @@
 ``docs/degraded.md`` has a section for each.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -26,6 +26,7 @@ class Mode(StrEnum):
 
     DATABASE = "database"
     TIMEKEEPER = "timekeeper"
+    WORKERS = "workers"
     PAGERDUTY = "pagerduty"
     SLACK = "slack"
     REDIS = "redis"
@@ -74,7 +75,8 @@ class Known:
     """What one process knows. Each instant says since when something is missing; None: it is there.
 
     ``cycle_at`` is when a timekeeper last went round, as far as anybody knows; ``began_at`` is since when this process
-    looks. While the database is away nothing is known of timekeepers and receivers.
+    looks; ``dying_since`` names the processes of worker groups that die again and again. While the database is away
+    nothing is known of these and of receivers.
     """
 
     began_at: datetime
@@ -83,6 +85,7 @@ class Known:
     clock_since: datetime | None = None
     cycle_at: datetime | None = None
     receivers: tuple[Receiver, ...] = ()
+    dying_since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ def _degraded(known: Known, now: datetime) -> Iterator[Degraded]:
     elif now - max(known.cycle_at or known.began_at, known.began_at) > PATIENCE:
         yield _without_timekeeper(known.cycle_at or known.began_at)
     if not known.database_since:
+        if known.dying_since:
+            yield _without_workers(known.dying_since)
         for receiver in sorted(known.receivers, key=lambda each: (not each.pages, each.name)):
             if receiver.is_away(now) and receiver.failing_since:
                 yield _without(receiver, receiver.failing_since, refused=receiver.is_refusing(now))
@@ -139,6 +144,16 @@ def _without_timekeeper(since: datetime) -> Degraded:
         "No timekeeper has gone round",
         "Webhooks are stored, but nothing climbs, and pages may not leave.",
         "This ends when a worker group runs again.",
+    )
+
+
+def _without_workers(dying_since: Mapping[str, datetime]) -> Degraded:
+    return Degraded(
+        Mode.WORKERS,
+        min(dying_since.values()),
+        f"Processes have ended as soon as they started ({', '.join(sorted(dying_since))})",
+        "A timekeeper does what workers leave undone: pages leave within 5 s, and nothing is lost.",
+        "This ends when they live on. The log of their worker group says why they end.",
     )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from incidentd.store import cycles, overdue
+from incidentd.lifecycle.crash_loop import in_words, looping
+from incidentd.store import cycles, overdue, pings
 from incidentd.store.engine import Store
 from incidentd.store.overdue import Overdue
 
@@ -24,7 +25,10 @@ class Delivering:
     def is_well(self) -> tuple[bool, str]:
         """Whether a timekeeper completes a *new* cycle now and nothing is overdue; else why not. Takes up to 3 s."""
         found = self._overdue()
-        return (False, NO_CYCLE) if found is None else (found.count == 0, found.says)
+        if found is None:
+            return False, NO_CYCLE
+        dying = looping(self.store.read(pings.crashes), self.now())
+        return found.count == 0, f"{found.says}; {in_words(dying)}" if dying else found.says
 
     def gets_out(self) -> tuple[bool, str]:
         """As ``is_well``; but pages in a line that moves before a receiver's limit are no fault: it is a storm."""

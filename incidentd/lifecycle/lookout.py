@@ -10,10 +10,11 @@ from sqlalchemy.engine import Connection
 
 from incidentd.clock import Clock
 from incidentd.errors import SchemaError, StoreError
+from incidentd.lifecycle.crash_loop import looping
 from incidentd.lifecycle.degraded import Degraded, Known, degraded
 from incidentd.lifecycle.reception import Reception
 from incidentd.lifecycle.rulebook import Rulebook
-from incidentd.store import cycles
+from incidentd.store import cycles, pings
 from incidentd.store.engine import Store
 
 LOOK_SECONDS = 2.0
@@ -86,7 +87,10 @@ class Lookout:
 
     def _read(self, tx: Connection, known: Known) -> Known:
         receivers = self._reception.look(tx, self._rulebook.in_force.destinations)
-        return replace(known, database_since=None, cycle_at=cycles.last(tx, self._now()), receivers=receivers)
+        dying = looping(pings.crashes(tx), self._now())
+        dying_since = {name: known.dying_since.get(name, self._now()) for name in dying}
+        cycle_at = cycles.last(tx, self._now())
+        return replace(known, database_since=None, cycle_at=cycle_at, receivers=receivers, dying_since=dying_since)
 
     def _redis_since(self) -> datetime | None:
         if self._redis_answers() is not False:

@@ -21,6 +21,8 @@ FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 10.0
 HEALTHY_SECONDS = 10.0
 STOP_SECONDS = 35.0
+CRASHES = 3
+"""So many deaths one after the other, none after a healthy life, are no accident."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -63,6 +65,11 @@ class _Place:
     @property
     def running(self) -> bool:
         return self.process is not None
+
+    @property
+    def keeps_dying(self) -> bool:
+        """Whether it has died again and again without a healthy life in between."""
+        return self.delay >= FIRST_DELAY_SECONDS * float(2 ** (CRASHES - 1))
 
     @property
     def environ(self) -> Mapping[str, str] | None:
@@ -129,12 +136,14 @@ class _Wishes:
 class Supervisor:
     """Keeps ``children`` running until SIGTERM or SIGINT. ``run`` belongs to the main thread.
 
-    ``started`` is called once, when all have been started for the first time.
+    ``started`` is called once, when all have been started for the first time; ``crashing`` with a child's name at each
+    death of one that dies again and again.
     """
 
     children: Sequence[Child]
     stop_seconds: float = STOP_SECONDS
     started: Callable[[], None] = lambda: None
+    crashing: Callable[[str], None] = lambda _name: None
     _wishes: _Wishes = field(default_factory=_Wishes, init=False)
     _places: list[_Place] = field(default_factory=list, init=False)
 
@@ -155,6 +164,8 @@ class Supervisor:
         for place in self._places:
             if place.reap(now):
                 _log.warning("child_restarts", child=place.child.name, number=place.number, seconds=place.delay)
+                if place.keeps_dying:
+                    self.crashing(place.child.name)
         if self._wishes.reload:
             self._wishes.reload = False
             self._send(self._places, signal.SIGHUP)

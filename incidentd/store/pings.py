@@ -15,6 +15,8 @@ BACKUP = "backup"
 """Copying the database; nobody takes turns at it, it is noted only."""
 ALERTMANAGER = "alertmanager"
 """To ask Alertmanager."""
+_CRASH = "crash/"
+"""Before the name of a child that died as soon as it had started."""
 STALE = "stale"
 """To look for alerts that nothing was heard of for long."""
 
@@ -44,6 +46,17 @@ def note(tx: Connection, now: datetime, name: str) -> None:
     """Somebody did it just now, without a turn."""
     if not tx.execute(sa.update(PINGS).where(PINGS.c.name == name).values(at=now)).rowcount:
         tx.execute(sa.insert(PINGS).values(name=name, at=now))
+
+
+def note_crash(tx: Connection, now: datetime, child: str) -> None:
+    """A supervisor's child died as soon as it had started, not for the first time."""
+    note(tx, now, f"{_CRASH}{child}"[:64])
+
+
+def crashes(tx: Connection) -> dict[str, datetime]:
+    """When each child last died in such a way, by its name."""
+    found = tx.execute(sa.select(PINGS).where(PINGS.c.name.startswith(_CRASH)))
+    return {row.name.removeprefix(_CRASH): row.at for row in found}
 
 
 def last(tx: Connection, name: str) -> datetime | None:

@@ -174,6 +174,11 @@ class Plant:
         """What a GET is answered with; 0 where there is no answer."""
         return self._answer("GET", path)
 
+    def detail(self, path: str) -> tuple[int, str]:
+        """The status of a probe, and what it says."""
+        answer = self._session.get(self.url + path, timeout=10)
+        return answer.status_code, answer.json()["detail"]
+
     def answer(self, place: str) -> None:
         """Wait for the page and answer it by the API, until that is confirmed."""
         self.until(lambda: self.is_paged(place), f"the page of {place}")

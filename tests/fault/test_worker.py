@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import requests
 import sqlalchemy as sa
 
 from incidentd.sandbox.fault import FaultKind
@@ -16,6 +17,7 @@ from tests.servers import children_of, wait_until
 CROWD = 12
 FOUND_SECONDS = 20.0
 """Four times the five seconds that are promised, for a busy machine."""
+FORGOTTEN_SECONDS = 30.0
 HANG_SECONDS = 0.5
 """Shorter than a request may take: it ends well, if it may."""
 
@@ -45,7 +47,19 @@ def test_while_workers_crash_as_soon_as_they_start_the_timekeeper_delivers(plant
     plant.until(lambda: plant.is_paged("calm"), "the page", FOUND_SECONDS)
     plant.until(lambda: not lacks(plant), "all to be told")
     assert '"jobs_taken_back"' in group.log.read_text()
+    plant.until(lambda: _says(plant, "workers") == 1, "the metric that says so")
+    assert plant.detail("/-/delivering") == (requests.codes.ok, "ok; page ends as soon as it starts")
+    if plant.database_url.startswith("sqlite"):
+        _mend(plant, group)
     assert wrongs(plant, expected='"died"') == []
+
+
+def _mend(plant: Plant, group: Part) -> None:
+    """A sound group takes the place of one that crashes."""
+    group.terminate()
+    plant.start(GROUP)
+    plant.until(lambda: _says(plant, "workers") == 0, "it to be over", 2 * FORGOTTEN_SECONDS)
+    plant.until(lambda: plant.detail("/-/delivering") == (requests.codes.ok, "ok"), "a cycle of the new group")
 
 
 def test_a_sender_frozen_beyond_its_lease_changes_nothing_when_it_wakes(plant_with_redis: Plant) -> None:
@@ -81,6 +95,11 @@ def sending(plant: Plant, launcher: tuple[str, ...] = ()) -> Part:
     plant.fire("calm", climbs=False)
     wait_until(lambda: plant.sandbox.pagerduty.requests, "the request to begin")
     return worker
+
+
+def _says(plant: Plant, mode: str) -> float:
+    metrics = requests.get(f"{plant.url}/metrics", timeout=5).text
+    return float(metrics.split(f'incidentd_degraded{{mode="{mode}"}} ')[1].split("\n")[0])
 
 
 def _kill_worker(group: Part) -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from incidentd.classify.kind import KINDS
 from incidentd.errors import StoreUnavailableError
+from incidentd.lifecycle.crash_loop import in_words, looping
 from incidentd.lifecycle.degraded import PRODUCTS, REFUSED_FOR, Known, Mode, Receiver, degraded, modes
 from incidentd.lifecycle.lookout import HANGS_SECONDS, Lookout
 from incidentd.lifecycle.reception import Course
@@ -86,6 +87,18 @@ def test_a_refusal_for_good_is_said_though_nothing_waits_and_not_for_ever() -> N
 def test_without_the_database_nothing_is_claimed_of_timekeepers_and_receivers() -> None:
     known = replace(WELL, database_since=NOW - MINUTE, cycle_at=BEGIN, receivers=(AWAY,), redis_since=NOW)
     assert [each.mode for each in degraded(known, NOW)] == [Mode.DATABASE, Mode.REDIS]
+
+
+def test_processes_that_keep_dying_are_named_and_forgotten_half_a_minute_after_the_last_death() -> None:
+    deaths = {"page": NOW - 20 * SECOND, "escalate": NOW - 5 * SECOND, "tell": NOW - HOUR}
+    assert looping(deaths, NOW) == ("escalate", "page")
+    assert looping(deaths, NOW + 15 * SECOND) == ("escalate",)
+    assert in_words(("escalate", "page")) == "escalate and page end as soon as they start"
+    assert in_words(("page",)) == "page ends as soon as it starts"
+    (found,) = degraded(replace(WELL, dying_since={"page": NOW - MINUTE, "escalate": NOW}), NOW)
+    assert (found.mode, found.since) == (Mode.WORKERS, NOW - MINUTE)
+    assert "(escalate, page)" in found.fact
+    assert degraded(replace(WELL, dying_since={"page": NOW}, database_since=NOW), NOW)[0].mode is Mode.DATABASE
 
 
 def test_a_start_is_not_taken_for_a_timekeeper_that_is_gone() -> None:
