@@ -10,7 +10,7 @@ from typing import cast
 
 import structlog
 import uuid_utils
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from incidentd.admission import Admission
 from incidentd.channels.channel import Destination
@@ -22,7 +22,7 @@ from incidentd.channels.slack import SlackChannel
 from incidentd.channels.slack_directory import SlackDirectory
 from incidentd.classify import Rules, load
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import NotFoundError, RefusedError, SchemaError, StoreError
+from incidentd.errors import NotFoundError, RefusedError, SchemaError, StoreError, StoreUnavailableError
 from incidentd.follower import Follower
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
@@ -45,7 +45,7 @@ from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.people import People
 from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.react import Reactor
-from incidentd.lifecycle.rulebook import Rulebook, take_in_force
+from incidentd.lifecycle.rulebook import Rulebook, take_at_hand, take_in_force
 from incidentd.lifecycle.silence import Silence
 from incidentd.lifecycle.stand_in import Patience
 from incidentd.lifecycle.ticker import Ticker
@@ -79,8 +79,13 @@ log = structlog.get_logger("incidentd")
 class Runtime:
     """The use cases of one process. ``close`` finishes what is under way."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], clock: Clock | None = None, *, patient: bool = False
+    ) -> None:
         """Open the database and take the table in force; nothing is migrated here.
+
+        ``patient``: a PostgreSQL that can't be reached is waited for. Until then P0s are paged directly, by the table
+        in the directory.
 
         Raises:
             SchemaError: the database is not of this version.
@@ -91,13 +96,15 @@ class Runtime:
         self.settings = settings
         self.meter = Meter(environ)
         engine = open_engine(settings.database_url)
-        check(engine)
+        self.is_away = not _is_there(engine, patient=patient and engine.dialect.name == "postgresql")
         time_statements(engine, self.meter.statements.observe)
-        self.store = Store(engine)
+        self.store = Store(engine, entry=check if self.is_away else None)
         self._server_clock = ServerClock(self.store, SystemClock()) if engine.dialect.name == "postgresql" else None
         self._steady_clock = SteadyClock(self._server_clock or SystemClock())
         self.clock: Clock = clock or self._steady_clock
-        self.rulebook = Rulebook(self.store, take_in_force(self.store, settings.rules, self.clock.now()))
+        self.rulebook = Rulebook(
+            self.store, (take_at_hand if self.is_away else take_in_force)(self.store, settings.rules, self.clock.now())
+        )
         self.enqueuer = Enqueuer(settings.redis_url, meter=self.meter)
         self._enqueue_thread = EnqueueThread(self.enqueuer)
         means = Means(self.clock.now, settings.pagerduty_events_url, settings.slack_api_url)
@@ -468,6 +475,17 @@ class Runtime:
             destination = Destination(name="whisper", kind="slack", secret=token.get_secret_value())
             heard = slack.whisper(destination, channel, user, text, self.settings.http_seconds)
             log.info("whisper", accepted=heard)
+
+
+def _is_there(engine: Engine, *, patient: bool) -> bool:
+    try:
+        check(engine)
+    except StoreUnavailableError:
+        if not patient:
+            raise
+        log.warning("database_away", meaning="P0s are paged directly, all else waits")
+        return False
+    return True
 
 
 def new_id() -> str:

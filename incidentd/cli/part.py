@@ -8,6 +8,7 @@ from types import FrameType
 
 import structlog
 
+from incidentd.cli.arrival import Arrival
 from incidentd.cli.listen import claim
 from incidentd.cli.measured import counted
 from incidentd.cli.stand_in import add_sandbox
@@ -107,12 +108,16 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     refuse_missing(settings)
     configure_logs(settings, environ)
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
-    runtime = Runtime(settings, environ)
+    runtime = Runtime(settings, environ, patient=True)
+    arrival = Arrival(runtime, begin)
     runtime.direct.start()
     runtime.lookout.start()
     if settings.pagerduty_webhook_secret:
         runtime.reactor.start()
-    begin(runtime)
+    if runtime.is_away:
+        arrival.start()
+    else:
+        begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)
     close_sandbox = add_sandbox(app, settings, environ)
@@ -120,8 +125,11 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     try:
         server.serve(app, listener)
     finally:
+        arrival.close()
         close_sandbox()
         runtime.close()
+    if arrival.refused:
+        raise arrival.refused
     return 0
 
 

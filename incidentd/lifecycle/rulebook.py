@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.classify import DEFAULT_POLICY, Classifier, Rules, load, parse
 from incidentd.drill import is_drill
-from incidentd.errors import RulesError
+from incidentd.errors import RulesError, StoreUnavailableError
 from incidentd.incident.state import Incident
 from incidentd.policy import Policy
 from incidentd.store import cursors, line
@@ -124,6 +124,19 @@ def take_in_force(store: Store, folder: Path, now: datetime) -> Rules:
     rules = load(folder)
     store.write(lambda tx: stored.put_in_force(tx, rules.version, rules.files, now))
     return rules
+
+
+def take_at_hand(store: Store, folder: Path, now: datetime) -> Rules:
+    """As ``take_in_force``; while the database is away the one in the directory, which is not in force yet.
+
+    Raises:
+        RulesError: there is none in the database, or it is away, and the one in the directory is unsound.
+    """
+    try:
+        return take_in_force(store, folder, now)
+    except StoreUnavailableError:
+        log.warning("rules_at_hand", folder=str(folder))
+        return load(folder)
 
 
 def _named(rules: Rules, name: str) -> Policy:

@@ -138,8 +138,10 @@ def _takes_lock(driver: Any, patience: float) -> bool:
 class Store:
     """Transactions as functions, so that they can be tried again as a whole."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, entry: Callable[[Engine], None] | None = None) -> None:
+        """``entry`` is passed before the first transaction: a schema that could not be looked at yet."""
         self.engine = engine
+        self._entry = entry
         self._writing = engine.execution_options(**{WRITES: BUSY_SECONDS})
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -168,12 +170,22 @@ class Store:
         end = time.monotonic() + _RETRY_SECONDS
         for attempt in range(1, _ATTEMPTS + 1):
             try:
+                self._enter()
                 return _once(engine, work)
             except (ConflictError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 if attempt == _ATTEMPTS or time.monotonic() > end or not _may_pass_at_once(error):
                     raise _translated(error) from error
                 time.sleep(0.02 * attempt**2)
         raise AssertionError("unreachable")
+
+    def _enter(self) -> None:
+        if self._entry is None:
+            return
+        try:
+            self._entry(self.engine)
+        except SchemaError as error:
+            raise StoreUnavailableError("the database is not of this version") from error
+        self._entry = None
 
 
 def _once(engine: Engine, work: Callable[[Connection], T]) -> T:

@@ -1,17 +1,22 @@
 """PostgreSQL's clock, read through: all machines that share the database share its time (model 40)."""
 
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.clock import Clock
+from incidentd.errors import StoreUnavailableError
 from incidentd.store.engine import Store
 
 
 class ServerClock:
-    """Counts on from the last reading by the machine's monotonic clock; ``refresh`` takes a new one."""
+    """Counts on from the last reading by the machine's monotonic clock; ``refresh`` takes a new one.
+
+    Until the server can be asked for the first time the machine's own time counts.
+    """
 
     def __init__(self, store: Store, local: Clock) -> None:
         self._store = store
@@ -19,7 +24,8 @@ class ServerClock:
         self._lock = threading.Lock()
         self._read = local.now()
         self._read_at = local.monotonic()
-        self.refresh()
+        with suppress(StoreUnavailableError):
+            self.refresh()
 
     def now(self) -> datetime:
         """The server's time: aware, UTC."""

@@ -29,6 +29,8 @@ from tests.servers import RedisServer, free_port, leashed, wait_until
 LEASE_SECONDS = 2.0
 HTTP_SECONDS = 1.0
 LONGEST_SECONDS = 40.0
+START_SECONDS = 90.0
+"""A busy machine may take its time to start a process."""
 
 WEB, TIMEKEEPER, SECOND, GROUP = "web", "timekeeper", "second", "group"
 COMMANDS = {
@@ -148,7 +150,7 @@ class Plant:
 
     def wait_for_web(self) -> None:
         """Return once webhooks can be stored."""
-        self.until(lambda: self.status("/-/ready") == requests.codes.ok, "the web part to be ready")
+        self.until(lambda: self.status("/-/ready") == requests.codes.ok, "the web part to be ready", START_SECONDS)
 
     def until(self, true: Callable[[], object], what: str, seconds: float = LONGEST_SECONDS) -> None:
         """Wait, starting again what dies meanwhile."""

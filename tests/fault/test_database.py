@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import requests
+import sqlalchemy as sa
 
+from incidentd.cli.main import CONFIGURATION
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import migrate
 from tests.fault.oracle import lacks, wrongs
-from tests.fault.plant import TIMEKEEPER, WEB, Plant, running
-from tests.servers import PostgresServer
+from tests.fault.plant import START_SECONDS, TIMEKEEPER, WEB, Plant, running
+from tests.servers import PostgresServer, wait_until
 from tests.store.database import POSTGRESQL
 
 Outage = tuple[Plant, Callable[[], None], Callable[[], object]]
@@ -71,6 +73,50 @@ def test_a_p0_is_paged_at_once_and_lost_nowhere(
         plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
         plant.until(lambda: not lacks(plant), "all to be told")
         assert wrongs(plant, expected="StoreUnavailableError") == []
+
+
+def test_a_web_part_that_starts_while_the_database_is_away_pages_p0s_and_begins_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with _postgresql(tmp_path) as (plant, take_away, give_back):
+        web = plant.start(WEB)
+        plant.start(TIMEKEEPER)
+        plant.wait_for_web()
+        plant.fire("before", climbs=False)
+        plant.until(lambda: not lacks(plant), "all of before to be told and recorded")
+        take_away()
+        web.kill()
+        web.start()
+        unavailable = requests.codes.service_unavailable
+        plant.until(
+            lambda: plant.post("during") == unavailable, "an answer without a database", START_SECONDS
+        )
+        plant.until(lambda: plant.is_paged("during"), "the direct page", ANSWERED_SECONDS)
+        assert plant.status("/-/ready") == unavailable
+        assert plant.status("/-/healthy") == requests.codes.ok
+        give_back()
+        plant.wait_for_web()
+        plant.fire("during")
+        plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
+        plant.until(lambda: not lacks(plant), "all to be told")
+        plant.until(lambda: '"database_arrived"' in web.log.read_text(), "the web part to begin")
+        assert web.deaths == 0
+        assert wrongs(plant, expected="StoreUnavailableError") == []
+
+
+def test_a_web_part_that_waited_for_its_database_refuses_one_of_a_newer_version(tmp_path: Path) -> None:
+    with _postgresql(tmp_path) as (plant, take_away, give_back):
+        plant.store.write(lambda tx: tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
+        plant.store.write(lambda tx: tx.execute(sa.text("UPDATE compatibility SET oldest = '9999'")))
+        plant.store.close()
+        take_away()
+        web = plant.start(WEB)
+        unavailable = requests.codes.service_unavailable
+        wait_until(lambda: plant.status("/-/ready") == unavailable, "the web part to start", START_SECONDS)
+        give_back()
+        wait_until(lambda: web.status is not None, "it to end")
+        assert web.status == CONFIGURATION
+        assert "the database belongs to a newer version of incidentd" in web.log.read_text()
 
 
 @pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
