@@ -34,6 +34,8 @@ log = structlog.get_logger("incidentd")
 def serve(environ: Mapping[str, str]) -> int:
     """The web part by itself, until SIGTERM or SIGINT; its rules directory is put in force.
 
+    A PostgreSQL that can't be reached is waited for: P0s are paged directly until it is there.
+
     A directory that is unsound doesn't keep webhooks from being taken, where a table is in force already.
 
     Raises:
@@ -114,14 +116,14 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     runtime.lookout.start()
     if settings.pagerduty_webhook_secret:
         runtime.reactor.start()
-    if runtime.is_away:
-        arrival.start()
-    else:
+    if not runtime.is_away:
         begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)
     close_sandbox = add_sandbox(app, settings, environ)
     settle()
+    if runtime.is_away:
+        arrival.start()
     try:
         server.serve(app, listener)
     finally:
