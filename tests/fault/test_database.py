@@ -9,7 +9,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from incidentd.cli.main import CONFIGURATION
+from incidentd.cli.told import CONFIGURATION
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import migrate
 from tests.fault.oracle import lacks, wrongs
@@ -88,9 +88,7 @@ def test_a_web_part_that_starts_while_the_database_is_away_pages_p0s_and_begins_
         web.kill()
         web.start()
         unavailable = requests.codes.service_unavailable
-        plant.until(
-            lambda: plant.post("during") == unavailable, "an answer without a database", START_SECONDS
-        )
+        plant.until(lambda: plant.post("during") == unavailable, "an answer without a database", START_SECONDS)
         plant.until(lambda: plant.is_paged("during"), "the direct page", ANSWERED_SECONDS)
         assert plant.status("/-/ready") == unavailable
         assert plant.status("/-/healthy") == requests.codes.ok
