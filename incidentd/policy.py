@@ -1,7 +1,7 @@
 """What a tier asks: who is told at once and at each level, how fast, and in which calendar."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from incidentd.calendars import ALWAYS, Calendar
@@ -41,13 +41,18 @@ class TierPolicy:
     levels: tuple[Level, ...]
     calendar: Calendar = ALWAYS
 
+    @property
+    def observing(self) -> "TierPolicy":
+        """This tier where nobody is told and no clock runs."""
+        return TierPolicy(ResponseTime(), None, (), (), self.calendar)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The clocks and the people for each tier. Numbers are ``model.md``'s defaults.
 
     ``pages`` names those destinations that wake people; the others are read when somebody looks.
-    ``newer`` is what the next round takes when a newer table is in force.
+    ``newer`` is what the next round takes when a newer table is in force. ``enforced`` is set on what only observes.
     """
 
     name: str
@@ -62,8 +67,17 @@ class Policy:
     late_copy: timedelta = timedelta(seconds=60)
     closest: timedelta = timedelta(seconds=60)
     newer: "Policy | None" = field(default=None, compare=False)
+    enforced: "Policy | None" = field(default=None, compare=False)
 
     @property
     def for_next_round(self) -> "Policy":
-        """The policy that a round beginning now follows."""
-        return self.newer or self
+        """The policy that a round beginning now follows: one that tells people, also where this one only observes."""
+        telling = self.enforced or self
+        return telling.newer or telling
+
+    @property
+    def observing(self) -> "Policy":
+        """This policy where incidents are only recorded: nobody is told, no level, no response time, no lapse."""
+        if self.enforced:
+            return self
+        return replace(self, tiers={tier: each.observing for tier, each in self.tiers.items()}, enforced=self)

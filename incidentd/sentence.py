@@ -44,6 +44,7 @@ _WHY = {
     Ended.UNANSWERED: "Nobody answered",
     Ended.WITHDRAWN: "The acknowledgement was withdrawn",
     Ended.RESOLVED_BY_AUTOMATION: "The page was resolved by automation while alerts still fire",
+    Ended.ENFORCED: "Observing has ended",
 }
 
 
@@ -92,6 +93,7 @@ def _opened(data: Opened, people: Mapping[int, str]) -> str:
     begin = "Opened" if data.episode == 1 else "Opened again"
     alerts = _count(sum(alert.firing for alert in data.alerts), "alert")
     told = f" Told {_level(data.level, people)}." if data.level else ""
+    told = " Only observed: nobody is told." if data.observed else told
     return f"{begin} as {data.tier} by {alerts}: {data.reason}.{told}{_skipped(data.skipped)}"
 
 

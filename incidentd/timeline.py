@@ -36,7 +36,8 @@ class Member:
 
     ``closed_at`` is when its resolved notification was received; ``counts_at`` the instant from which
     a firing copy counts that came too soon after it; ``expires_at`` the end of an alert that nobody resolves.
-    ``announced`` says that a firing notification of this episode has been heard.
+    ``announced`` says that a firing notification of this episode has been heard. ``observed``: the rules only observe
+    its system, so by itself it tells nobody.
     """
 
     fingerprint: str
@@ -53,6 +54,7 @@ class Member:
     closed_at: datetime | None = None
     counts_at: datetime | None = None
     expires_at: datetime | None = None
+    observed: bool = False
 
 
 class Ended(StrEnum):
@@ -63,13 +65,15 @@ class Ended(StrEnum):
     UNANSWERED = "unanswered"
     WITHDRAWN = "withdrawn"
     RESOLVED_BY_AUTOMATION = "resolved by automation"
+    ENFORCED = "enforced"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The incident, or a further episode of it, begins.
 
-    ``alerts`` are those that fire, the deciding one first, then those heard of that are over already.
+    ``alerts`` are those that fire, the deciding one first, then those heard of that are over already. ``observed``:
+    it is only recorded, and nobody is told of it.
     """
 
     kind: ClassVar[str] = "opened"
@@ -92,6 +96,7 @@ class Opened:
     skipped: tuple[int, ...] = ()
     next_at: datetime | None = None
     respond_by: datetime | None = None
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,10 @@ class TakenOver:
 
 @dataclass(frozen=True, slots=True)
 class RoundBegan:
-    """The levels begin anew. ``difference`` says what the ended acknowledgement did not cover."""
+    """The levels begin anew. ``difference`` says what the ended acknowledgement did not cover.
+
+    ``respond_by`` counts where observing ended (``why`` is ENFORCED): until then nobody was asked to answer.
+    """
 
     kind: ClassVar[str] = "round"
     told: ClassVar[Told] = Told.LOUDLY
@@ -184,6 +192,7 @@ class RoundBegan:
     skipped: tuple[int, ...]
     next_at: datetime | None
     difference: str = ""
+    respond_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from incidentd.classify.drill import drilled
 from incidentd.classify.line import one_line
 from incidentd.classify.row import Fit, Row
 from incidentd.classify.rules import Rules
-from incidentd.classify.table import DEFAULT_POLICY, Table
+from incidentd.classify.table import DEFAULT_POLICY, SYSTEM, Table
 from incidentd.classify.verdict import Verdict
 from incidentd.timeline import Scope
 
@@ -83,6 +83,7 @@ def _by_row(alert: Alert, rules: Rules, taker: Taker) -> Verdict:
         scope=_counted(row.scope or table.scope_of(alert.labels), table, alert),
         destinations=row.destinations,
         runbook=row.runbook,
+        observing=rules.observing.get(alert.labels.get(SYSTEM, "")),
     )
 
 
@@ -103,6 +104,7 @@ def _by_severity(alert: Alert, rules: Rules) -> Verdict:
         region=alert.labels.get(REGION) or None,
         scope=_counted(table.scope_of(alert.labels), table, alert) if table else None,
         destinations=table.destinations if table else (),
+        observing=table.observing if table else None,
     )
 
 

@@ -128,6 +128,7 @@ class _Loader:
             ),
             heartbeats=MappingProxyType(heartbeats),
             drills=MappingProxyType(drills),
+            observing=MappingProxyType({each.system: each.observing for each in tables.values() if each.observing}),
         )
 
     def _heartbeats(self, shelf: Shelf, tables: Mapping[str, Table]) -> dict[str, HeartbeatSpec]:

@@ -9,6 +9,7 @@ from incidentd.classify.drill import DrillSpec
 from incidentd.classify.escalation import PersonSpec
 from incidentd.classify.grading import Grading
 from incidentd.classify.heartbeat import HeartbeatSpec
+from incidentd.classify.observing import Observing
 from incidentd.classify.row import Row
 from incidentd.classify.table import SYSTEM, Table
 from incidentd.errors import Fault
@@ -27,7 +28,7 @@ class Index:
 class Rules:
     """Everything under ``rules/``. ``version`` is the hash of ``files``, the texts by file name.
 
-    ``warnings`` are what is sound, yet hardly meant.
+    ``warnings`` are what is sound, yet hardly meant. ``observing`` is by system which of them are only observed.
     """
 
     version: str
@@ -42,6 +43,7 @@ class Rules:
     warnings: tuple[Fault, ...] = ()
     heartbeats: Mapping[str, HeartbeatSpec] = field(default_factory=dict)
     drills: Mapping[str, DrillSpec] = field(default_factory=dict)
+    observing: Mapping[str, Observing] = field(default_factory=dict)
 
     @property
     def secret_names(self) -> frozenset[str]:

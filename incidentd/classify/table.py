@@ -8,6 +8,7 @@ from incidentd.classify.condition import Condition, ConditionError, parse_condit
 from incidentd.classify.destination import DestinationSpec
 from incidentd.classify.matcher import Matcher, MatcherError, equality, parse_matcher
 from incidentd.classify.naming import Naming
+from incidentd.classify.observing import Observing, read_observing
 from incidentd.classify.row import Row
 from incidentd.classify.section import Section, as_section, closest
 from incidentd.policy import Policy
@@ -41,7 +42,10 @@ class ScopeRule:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table file. ``system`` empty: its rows are for any alert. ``regions`` empty: every region counts."""
+    """One table file. ``system`` empty: its rows are for any alert. ``regions`` empty: every region counts.
+
+    ``observing`` None: people are told.
+    """
 
     name: str
     system: str
@@ -53,6 +57,7 @@ class Table:
     regions: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     examples: tuple[Example, ...] = ()
+    observing: Observing | None = None
 
     def scope_of(self, labels: Mapping[str, str]) -> Scope | None:
         """The scope rule of the table that these labels fall under."""
@@ -70,7 +75,10 @@ class Shelf:
     generic: Naming
 
 
-_TABLE_FIELDS = ("system", "key", "policy", "destinations", "objectives", "scopes", "regions", "rows", "examples")
+_TABLE_FIELDS = (
+    "system", "observe", "observe_until", "key", "policy", "destinations", "objectives", "scopes", "regions", "rows",
+    "examples",
+)  # fmt: skip
 _ROW_FIELDS = ("name", "match", "when", "any_objective", "tier", "key", "scope", "policy", "destinations")
 
 
@@ -106,6 +114,7 @@ class _TableReader:
             destinations=self._destinations(file, ()),
             scopes=self._scopes(),
             regions=file.texts("regions"),
+            observing=read_observing(file),
         )
 
     def table(self) -> Table:

@@ -84,6 +84,8 @@ def escalate(draft: Draft, command: Escalate) -> None:
     _refuse_resolved(incident)
     if incident.state is State.RECOVERING:
         raise RefusedError("recovering", "no alert fires at present; there is nobody to wake")
+    if incident.observed:
+        raise RefusedError("observed", "the rules only observe this system; nobody is told of its incidents")
     number, skipped, again = _above(draft)
     level = draft.tier.levels[min(number, len(draft.tier.levels)) - 1]
     draft.add(

@@ -14,6 +14,7 @@ from incidentd.timeline import (
     AlertsChanged,
     ClockSetBack,
     DeliveryFailed,
+    Ended,
     Entry,
     FellBack,
     FiringAgain,
@@ -150,6 +151,7 @@ def _opened(before: Incident | None, entry: Entry, data: Opened) -> Incident:
         seen_regions=_regions(data.alerts),
         followers=_followers(data.alerts),
         unread=before.unread if before else {},
+        observed=data.observed,
     )
 
 
@@ -251,8 +253,11 @@ def _any_lifts(alerts: tuple[Member, ...], ceiling: Ceiling | None) -> bool:
 
 
 def _round(incident: Incident, entry: Entry, data: RoundBegan) -> Incident:
+    enforced = data.why is Ended.ENFORCED
     return replace(
         incident,
+        observed=incident.observed and not enforced,
+        respond_by=data.respond_by if enforced else incident.respond_by,
         round=data.round,
         round_at=entry.at,
         attempt=data.attempt,

@@ -6,7 +6,12 @@ from incidentd.policy import Policy, TierPolicy
 
 
 def audience(incident: Incident, policy: Policy) -> set[Slot]:
-    """The slots that must exist now. Those of earlier rounds stay as they are until they are brought to their end."""
+    """The slots that must exist now. Those of earlier rounds stay as they are until they are brought to their end.
+
+    None for one that is only observed, whoever its rows name.
+    """
+    if incident.observed:
+        return set()
     tier = policy.tiers[incident.tier]
     readers = _readers(incident, tier) - policy.pages
     return {Slot(name, f"e{incident.episode}", paging=False) for name in readers} | {

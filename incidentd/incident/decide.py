@@ -48,7 +48,7 @@ def decision(incident: Incident | None, command: Command, policy: Policy, now: d
         RefusedError: the model refuses the command in this state. What time alone has brought is then
             left to the next tick.
     """
-    draft = Draft(incident, policy, now)
+    draft = Draft(incident, policy.observing if incident and incident.observed else policy, now)
     if incident is not None:
         settle(draft)
     _carry_out(draft, command)

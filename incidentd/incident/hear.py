@@ -32,13 +32,18 @@ def hear(draft: Draft, heard: AlertsHeard) -> None:
 def takes(incident: Incident, alerts: Iterable[Member], policy: Policy, now: datetime) -> bool:
     """Whether the incident that holds the key takes these alerts, or a new one is to be opened (model 2, 22, 24).
 
-    One that waits to go on by itself takes them at any time: else two incidents would hold the key.
+    One that waits to go on by itself takes them at any time: else two incidents would hold the key. What was only
+    observed is not reopened by what people are told of, nor the other way round, unless a person's resolve holds it.
     """
-    if incident.resolved_at is None or now <= incident.resolved_at + policy.reopen_window:
+    if incident.resolved_at is None or any(member.counts_at for member in incident.members.values()):
         return True
-    if any(member.counts_at for member in incident.members.values()):
+    firing = [alert for alert in alerts if alert.firing]
+    in_grace = incident.grace_until is not None and now < incident.grace_until
+    if firing and not in_grace and all(alert.observed for alert in firing) != incident.observed:
+        return False
+    if now <= incident.resolved_at + policy.reopen_window:
         return True
-    return not any(alert.firing and not _known(incident, alert) for alert in alerts)
+    return all(_known(incident, alert) for alert in firing)
 
 
 def is_late_copy(closed_at: datetime, now: datetime, policy: Policy) -> bool:

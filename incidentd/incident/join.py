@@ -27,7 +27,15 @@ def join(draft: Draft, changed: tuple[Member, ...], actor: str = ALERTMANAGER, d
         draft.add(FiringAgain(_paused_until(draft)))
         lapse(draft)
     _follow_tier(draft, joined)
+    _enforce(draft)
     _recover(draft)
+
+
+def _enforce(draft: Draft) -> None:
+    """Observing has ended: from the first alert that counts in full, people are told as of one that opens now."""
+    incident = draft.incident
+    if incident.observed and any(not member.observed for member in incident.firing):
+        begin_round(draft, Ended.ENFORCED)
 
 
 def _recover(draft: Draft) -> None:

@@ -69,11 +69,16 @@ def pages(level: Level, policy: Policy) -> bool:
 
 
 def begin_round(draft: Draft, why: Ended, *, difference: str = "", due: datetime | None = None) -> None:
-    """Start over at the first level, under the policy in force now (model 37)."""
-    policy = draft.policy = draft.policy.for_next_round
+    """Start over at the first level, under the policy in force now (model 37).
+
+    What is only observed still tells nobody then, until observing itself has ended.
+    """
     incident = draft.incident
-    unanswered = why is Ended.UNANSWERED
-    first = start(policy.tiers[incident.tier], policy, draft.now, due=due if unanswered else None)
+    unanswered, enforced = why is Ended.UNANSWERED, why is Ended.ENFORCED
+    telling = draft.policy.for_next_round
+    policy = draft.policy = telling.observing if incident.observed and not enforced else telling
+    tier = policy.tiers[incident.tier]
+    first = start(tier, policy, draft.now, due=due if unanswered else None)
     draft.add(
         RoundBegan(
             why=why,
@@ -85,6 +90,7 @@ def begin_round(draft: Draft, why: Ended, *, difference: str = "", due: datetime
             skipped=first.skipped,
             next_at=first.next_at,
             difference=difference,
+            respond_by=tier.response.deadline(draft.now, tier.calendar) if enforced else None,
         ),
         due_at=due,
     )

@@ -78,7 +78,7 @@ def lives_on(before: Member | None, after: Member) -> bool:
 
 
 def _verdict(member: Member) -> tuple[object, ...]:
-    return (member.tier, member.row, member.scope, member.destinations, member.region)
+    return (member.tier, member.row, member.scope, member.destinations, member.region, member.observed)
 
 
 def _fired_again(known: Member, heard: Member, draft: Draft, hold_until: datetime | None) -> Member | None:

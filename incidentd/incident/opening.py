@@ -40,9 +40,12 @@ def _unless_over(member: Member, draft: Draft) -> Member:
 
 
 def _open(draft: Draft, members: Iterable[Member], identity: Identity, *, episode: int, round_: int) -> None:
-    policy = draft.policy = draft.policy.for_next_round
     ordered = sorted(members, key=urgency)
     firing = tuple(member for member in ordered if member.firing)
+    # Who has been told of it once is not left without news.
+    observed = all(member.observed for member in firing) and (draft.before is None or draft.incident.observed)
+    telling = draft.policy.for_next_round
+    policy = draft.policy = telling.observing if observed else telling
     tier = _tier(draft, firing)
     tier_policy = policy.tiers[tier]
     first = start(tier_policy, policy, draft.now)
@@ -66,6 +69,7 @@ def _open(draft: Draft, members: Iterable[Member], identity: Identity, *, episod
             skipped=first.skipped,
             next_at=first.next_at,
             respond_by=tier_policy.response.deadline(draft.now, tier_policy.calendar),
+            observed=observed,
         ),
         actor=ALERTMANAGER,
     )

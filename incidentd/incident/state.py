@@ -55,6 +55,7 @@ class Incident:
     destination that failed with its fallback. ``silenced`` are the firing alerts of which Alertmanager tells nobody,
     and ``silence`` says why; ``stale_at`` is when people were last asked about an alert that nothing is heard of.
     ``unread`` are facts that a newer version stored and this one doesn't know, as JSON by name: they are kept.
+    ``observed``: it is only recorded, and nobody is told of it.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Incident:
     silence: str = ""
     stale_at: datetime | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
+    observed: bool = False
 
     @property
     def state(self) -> State:

@@ -9,13 +9,14 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.engine import Connection
 
+from incidentd.alert import Alert
 from incidentd.channels.view import Listed
 from incidentd.errors import StoreError
 from incidentd.incident.command import Observed
 from incidentd.incident.state import Incident
 from incidentd.jobs import Work
 from incidentd.lifecycle.comparison import Believed, is_told
-from incidentd.lifecycle.heard import weighed
+from incidentd.lifecycle.heard import Heard, weighed
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
@@ -106,9 +107,14 @@ class Amender:
         self.hand_over(handed)
         for tier in ledger.opened:
             self.meter.opened.add(tier)
+        for tier in ledger.observed:
+            self.meter.observed.add(tier)
         for action, incident_id, fingerprints in done:
             self.meter.reconciled.add(action, amount=max(1, len(fingerprints)))
             log.info("reconciled", action=action, incident=incident_id, alerts=sorted(fingerprints))
+
+    def _weighed(self, found: Iterable[Alert], now: datetime) -> list[Heard]:
+        return [weighed(each, self.rulebook.classifier(each).at(now)) for each in found]
 
     def _close(self, over: Mapping[Believed, datetime], now: datetime, ledger: Ledger) -> Done:
         known = alerts.latest(ledger.tx, {each.fingerprint for each in over})
@@ -125,14 +131,14 @@ class Amender:
         for incident_id, fingerprints in by_incident.items():
             since = min(over[still[each]] for each in fingerprints)
             ledger.decide(incident_id, Observed(Reconciled(True, fingerprints, since)))
-        receive(ledger, [[weighed(each, self.rulebook.classifier(each)) for each in ended]], self.new_id)
+        receive(ledger, [self._weighed(ended, ledger.now)], self.new_id)
         return [(CLOSED, incident_id, fingerprints) for incident_id, fingerprints in by_incident.items()]
 
     def _take_in(self, untold: Sequence[tuple[Listed, datetime]], _now: datetime, ledger: Ledger) -> Done:
         known = alerts.latest(ledger.tx, {each.fingerprint for each, _ in untold})
         news = {each.fingerprint: since for each, since in untold if not is_told(each, known.get(each.fingerprint))}
         firing = [each.alert for each, _ in untold if each.fingerprint in news and each.alert]
-        receive(ledger, [[weighed(each, self.rulebook.classifier(each)) for each in firing]], self.new_id)
+        receive(ledger, [self._weighed(firing, ledger.now)], self.new_id)
         taken = alerts.latest(ledger.tx, news)
         by_incident = _grouped((each.incident_id, each.fingerprint) for each in taken.values() if each.incident_id)
         done = []

@@ -86,12 +86,13 @@ class Heard(NamedTuple):
             scope=verdict.scope,
             destinations=verdict.destinations,
             expires_at=now + self.quiet if self.quiet else None,
+            observed=verdict.observing is not None,
         )
 
 
 def heard(webhook: Webhook, classify: Classify, now: datetime) -> list[Heard]:
     """All alerts of a notification, classified; what was set aside becomes internal alerts."""
-    alerts = [weighed(alert, classify(alert)) for alert in webhook.alerts]
+    alerts = [weighed(alert, classify(alert).at(now)) for alert in webhook.alerts]
     return alerts + [internal(complaint, webhook.source, now) for complaint in webhook.complaints]
 
 

@@ -97,8 +97,15 @@ class Ledger:
     @property
     def opened(self) -> list[Tier]:
         """The tiers of the incidents that were opened in this transaction; drills are none."""
-        new = [_present(page) for page in self._pages.values() if page.is_new and page.entries]
-        return [incident.tier for incident in new if not is_drill(incident.system)]
+        return [incident.tier for incident in self._new() if not is_drill(incident.system)]
+
+    @property
+    def observed(self) -> list[Tier]:
+        """The tiers of those of them that are only observed."""
+        return [incident.tier for incident in self._new() if incident.observed]
+
+    def _new(self) -> list[Incident]:
+        return [_present(page) for page in self._pages.values() if page.is_new and page.entries]
 
     def flush(self) -> Work:
         """Write all that was decided. Incidents first, then entries, then cursors: one order for all writers.

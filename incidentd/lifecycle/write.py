@@ -43,6 +43,7 @@ class _Written:
     work: Work
     news: int
     opened: list[Tier]
+    observed: list[Tier]
 
 
 def weight(item: Item) -> int:
@@ -100,6 +101,8 @@ class Writer:
         self._count(items, written.news)
         for tier in written.opened:
             self._meter.opened.add(tier)
+        for tier in written.observed:
+            self._meter.observed.add(tier)
         return written.answers
 
     def _heard(self, item: Item, now: datetime) -> list[Heard]:
@@ -151,7 +154,7 @@ class Writer:
         take_pending()
         work = ledger.flush()
         failpoint("web.before_commit")
-        return _Written(answers, work, sum(news), ledger.opened)
+        return _Written(answers, work, sum(news), ledger.opened, ledger.observed)
 
 
 def _answer(ledger: Ledger, action: Action) -> Answer:

@@ -74,6 +74,13 @@ class Meter:
         self.opened = Counters(
             registry, "incidentd_incidents_opened_total", "Incidents opened, by tier.", ["tier"], _each(Tier)
         )
+        self.observed = Counters(
+            registry,
+            "incidentd_observed_incidents_total",
+            "Those of the incidents opened that are only observed, so that nobody is told, by tier.",
+            ["tier"],
+            _each(Tier),
+        )
         self.acceptance = Histograms(
             registry,
             "incidentd_acceptance_seconds",

@@ -172,4 +172,5 @@ def _columns(incident: Incident) -> dict[str, object]:
         "version": incident.last,
         "news": incident.news,
         "body": dump_incident(incident),
+        "observed": incident.observed,
     }

@@ -28,7 +28,7 @@ _LISTED = sa.select(INCIDENTS.c.number, INCIDENTS.c.wake_at, INCIDENTS.c.body)
 class Filter:
     """Which incidents; an empty set means all. ``text`` is looked for in title, key, system and SLO, or is a number.
 
-    ``drill`` True: drills alone; False: none of them.
+    ``drill`` True: drills alone; False: none of them. So is ``observed``, for those that nobody is told of.
     ``since`` and ``until`` bound ``opened_at``: at or after the one, before the other. ``digest`` stands for them.
     """
 
@@ -40,6 +40,7 @@ class Filter:
     until: datetime | None = None
     drill: bool | None = None
     digest: str | None = None
+    observed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         INCIDENTS.c.opened_at < wanted.until if wanted.until else None,
         {True: INCIDENTS.c.system == DRILL_SYSTEM, False: INCIDENTS.c.system != DRILL_SYSTEM, None: None}[wanted.drill],
         INCIDENTS.c.id.in_(_told_in(wanted.digest)) if wanted.digest else None,
+        INCIDENTS.c.observed.is_(wanted.observed) if wanted.observed is not None else None,
     )
     return [condition for condition in optional if condition is not None]
 

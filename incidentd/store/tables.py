@@ -51,6 +51,7 @@ INCIDENTS = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("news", sa.Integer, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("observed", sa.Boolean, nullable=False, server_default=sa.false()),
     sqlite_autoincrement=True,
 )
 
@@ -106,6 +107,8 @@ ALERTS = sa.Table(
     sa.Column("generator_url", sa.Text, nullable=False),
     sa.Column("readings", sa.Text, nullable=False),
 )
+# How often each row took an alert, and when it last did.
+sa.Index("ix_alerts_row", ALERTS.c.row, ALERTS.c.received_at)
 
 CURSORS = sa.Table(
     "cursors",
@@ -195,6 +198,45 @@ RULES_IN_FORCE = sa.Table(
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
     sa.Column("version", sa.String(64), nullable=False),
     sa.Column("since", Instant, nullable=False),
+)
+
+# One row: the table that is tried beside the one in force; its text is in ``rules``.
+SHADOW_IN_FORCE = sa.Table(
+    "shadow_in_force",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How many alerts two tables were compared on, and where they differ: one row for each pair of rows and tiers.
+SHADOW_COMPARISONS = sa.Table(
+    "shadow_comparisons",
+    METADATA,
+    sa.Column("in_force", sa.String(64), primary_key=True),
+    sa.Column("shadow", sa.String(64), primary_key=True),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("last_at", Instant, nullable=False),
+    sa.Column("alerts", sa.BigInteger, nullable=False),
+    sa.Column("differing", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+SHADOW_DIFFERENCES = sa.Table(
+    "shadow_differences",
+    METADATA,
+    sa.Column("in_force", sa.String(64), primary_key=True),
+    sa.Column("shadow", sa.String(64), primary_key=True),
+    sa.Column("from_row", sa.Text, primary_key=True),
+    sa.Column("to_row", sa.Text, primary_key=True),
+    sa.Column("from_tier", sa.String(2), primary_key=True),
+    sa.Column("to_tier", sa.String(2), primary_key=True),
+    sa.Column("kind", sa.String(12), primary_key=True),
+    sa.Column("alerts", sa.BigInteger, nullable=False),
+    sa.Column("first_at", Instant, nullable=False),
+    sa.Column("last_at", Instant, nullable=False),
+    sa.Column("example", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 SET_ASIDE = sa.Table(

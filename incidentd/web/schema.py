@@ -65,7 +65,7 @@ class _Shape(BaseModel):
 class ListQuery(_Shape):
     """What ``GET /api/v1/incidents`` takes. ``state`` and ``tier`` may be given several times.
 
-    ``digest``: those that one message of a storm stands for.
+    ``digest``: those that one message of a storm stands for. ``observed``: those that are only recorded.
     """
 
     state: list[State] = []
@@ -75,6 +75,7 @@ class ListQuery(_Shape):
     since: Instant | None = None
     until: Instant | None = None
     drill: bool | None = None
+    observed: bool | None = None
     digest: str | None = Field(None, pattern=r"^[0-9a-f-]{36}$")
     limit: int = Field(50, ge=1, le=_LARGEST_PAGE)
     cursor: str | None = Field(None, max_length=200)
@@ -90,6 +91,7 @@ class ListQuery(_Shape):
             self.until,
             self.drill,
             self.digest,
+            self.observed,
         )
 
 
@@ -172,6 +174,7 @@ class IncidentJson(_Shape):
     system: str
     slo: str
     drill: bool
+    observed: bool
     tier: Tier
     state: State
     level: int
@@ -199,6 +202,7 @@ class IncidentJson(_Shape):
             system=incident.system,
             slo=incident.slo,
             drill=is_drill(incident.system),
+            observed=incident.observed,
             tier=incident.tier,
             state=incident.state,
             level=incident.level,

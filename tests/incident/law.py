@@ -53,6 +53,14 @@ def check_facts(incident: Incident) -> None:
         assert incident.seen_regions <= has.regions
 
 
+def check_observed(before: Incident | None, incident: Incident, policy: Policy) -> None:
+    """Of what is only observed nobody is told, no clock climbs or asks; who was told of an incident never loses it."""
+    if incident.observed:
+        assert audience(incident, policy) == set()
+        assert (incident.next_at, incident.respond_by, incident.level) == (None, None, 0)
+        assert before is None or before.observed
+
+
 def check_steps(before: Incident | None, entries: Iterable[Entry], now: datetime) -> None:
     """Each entry is one that the model allows in the state before it."""
     climbs = 0

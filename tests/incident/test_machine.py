@@ -45,7 +45,7 @@ from tests.incident.build import (
     tiers,
     with_levels,
 )
-from tests.incident.law import Spacing, check_clocks, check_facts, check_hours, check_steps
+from tests.incident.law import Spacing, check_clocks, check_facts, check_hours, check_observed, check_steps
 from tests.incident.profile import effort
 
 SATURDAY = datetime.fromisoformat("2026-03-07T03:00:00+00:00")
@@ -80,8 +80,14 @@ DATA: dict[str, TypeAdapter[Any]] = {kind: TypeAdapter(type_) for kind, type_ in
 class Life(RuleBasedStateMachine):
     """One incident, from its first alert to its rest."""
 
-    @initialize(name=st.sampled_from(sorted(POLICIES)), at=st.sampled_from([FRIDAY, SATURDAY]), tier=TIERS)
-    def open(self, name: str, at: datetime, tier: Tier) -> None:
+    @initialize(
+        name=st.sampled_from(sorted(POLICIES)),
+        at=st.sampled_from([FRIDAY, SATURDAY]),
+        tier=TIERS,
+        observed=st.sampled_from([False, False, True]),
+    )
+    def open(self, name: str, at: datetime, tier: Tier, observed: bool) -> None:
+        self.observed = observed
         self.story = Story(POLICIES[name], at=at)
         self.spacing = Spacing()
         self.latest: dict[str, Member] = {}
@@ -189,6 +195,10 @@ class Life(RuleBasedStateMachine):
     def reload(self, name: str) -> None:
         self.story.reload(replace(POLICIES[name], version=name))
 
+    @rule()
+    def begin_or_end_observing(self) -> None:
+        self.observed = not self.observed
+
     # Time
 
     @rule(wait=WAITS)
@@ -221,6 +231,7 @@ class Life(RuleBasedStateMachine):
 
     def do_hear(self, alerts: list[Member]) -> None:
         story = self.story
+        alerts = [replace(each, observed=self.observed) for each in alerts]
         if not story.opened or takes(story.incident, alerts, story.policy, story.now):
             self._do(AlertsHeard(tuple(alerts), Identity("id", "key", "avalo", "core-api")))
 
@@ -235,6 +246,7 @@ class Life(RuleBasedStateMachine):
         entries = story.entries[count:]
         check_steps(before, entries, story.now)
         check_facts(story.incident)
+        check_observed(before, story.incident, story.policy)
         check_clocks(story.incident, story.policy, story.now)
         if policy_before.newer is None:
             check_hours(before, entries, story.incident, story.policy, story.now)

@@ -15,8 +15,11 @@ from alembic.migration import MigrationContext
 
 from incidentd.incident.apply import fold
 from incidentd.incident.slot import PAGE
+from incidentd.incident.state import Incident
+from incidentd.incident.wake import wake_at
 from incidentd.lifecycle import keep_time
 from incidentd.store import alerts, buckets, cursors, entries, incidents, migrate
+from incidentd.store.codec import dump_incident
 from incidentd.store.engine import WRITES, Store, open_engine
 from incidentd.store.tables import ALERTS, CURSORS, METADATA, microseconds
 from incidentd.tier import Tier
@@ -135,11 +138,21 @@ def test_the_line_goes_on_from_where_it_stood(upgraded: Store, revision: str) ->
 def _fill(connection: sa.Connection, *, has_line: bool) -> None:
     """Open and resolved incidents, episodes, and a cursor of each kind, as the earlier version would have them."""
     over, end = then(incident("over"), Resolved(by_person=False))
-    incidents.insert(connection, [incident("core"), incident("disk"), over])
-    incidents.release(connection, ["over"])
+    _fill_incidents(connection, [incident("core"), incident("disk"), over])
     entries.insert(connection, [*((name, opening(name)) for name in ("core", "disk", "over")), ("over", end)])
     _fill_alerts(connection)
     _fill_cursors(connection, has_line=has_line)
+
+
+def _fill_incidents(connection: sa.Connection, found: list[Incident]) -> None:
+    table = sa.Table("incidents", sa.MetaData(), autoload_with=connection)
+    for each in found:
+        row = {name: getattr(each, name) for name in ("id", "key", "system", "slo", "title", "news")}
+        row |= {"tier": each.tier.value, "state": each.state.value, "version": each.last, "body": dump_incident(each)}
+        instants = {"opened_at": each.opened_at, "resolved_at": each.resolved_at, "wake_at": wake_at(each)}
+        row |= {name: at and microseconds(at) for name, at in instants.items()}
+        row |= {"holds": None if each.resolved_at else each.key}
+        connection.execute(sa.insert(table).values(row))
 
 
 def _fill_alerts(connection: sa.Connection) -> None:
