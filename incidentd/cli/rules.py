@@ -10,6 +10,8 @@ import typer
 from incidentd.alert import Alert
 from incidentd.classify import Rules, check, explain, load, run_examples
 from incidentd.classify.report import show_check, show_examples, show_explanation, show_faults
+from incidentd.cli.rules_diff import diff_command
+from incidentd.cli.rules_history import history_command
 from incidentd.cli.sample import alerts_in
 from incidentd.clock import SystemClock
 from incidentd.errors import IntakeError, RulesError, SettingsError
@@ -17,6 +19,9 @@ from incidentd.objective import Objective, load_objectives, show_objectives
 from incidentd.settings import rules_folder
 
 app = typer.Typer(no_args_is_help=True, help="Is the table sound; do its examples hold; which row takes this alert.")
+
+app.command("history")(history_command)
+app.command("diff")(diff_command)
 
 Folder = Annotated[Path | None, typer.Option("--rules", help="The rules directory; by default INCIDENTD_RULES.")]
 
