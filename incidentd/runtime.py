@@ -22,7 +22,7 @@ from incidentd.channels.slack import SlackChannel
 from incidentd.channels.slack_directory import SlackDirectory
 from incidentd.classify import Rules, load
 from incidentd.clock import Clock, SteadyClock, SystemClock
-from incidentd.errors import NotFoundError, RefusedError, SchemaError, StoreError, StoreUnavailableError
+from incidentd.errors import NotFoundError, RefusedError, RulesError, SchemaError, StoreError, StoreUnavailableError
 from incidentd.follower import Follower
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
@@ -46,6 +46,7 @@ from incidentd.lifecycle.people import People
 from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.react import Reactor
 from incidentd.lifecycle.rulebook import Rulebook, take_at_hand, take_in_force
+from incidentd.lifecycle.shadow import Reloaded, Shadow
 from incidentd.lifecycle.silence import Silence
 from incidentd.lifecycle.stand_in import Patience
 from incidentd.lifecycle.ticker import Ticker
@@ -120,6 +121,7 @@ class Runtime:
         self.truth = Truth(
             settings, self.store, self.rulebook, self.clock.now, new_id, self._mark, self._hand_over, self.meter
         )
+        self.shadow = Shadow(settings.shadow_rules, self.store, self.rulebook, self.clock.now, self.meter)
         self._writer = self._make_writer()
         self.reactor = self._make_reactor()
         # One sender each: a page never waits behind a Slack post, not even where one process does it all.
@@ -166,6 +168,7 @@ class Runtime:
         self.direct.close()
         self.reactor.close()
         self._writer.close()
+        self.shadow.close()
         self._enqueue_thread.close()
         self._follower.close()
         self.enqueuer.close()
@@ -214,6 +217,11 @@ class Runtime:
         """The table in force."""
         return self.rulebook.in_force
 
+    @property
+    def shadow_rules(self) -> Rules | None:
+        """The table that is tried beside the one in force; None without one."""
+        return self.shadow.rules
+
     def begin_drill(self, order: Order) -> Drill:
         """Keep a drill that a person begins: a timekeeper runs it.
 
@@ -231,21 +239,30 @@ class Runtime:
         self.store.write(insert)
         return drill
 
-    def reload(self) -> list[str]:
-        """Read the rules directory anew and put it in force for every process. Returns the table's warnings.
+    def reload(self) -> Reloaded:
+        """Read the rules directory anew and put it in force for every process; then the shadow's.
 
         Raises:
             RulesError: the table is unsound; the one in force stays.
         """
         try:
+            rules = self._put_in_force()
+        finally:
+            shadow = self.shadow.reload()
+        return Reloaded(rules.version, tuple(str(fault) for fault in rules.warnings), shadow)
+
+    def _put_in_force(self) -> Rules:
+        try:
             rules = load(self.settings.rules)
             self.rulebook.put_in_force(rules, self.clock.now())
-        except Exception:
+        except Exception as error:
             self.meter.reloads.add(REFUSED)
+            cause = str(error) if isinstance(error, RulesError) else type(error).__name__
+            log.warning("rules_refused", in_force=self.rulebook.in_force.version, cause=cause)
             raise
         self.meter.reloads.add(TAKEN)
         log.info("rules_in_force", version=rules.version)
-        return [str(fault) for fault in rules.warnings]
+        return rules
 
     def sentences(self, incident: Incident, entries: Sequence[Entry]) -> list[str]:
         """The timeline in words."""
@@ -371,6 +388,7 @@ class Runtime:
             self.meter,
             self._remember,
             self._pulse,
+            self.shadow.compare,
         )
         return GroupCommit(writer.together, weigh=weight, heaviest=HEAVIEST, name="writer")
 

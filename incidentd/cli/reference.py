@@ -56,6 +56,12 @@ GROUPS = (
         "`up`, `serve`, `worker`; `migrate` the database and the rules; `rules` and `fire` the rules",
     ),
     Group(
+        "Trying another table",
+        ("shadow_rules",),
+        "`up`, `serve`",
+        "It tells nobody, and an unsound one stops nothing. See [rules.md](rules.md#a-shadow-table).",
+    ),
+    Group(
         "Where it listens",
         ("listen", "public_url"),
         "`up`, `serve`; `worker` and `link` for the links that they make; `fire` to find incidentd",

@@ -12,6 +12,7 @@ from incidentd.classify import Rules, check, explain, load, run_examples
 from incidentd.classify.report import show_check, show_examples, show_explanation, show_faults
 from incidentd.cli.rules_diff import diff_command
 from incidentd.cli.rules_history import history_command
+from incidentd.cli.rules_shadow import shadow_command
 from incidentd.cli.sample import alerts_in
 from incidentd.clock import SystemClock
 from incidentd.errors import IntakeError, RulesError, SettingsError
@@ -22,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Is the table sound; do its example
 
 app.command("history")(history_command)
 app.command("diff")(diff_command)
+app.command("shadow")(shadow_command)
 
 Folder = Annotated[Path | None, typer.Option("--rules", help="The rules directory; by default INCIDENTD_RULES.")]
 

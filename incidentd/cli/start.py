@@ -6,7 +6,7 @@ from functools import partial
 from incidentd.classify import load
 from incidentd.errors import RulesError, SettingsError
 from incidentd.process.log import configure
-from incidentd.settings import Settings, hidden_values, load_settings, rules_folder
+from incidentd.settings import Settings, hidden_values, load_settings, rules_folder, shadow_folder
 
 
 def strict_settings(environ: Mapping[str, str]) -> Settings:
@@ -16,11 +16,20 @@ def strict_settings(environ: Mapping[str, str]) -> Settings:
         RulesError: the rules table is unsound.
         SettingsError: names each variable that is wrong, the rules' own among them.
     """
-    names = load(rules_folder(environ)).secret_names
+    names = load(rules_folder(environ)).secret_names | _shadow_names(environ)
     faults = _faults(partial(Settings.secrets, environ, names)) + _faults(partial(load_settings, environ, names))
     if faults:
         raise SettingsError("\n".join(dict.fromkeys(faults)))
     return load_settings(environ, names)
+
+
+def _shadow_names(environ: Mapping[str, str]) -> frozenset[str]:
+    """The variables that the shadow table names: they may be set before it is in force. An unsound one has none."""
+    try:
+        folder = shadow_folder(environ)
+        return load(folder).secret_names if folder else frozenset()
+    except (RulesError, SettingsError):
+        return frozenset()
 
 
 def inherited_settings(environ: Mapping[str, str]) -> Settings:

@@ -65,6 +65,7 @@ class Writer:
         meter: Meter,
         remember: Callable[[Iterable[Heard]], None],
         pulse: Pulse,
+        compare: Callable[[Iterable[Heard]], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._rulebook = rulebook
@@ -75,6 +76,7 @@ class Writer:
         self._meter = meter
         self._remember = remember
         self._pulse = pulse
+        self._compare = compare
         self._is_storm = False
 
     def together(self, items: list[Item]) -> list[Answer]:
@@ -98,6 +100,7 @@ class Writer:
         failpoint("web.after_commit")
         self._remember(chain.from_iterable(everything))
         self._hand_over(written.work)
+        self._compare(chain.from_iterable(notifications))
         self._count(items, written.news)
         for tier in written.opened:
             self._meter.opened.add(tier)

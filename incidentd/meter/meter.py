@@ -25,6 +25,9 @@ DRILLED = ("accepted", "failed", "missed")
 DRILL_STEPS = ("sent", "opened", "page", "message", "answer", "ended", "closed", "page closed")
 CLOSED, TOLD, SILENCED, UNSILENCED, ASKED = "closed", "opened", "silenced", "unsilenced", "asked"
 """What a comparison with Alertmanager, or its absence, can lead to."""
+SKIPPED = "skipped"
+SHADOWED = ("same", "more_urgent", "less_urgent", "told", "incident", "row", FAILED, SKIPPED)
+"""What the shadow table can say of an alert that the table in force has judged."""
 STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
@@ -169,6 +172,20 @@ class Meter:
             registry,
             "incidentd_rules_reloads_total",
             "Readings of the rules directory that were asked for: taken, or refused.",
+            ["result"],
+            _each((TAKEN, REFUSED)),
+        )
+        self.shadow_alerts = Counters(
+            registry,
+            "incidentd_shadow_alerts_total",
+            "New alerts that the shadow table was tried on, by how its verdict differs; failed, or skipped.",
+            ["outcome"],
+            _each(SHADOWED),
+        )
+        self.shadow_reloads = Counters(
+            registry,
+            "incidentd_shadow_reloads_total",
+            "Readings of the shadow table's folder: taken, or refused.",
             ["result"],
             _each((TAKEN, REFUSED)),
         )

@@ -6,7 +6,14 @@ hold secrets.
 
 from incidentd.settings.description import Setting, describe, reserved
 from incidentd.settings.environment import PREFIX
-from incidentd.settings.load import hidden_values, load_settings, read_sources, rules_folder, sources_file
+from incidentd.settings.load import (
+    hidden_values,
+    load_settings,
+    read_sources,
+    rules_folder,
+    shadow_folder,
+    sources_file,
+)
 from incidentd.settings.settings import Settings
 
 __all__ = [
@@ -19,5 +26,6 @@ __all__ = [
     "read_sources",
     "reserved",
     "rules_folder",
+    "shadow_folder",
     "sources_file",
 ]

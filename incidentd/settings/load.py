@@ -47,12 +47,25 @@ def rules_folder(environ: Mapping[str, str]) -> Path:
     Raises:
         SettingsError: the variable is empty, or its file can't be read.
     """
-    value = read(environ, variable("rules"))
-    values = {} if value is None else {"rules": value}
+    return _only(environ, "rules").rules
+
+
+def shadow_folder(environ: Mapping[str, str]) -> Path | None:
+    """Where the second table is; None without one.
+
+    Raises:
+        SettingsError: as ``rules_folder``.
+    """
+    return _only(environ, "shadow_rules").shadow_rules
+
+
+def _only(environ: Mapping[str, str], name: str) -> Settings:
+    value = read(environ, variable(name))
+    values = {} if value is None else {name: value}
     faults = list(_malformed(values))
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings.model_validate(values).rules
+    return Settings.model_validate(values)
 
 
 def read_sources(environ: Mapping[str, str]) -> tuple[Source, ...]:

@@ -44,6 +44,9 @@ class Settings(BaseModel):
         None, repr=False, description="Redis 6.2 or newer; unset: `up` starts a private one, other parts do without"
     )
     rules: Folder = Field(Path("rules"), description="folder of the rules table")
+    shadow_rules: Folder | None = Field(
+        None, description="folder of a second rules table, tried beside the first on each alert; it never acts"
+    )
     spool: Folder = Field(
         Path("var/spool"), description="where `serve` keeps the pages that it sent while the database was away"
     )

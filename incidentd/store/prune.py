@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from incidentd.drill import is_drill
 from incidentd.incident.state import Incident
 from incidentd.incident.summary import summarise
-from incidentd.store import entries, incidents, rules, summaries
+from incidentd.store import entries, incidents, rules, shadow, summaries
 from incidentd.store.codec import load_incident
 from incidentd.store.tables import (
     ALERTS,
@@ -132,7 +132,7 @@ def tables(tx: Connection, before: datetime, used: Collection[str], *, remove: b
     since = sa.select(sa.func.max(RULES_IN_FORCE.c.id)).where(RULES_IN_FORCE.c.since < before).scalar_subquery()
     past = RULES_IN_FORCE.c.id < since
     later = tx.scalars(sa.select(RULES_IN_FORCE.c.version).where(sa.not_(sa.func.coalesce(past, sa.false()))))
-    kept = {*used, *later, *filter(None, [rules.in_force(tx)])}
+    kept = {*used, *later, *filter(None, [rules.in_force(tx), shadow.in_force(tx)])}
     stored = set(tx.scalars(sa.select(RULES.c.version).where(RULES.c.stored_at < before)))
     if remove:
         tx.execute(sa.delete(RULES_IN_FORCE).where(past))

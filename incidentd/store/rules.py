@@ -48,10 +48,15 @@ def files(tx: Connection, version: str) -> Mapping[str, str] | None:
     return found
 
 
+def keep(tx: Connection, version: str, texts: Mapping[str, str], now: datetime) -> None:
+    """Store the texts of a table, once."""
+    if files(tx, version) is None:
+        tx.execute(sa.insert(RULES).values(version=version, files=to_json(dict(texts)).decode(), stored_at=now))
+
+
 def put_in_force(tx: Connection, version: str, texts: Mapping[str, str], now: datetime) -> None:
     """Keep a table and make it the one in force; nothing happens when it is so already."""
     if in_force(tx) == version:
         return
-    if files(tx, version) is None:
-        tx.execute(sa.insert(RULES).values(version=version, files=to_json(dict(texts)).decode(), stored_at=now))
+    keep(tx, version, texts, now)
     tx.execute(sa.insert(RULES_IN_FORCE).values(version=version, since=now))

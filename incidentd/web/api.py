@@ -130,7 +130,7 @@ async def change_tier(runtime: Wired, incident: str, body: TierBody, key: Key = 
 @operations.post("/reload")
 def reload(runtime: Wired) -> ReloadJson:
     """Put the rules as they stand on disk into force. 422 lists every fault; the table in force then stays."""
-    return ReloadJson(warnings=runtime.reload())
+    return ReloadJson.of(runtime.reload())
 
 
 def existing(tx: Connection, reference: str) -> Listed:

@@ -10,6 +10,7 @@ from incidentd.clock import Clock
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.drillmaster import Order
+from incidentd.lifecycle.shadow import Reloaded
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.reaction import Reaction
@@ -105,8 +106,13 @@ class Runtime(Protocol):
         """
         ...
 
-    def reload(self) -> list[str]:
-        """Put the rules as they stand on disk into force; returns warnings.
+    @property
+    def shadow_rules(self) -> Rules | None:
+        """The table that is tried beside the one in force; None without one."""
+        ...
+
+    def reload(self) -> Reloaded:
+        """Put the rules as they stand on disk into force.
 
         Raises:
             RulesError: they are unsound; the ones in force stay.

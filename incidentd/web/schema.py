@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from incidentd.drill import is_drill
 from incidentd.incident.state import State
+from incidentd.lifecycle.shadow import Reloaded
 from incidentd.store.codec import dump_data
 from incidentd.store.query import AlertShown, Filter, Listed
 from incidentd.tier import Tier
@@ -258,10 +259,29 @@ class TimelineJson(_Shape):
     entries: list[EntryJson]
 
 
-class ReloadJson(_Shape):
-    """The rules on disk are in force now."""
+class ShadowLoadJson(_Shape):
+    """What came of reading the shadow table: with faults, ``version`` is the one that was tried before."""
 
+    version: str | None
+    faults: list[str]
+
+
+class ReloadJson(_Shape):
+    """The rules on disk are in force now, by this version. ``shadow`` null: no second table is set."""
+
+    version: str
     warnings: list[str]
+    shadow: ShadowLoadJson | None
+
+    @classmethod
+    def of(cls, reloaded: Reloaded) -> Self:
+        """As reloaded."""
+        shadow = reloaded.shadow
+        return cls(
+            version=reloaded.version,
+            warnings=list(reloaded.warnings),
+            shadow=ShadowLoadJson(version=shadow.version, faults=list(shadow.faults)) if shadow else None,
+        )
 
 
 class SignJson(_Shape):

@@ -28,6 +28,7 @@ from incidentd.store import (
     pings,
     reactions,
     rules,
+    shadow,
     sightings,
     summaries,
 )
@@ -76,6 +77,9 @@ def fill(store: Store) -> None:
         digests.open_one(tx, Digest("storm", "incidents", "", "tell", Tier.P1, 3, NOW, NOW))
         cycles.beat(tx, "timekeeper", NOW)
         rules.put_in_force(tx, "v1", {"tiers.yaml": "tiers"}, NOW)
+        shadow.put(tx, "v2", {"tiers.yaml": "others"}, NOW)
+        differs = shadow.Difference("a/b", "a/c", Tier.P1, Tier.P0, "more_urgent", 2**40, NOW, NOW, '{"labels": {}}')
+        shadow.add(tx, shadow.Comparison("v1", "v2", NOW, NOW, 2**41, 2**40), [differs])
         intake.set_aside(tx, [("10.0.0.1", "labels", bytes(range(256)))], NOW)
         intake.remember(tx, "v0=abc", NOW)
         summaries.insert(tx, summarise([opening("gone")]))

@@ -24,6 +24,7 @@ from incidentd.incident.state import Incident
 from incidentd.intake import fingerprint
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.drillmaster import Order, begun
+from incidentd.lifecycle.shadow import Loaded, Reloaded
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.reaction import Reaction
@@ -81,6 +82,8 @@ class FakeRuntime:
     delivering: tuple[bool, str] = (True, "")
     missing: tuple[Degraded, ...] = ()
     reload_failure: Exception | None = None
+    shadow_load: Loaded | None = None
+    shadow_rules: Rules | None = None
     session_secret: bytes = b"a session secret of the tests"
     meter: Meter = field(default_factory=Meter)
     jobs: tuple[str, ...] = ("backup",)
@@ -129,10 +132,10 @@ class FakeRuntime:
         self.store.write(lambda tx: drills.insert(tx, drill))
         return drill
 
-    def reload(self) -> list[str]:
+    def reload(self) -> Reloaded:
         if self.reload_failure:
             raise self.reload_failure
-        return ["levels 1 and 2 share a routing key"]
+        return Reloaded("v2", ("levels 1 and 2 share a routing key",), self.shadow_load)
 
     def sentences(self, incident: Incident, told: Sequence[Entry]) -> list[str]:
         return [sentence(entry, NAMES) for entry in told]

@@ -9,6 +9,7 @@ import pytest
 
 from incidentd.errors import Fault, RulesError, StoreUnavailableError
 from incidentd.incident.command import Acknowledge, ChangeTier, Escalate, Note, Resolve, TakeOver
+from incidentd.lifecycle.shadow import Loaded
 from incidentd.tier import Tier
 from incidentd.web import api as module
 from tests.incident.build import Story
@@ -289,8 +290,16 @@ def test_a_key_that_is_none_is_400(api: Client, incident: str, key: str) -> None
     assert [error["field"] for error in answer.json()["errors"]] == ["header.Idempotency-Key"]
 
 
-def test_reload_answers_with_warnings(api: Client) -> None:
-    assert api.post("/-/reload").json() == {"warnings": ["levels 1 and 2 share a routing key"]}
+def test_reload_answers_with_the_version_and_warnings(api: Client) -> None:
+    warnings = ["levels 1 and 2 share a routing key"]
+    assert api.post("/-/reload").json() == {"version": "v2", "warnings": warnings, "shadow": None}
+
+
+def test_reload_says_what_is_wrong_with_the_shadow_and_is_done_all_the_same(api: Client, runtime: FakeRuntime) -> None:
+    runtime.shadow_load = Loaded("v1", ("avalo.yaml:7: no such tier",))
+    answer = api.post("/-/reload")
+    assert (answer.status_code, answer.json()["version"]) == (200, "v2")
+    assert answer.json()["shadow"] == {"version": "v1", "faults": ["avalo.yaml:7: no such tier"]}
 
 
 def test_unsound_rules_are_422_with_every_fault(api: Client, runtime: FakeRuntime) -> None:
