@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 
 import structlog
@@ -147,9 +148,9 @@ def _reloading(runtime: Runtime) -> "signal._HANDLER":
 
 def _reload(runtime: Runtime) -> None:
     """Take the rules directory; where it is unsound the table in force stays, and an incident says so."""
-    try:
-        runtime.reload()
-    except RulesError:
-        runtime.complain(Complaint("rules", "the rules directory is unsound: the table in force stays"))
-    except (StoreError, OSError):
-        """It is logged; there is nobody to answer to."""
+    # It is logged, and there is nobody to answer to.
+    with suppress(StoreError, OSError):
+        try:
+            runtime.reload()
+        except RulesError:
+            runtime.complain(Complaint("rules", "the rules directory is unsound: the table in force stays"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -237,9 +238,9 @@ def test_what_is_kept_is_bounded_whatever_comes(bench: Bench) -> None:
     kept = bench.store.read(lambda tx: shadow.differences(tx, "v1", "s0", MOST * 2))
     assert (len(kept), kept[0].alerts) == (MOST, 2)
     for number in range(1, 10):
-        bench.store.write(lambda tx, n=number: shadow.add(tx, total(n), every[:1]))
+        bench.store.write(partial(shadow.add, comparison=total(number), differences=every[:1]))
     bench.store.write(shadow.forget_older)
-    left = [n for n in range(10) if bench.store.read(lambda tx, n=n: shadow.comparison(tx, "v1", f"s{n}"))]
+    left = [n for n in range(10) if bench.store.read(partial(shadow.comparison, first="v1", second=f"s{n}"))]
     assert left == list(range(10 - COMPARISONS_KEPT, 10))
     assert bench.store.read(lambda tx: shadow.differences(tx, "v1", "s0")) == []
     huge = alert(labels={f"label-{number}": "x" * 5000 for number in range(100)})
