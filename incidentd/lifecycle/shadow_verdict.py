@@ -1,12 +1,13 @@
 """How two tables differ on one alert: by what matters most to people first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic_core import to_json
 
 from incidentd.alert import Alert
+from incidentd.calendars import ALWAYS
 from incidentd.classify import DEFAULT_POLICY, Rules, Verdict
 from incidentd.tier import Tier
 
@@ -82,7 +83,10 @@ def _told(verdict: Verdict, rules: Rules) -> object:
     if verdict.observing:
         return None
     policy = rules.policies.get(verdict.policy) or rules.policies[DEFAULT_POLICY]
-    return policy.tiers[verdict.tier], frozenset(verdict.destinations)
+    tier = policy.tiers[verdict.tier]
+    # Two readings of one calendar are not equal: its holidays are a function.
+    hours = (tier.calendar.name, tier.calendar.zone, tier.calendar.weekdays, tier.calendar.opens, tier.calendar.closes)
+    return replace(tier, calendar=ALWAYS), hours, frozenset(verdict.destinations)
 
 
 def _first_what_decides(label: tuple[str, str]) -> tuple[int, str]:

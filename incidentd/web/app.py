@@ -15,13 +15,14 @@ from starlette.responses import Response
 from incidentd import __version__
 from incidentd.errors import IncidentdError
 from incidentd.lifecycle.degraded import Degraded
-from incidentd.web import api, drills, health, heartbeats, metrics, pagerduty, pages, slack
+from incidentd.web import api, drills, health, heartbeats, metrics, pagerduty, pages, rules, slack
 from incidentd.web.answer import answer_of
 from incidentd.web.banner import BannerCarrier
 from incidentd.web.contract import Runtime
 from incidentd.web.edge import Edge
 from incidentd.web.health import Health
 from incidentd.web.metrics import Scrape
+from incidentd.web.row_counts import RowCounts
 from incidentd.web.session import is_signed_in
 from incidentd.web.webhook import PATH, WebhookEndpoint
 
@@ -41,17 +42,27 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.health = Health.of(runtime)
     app.state.scrape = Scrape(runtime)
+    app.state.row_counts = RowCounts(runtime)
     for router in (
         api.router,
         heartbeats.router,
         heartbeats.listing,
         drills.router,
+        rules.router,
         health.router,
         metrics.router,
         api.operations,
     ):
         app.include_router(router)
-    for router in (slack.router, pagerduty.router, pages.door, pages.router, drills.pages, heartbeats.pages):
+    for router in (
+        slack.router,
+        pagerduty.router,
+        pages.door,
+        pages.router,
+        drills.pages,
+        heartbeats.pages,
+        rules.pages,
+    ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(BannerCarrier, degraded=partial(_degraded, runtime))

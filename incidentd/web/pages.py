@@ -41,7 +41,7 @@ OPEN = "open"
 _MOST_DELIVERIES = 200
 _YEAR = 365 * 86_400
 _REPEATABLE = frozenset({"state", "tier"})
-_PAGE = re.compile(r"/incidents/[0-9a-f-]{1,36}|/drills|/heartbeats")
+_PAGE = re.compile(r"/incidents/[0-9a-f-]{1,36}|/drills|/heartbeats|/rules")
 _OPEN_STATES = tuple(state.value for state in State if state is not State.RESOLVED)
 
 
@@ -132,6 +132,7 @@ def show_incident(runtime: Wired, request: Request, incident: str) -> Response:
         number=whole.listed.number,
         incident=shown,
         names=runtime.level_names(shown),
+        in_force=runtime.rules.version,
         days=view.days(shown, whole.entries, runtime.sentences(shown, whole.entries)),
         alerts=whole.alerts,
         following=whole.following,

@@ -124,6 +124,14 @@ def test_what_differs_besides_the_tier_is_told_apart(
     assert [each.kind for each in found(bench)] == ([kind] if kind else [])
 
 
+def test_a_table_that_means_the_same_differs_on_nothing_whatever_its_calendars(bench: Bench, folder: Path) -> None:
+    replace_in(folder, "tiers.yaml", ("tables:", "# Another comment.\ntables:"))
+    bench.runtime.shadow.reload()
+    assert bench.store.read(shadow.in_force) != bench.runtime.rules.version
+    bench.hear(alert(), *(lesser(each, each) for each in ("critical", "warning", "info")))
+    assert (found(bench), outcomes(bench.runtime)) == ([], {"same": 4})
+
+
 def test_a_broken_folder_stops_no_start_and_no_alert_and_is_logged_and_counted(database_url: str, folder: Path) -> None:
     (folder / "tiers.yaml").write_text("tiers: [")
     with capture_logs() as logs, open_bench(database_url, INCIDENTD_SHADOW_RULES=str(folder)) as bench:
