@@ -2,15 +2,18 @@
 
 import html
 import re
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from incidentd.classify import Rules, parse
 from incidentd.incident.command import Note
 from incidentd.store import rules as stored
 from incidentd.store import shadow
+from incidentd.store.row_matches import Matches, row_matches
 from incidentd.store.shadow import Comparison, Difference
 from incidentd.tier import Tier
 from incidentd.web import row_counts
@@ -105,12 +108,16 @@ def test_when_each_row_last_matched_and_how_often_in_30_days(person: Client, run
 def test_the_database_is_asked_for_counts_once_however_many_look(
     person: Client, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    ask = row_counts.row_matches
-    monkeypatch.setattr(row_counts, "row_matches", lambda *given: asked.append(1) or ask(*given))
+    asked: list[datetime] = []
+
+    def ask(tx: Connection, rows: Collection[str], since: datetime) -> dict[str, Matches]:
+        asked.append(since)
+        return row_matches(tx, rows, since)
+
+    monkeypatch.setattr("incidentd.web.row_counts.row_matches", ask)
     for _ in range(5):
         person.get("/rules")
-    assert len(asked) == 1
+    assert asked == [NOW - timedelta(days=30)]
     in_force(runtime, tiers=("response: 15m", "response: 20m"))
     person.get("/rules")
     runtime.clock.advance(timedelta(seconds=row_counts.KEPT_SECONDS))
