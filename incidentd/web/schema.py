@@ -175,7 +175,7 @@ class IncidentJson(_Shape):
     system: str
     slo: str
     drill: bool
-    observed: bool
+    observed: bool = False
     tier: Tier
     state: State
     level: int

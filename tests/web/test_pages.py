@@ -140,7 +140,7 @@ def test_what_is_no_web_address_is_text_and_no_link(person: Client, runtime: Fak
     annotations = {"runbook_url": url, "dashboard_url": url, "summary": url}
     keep_alert(runtime.store, found, {"alertname": "A"}, annotations=annotations, generator_url=url, runbook=url)
     links = re.findall(r'href="([^"]*)"', person.get(f"/incidents/{found}").text)
-    assert {link.split("/")[1] for link in links} <= {"", "static", "incidents", "drills", "heartbeats"}
+    assert {link.split("/")[1] for link in links} <= {"", "static", "incidents", "drills", "heartbeats", "rules"}
 
 
 def test_pages_may_load_nothing_from_elsewhere_and_stand_in_no_frame(person: Client, incident: str) -> None:
