@@ -42,8 +42,8 @@ def is_problem(answer: httpx.Response, status: int, reason: str) -> bool:
 def test_an_incident_has_the_documented_members_and_no_others(api: Client, incident: str) -> None:
     body = api.get(f"{LIST}/{incident}").json()
     assert list(body) == [
-        "id", "number", "key", "title", "system", "slo", "drill", "observed", "tier", "state", "level", "scope", "opened_at",
-        "respond_by", "acknowledged_at", "acknowledged_by", "responded_in_time", "resolved_at", "wake_at", "silenced",
+        "id", "number", "key", "title", "system", "slo", "drill", "observed", "tier", "state", "level", "scope",
+        "opened_at", "respond_by", "acknowledged_at", "acknowledged_by", "responded_in_time", "resolved_at", "wake_at", "silenced",
         "rule", "alerts",
     ]  # fmt: skip
     assert (body["id"], body["number"], body["tier"], body["state"], body["level"]) == (
