@@ -43,8 +43,8 @@ def test_an_incident_has_the_documented_members_and_no_others(api: Client, incid
     body = api.get(f"{LIST}/{incident}").json()
     assert list(body) == [
         "id", "number", "key", "title", "system", "slo", "drill", "observed", "tier", "state", "level", "scope",
-        "opened_at", "respond_by", "acknowledged_at", "acknowledged_by", "responded_in_time", "resolved_at", "wake_at", "silenced",
-        "rule", "alerts",
+        "opened_at", "respond_by", "acknowledged_at", "acknowledged_by", "responded_in_time", "resolved_at", "wake_at",
+        "silenced", "rule", "alerts",
     ]  # fmt: skip
     assert (body["id"], body["number"], body["tier"], body["state"], body["level"]) == (
         incident,
