@@ -78,6 +78,7 @@ class Shadow:
         self._tried: _Tried | None = None
         self._refused = ""
         self._waiting: deque[tuple[Heard, datetime]] = deque()
+        self._failing = False
         self._seen: set[tuple[str, datetime]] = set()
         self._sheet = TallySheet()
         self._stopping = threading.Event()
@@ -178,7 +179,10 @@ class Shadow:
             example = example_of(heard.alert, heard.verdict, verdict) if differs else ""
         except Exception:
             self._meter.shadow_alerts.add(FAILED)
-            log.exception("shadow_failed")
+            # Once for each table: in a storm it would fail on all of them.
+            if not self._failing:
+                log.exception("shadow_failed", version=tried.rules.version)
+            self._failing = True
             return
         self._meter.shadow_alerts.add(pair.kind.value)
         self._sheet.count(in_force.version, tried.rules.version, pair if differs else None, example, now)
@@ -209,7 +213,7 @@ class Shadow:
 
     def _take(self, rules: Rules) -> None:
         if self.rules is None or self.rules.version != rules.version:
-            self._tried = _Tried(rules, Classifier(rules))
+            self._tried, self._failing = _Tried(rules, Classifier(rules)), False
             log.info("shadow_rules", version=rules.version)
 
 

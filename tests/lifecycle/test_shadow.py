@@ -182,7 +182,7 @@ def test_a_table_that_fails_on_an_alert_is_counted_and_the_alert_goes_its_way(
         bench.hear(alert(), lesser("queue", "warning"))
         bench.runtime.shadow.work()
     assert outcomes(bench.runtime) == {"failed": 2}
-    assert {each["event"] for each in logs if each["log_level"] == "error"} == {"shadow_failed"}
+    assert [each["event"] for each in logs if each["log_level"] == "error"] == ["shadow_failed"]
     bench.settle()
     assert len(bench.events("trigger")) == 1
 
