@@ -1,7 +1,7 @@
 """How a destination gets its secret: from the variables that its rules name, else the default of its kind."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from incidentd.channels.channel import Destination
 from incidentd.classify import DestinationSpec
+from incidentd.classify.destination import filled_in, in_header
 from incidentd.errors import SettingsError
 from incidentd.settings import Settings
 
@@ -35,29 +36,47 @@ class Keyring:
 
         One that is unfit is not passed over for another: a page would go to somebody else.
         """
-        secret = self._secret(spec)
-        if not isinstance(secret, SecretStr):
+        secret, further, headers = self._secret(spec), self._further(spec), self._headers(spec)
+        if secret is None or further is None or headers is None:
             return None
-        value = secret.get_secret_value()
-        bucket = spec.options.get("channel") or hashlib.sha256(value.encode()).hexdigest()[:16]
+        bucket = spec.options.get("channel") or hashlib.sha256(secret.encode()).hexdigest()[:16]
         return Destination(
             name=spec.name,
             kind=spec.kind,
-            secret=value,
+            secret=secret,
             options=spec.options,
             fallback=spec.fallback,
             bucket=f"{spec.kind}:{bucket}",
             per_minute=spec.per_minute,
             burst=spec.burst,
             one_by_one=spec.one_by_one,
+            further=further,
+            headers=headers,
         )
 
-    def _secret(self, spec: DestinationSpec) -> SecretStr | SettingsError | None:
-        for name in spec.secret_names:
-            if (named := self._named(name)) is not None:
-                return named
+    def _secret(self, spec: DestinationSpec) -> str | None:
+        if spec.address:
+            return spec.address
         defaults = {"slack": self.settings.slack_bot_token, "pagerduty": self.settings.pagerduty_routing_key}
-        return defaults.get(spec.kind)
+        return self._first(spec.secret_names, defaults.get(spec.kind))
+
+    def _further(self, spec: DestinationSpec) -> dict[str, str] | None:
+        """None where one is missing: what is to be signed never goes out unsigned."""
+        found = {name: self._first(names) for name, names in spec.further.items()}
+        return None if None in found.values() else {name: value for name, value in found.items() if value is not None}
+
+    def _headers(self, spec: DestinationSpec) -> dict[str, str] | None:
+        names = {name for value in spec.headers.values() for name in in_header(value)}
+        found = {name: self._first((name,)) for name in names}
+        secrets = {name: value for name, value in found.items() if value is not None}
+        if len(secrets) < len(names):
+            return None
+        return {name: filled_in(value, secrets) for name, value in spec.headers.items()}
+
+    def _first(self, names: Iterable[str], default: SecretStr | None = None) -> str | None:
+        """The value of the first of these variables that is set; None where none is, or that one is unfit."""
+        found = next((each for name in names if (each := self._named(name)) is not None), default)
+        return found.get_secret_value() if isinstance(found, SecretStr) else None
 
     def _named(self, name: str) -> SecretStr | SettingsError | None:
         path = self.environ.get(f"{name}_FILE")

@@ -15,7 +15,8 @@ class Destination:
 
     ``options`` are the kind's own (a Slack channel, a mention); ``secret`` is the routing key or token, never logged.
     ``per_minute`` and ``burst`` bound how fast ``bucket`` may be used; 0 means no bound. Of new incidents
-    ``one_by_one`` a minute are told each by itself, the others together; 0: all by themselves.
+    ``one_by_one`` a minute are told each by itself, the others together; 0: all by themselves. ``further`` are more
+    secrets by the field that names them, ``headers`` what each request carries: never logged either.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Destination:
     per_minute: int = 0
     burst: int = 0
     one_by_one: int = 0
+    further: Mapping[str, str] = field(repr=False, default_factory=dict)
+    headers: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class News:
     ``uncertain`` says that an earlier try may have been accepted although its reply was lost.
     ``successor`` is the reference of the same destination's cursor in the incident's present episode, where ``slot``
     belongs to an older one; empty where there is none yet.
+    ``predecessor`` is the reference of the same destination's cursor in the latest earlier episode that has one.
     ``hushed`` asks to call nobody: a digest calls them all at once.
     """
 
@@ -82,6 +86,7 @@ class News:
     again: bool = False
     notice: str = ""
     successor: Mapping[str, str] = field(default_factory=dict)
+    predecessor: Mapping[str, str] = field(default_factory=dict)
     hushed: bool = False
 
 

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from incidentd.channels.channel import Channel
 from incidentd.channels.deadline import Watchman
+from incidentd.channels.email import EmailChannel
 from incidentd.channels.pagerduty import PagerDutyChannel
 from incidentd.channels.resolver import Resolver
 from incidentd.channels.slack import SlackChannel
 from incidentd.channels.transport import DeadlineAdapter
+from incidentd.channels.webhook import WebhookChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ KINDS: Mapping[str, Kind] = {
         True, lambda m, w, r: PagerDutyChannel(DeadlineAdapter(w, r, resend=True), m.now, m.pagerduty_events_url)
     ),
     "slack": Kind(False, lambda m, w, r: SlackChannel(DeadlineAdapter(w, r), m.now, m.slack_api_url)),
+    "email": Kind(False, lambda m, w, r: EmailChannel(w, r, m.now)),
+    "webhook": Kind(False, lambda m, w, r: WebhookChannel(DeadlineAdapter(w, r), m.now)),
 }
 
 

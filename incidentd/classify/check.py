@@ -44,11 +44,7 @@ def check(rules: Rules, variables: Collection[str] = ()) -> Check:
         rows={name: len(table.rows) for name, table in rules.tables.items()},
         policies=tuple(rules.policies),
         destinations=tuple(rules.destinations),
-        missing=tuple(
-            name
-            for name, spec in rules.destinations.items()
-            if not any(each in variables for each in spec.secret_names)
-        ),
+        missing=tuple(name for name, spec in rules.destinations.items() if spec.lacks(variables)),
         warnings=(*rules.warnings, *further),
         heartbeats=tuple(rules.heartbeats),
         drills=tuple(f"{name} ({whose(each.tier, each.system)}, {each.shown})" for name, each in rules.drills.items()),

@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One field of a destination. ``pattern`` is what its text must be, ``hint`` says so in words."""
+    """One field of a destination. ``pattern`` is what its text must be, ``hint`` says so in words.
+
+    ``several``: it may be a list, each item of which must be so.
+    """
 
     pattern: re.Pattern[str]
     hint: str
     required: bool = True
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,9 @@ class Kind:
     ``secret_names`` are the variables when the field is missing; none means that the field is required.
     ``mention`` is what may stand for a person there; None where nobody can be mentioned.
     ``one_by_one`` new ones a minute are told each by itself where the rules don't say; 0: all are, it has no digests.
+    ``address`` is what may stand in ``held_by`` in a variable's place; None where only a variable may.
+    ``further`` are fields that name variables of further secrets, ``templates`` those that name a file of
+    ``templates/``; ``headers``: it has a mapping of them.
     """
 
     pages: bool
@@ -30,6 +37,10 @@ class Kind:
     options: Mapping[str, Option] = field(default_factory=dict)
     mention: Option | None = None
     one_by_one: int = 0
+    address: Option | None = None
+    further: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    headers: bool = False
 
 
 _CHANNEL = Option(
@@ -39,6 +50,30 @@ _CHANNEL = Option(
 _MENTION = Option(
     re.compile(r"<@[UW][A-Z0-9]+>|<!subteam\^S[A-Z0-9]+>|<!(here|channel|everyone)>|[^<>&]{1,80}"),
     'a Slack mention such as "<!subteam^S0123456>" or "<@U0123456>", or a name without < > &',
+)
+
+_MAILBOX = Option(
+    re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"),
+    "an address such as incidents@example.com",
+)
+_SERVER = Option(
+    re.compile(r"(?:smtp|smtps|smtp\+plain)://[A-Za-z0-9.\[\]:-]{1,255}/?"),
+    "a variable INCIDENTD_…, or a server such as smtp://mail.example.com:587 without user and password",
+)
+_URL = Option(
+    re.compile(r"https?://[^\s/@?#]{1,255}(?:[/?][^\s#]{0,1700})?"),
+    "a variable INCIDENTD_…, or an address such as https://hooks.example.com/incidents without user and password",
+)
+_UPDATE_URL = Option(
+    re.compile(r"https?://[^\s/@?#{}]{1,255}/[^\s#]{0,1700}"),
+    "an address such as https://api.example.com/issues/{reference}/comments",
+    required=False,
+)
+_METHOD = Option(re.compile(r"POST|PUT|PATCH"), "one of POST, PUT, PATCH", required=False)
+_FIELD = Option(
+    re.compile(r"[A-Za-z0-9_-]{1,64}(?:\.[A-Za-z0-9_-]{1,64}){0,4}"),
+    "a field of the answer, such as key or issue.number",
+    required=False,
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -51,6 +86,27 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             options={"channel": _CHANNEL},
             mention=_MENTION,
             one_by_one=20,
+        ),
+        "email": Kind(
+            pages=False,
+            held_by="server",
+            secret_names=("INCIDENTD_SMTP_URL",),
+            options={"from": _MAILBOX, "to": replace(_MAILBOX, several=True)},
+            address=_SERVER,
+        ),
+        "webhook": Kind(
+            pages=False,
+            held_by="url",
+            options={
+                "method": _METHOD,
+                "update_url": _UPDATE_URL,
+                "update_method": _METHOD,
+                "reference": _FIELD,
+            },
+            address=_URL,
+            further=("secret",),
+            templates=("template", "update_template"),
+            headers=True,
         ),
     }
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,16 +19,20 @@ from incidentd.classify.rules import Rules, build_index
 from incidentd.classify.section import Ledger, closest, open_file
 from incidentd.classify.table import Shelf, Table, read_table
 from incidentd.errors import Fault, RulesError
+from incidentd.template import trial
 
 TIERS, ESCALATION, DESTINATIONS, CALENDARS = "tiers.yaml", "escalation.yaml", "destinations.yaml", "calendars.yaml"
 HEARTBEATS, DRILLS = "heartbeats.yaml", "drills.yaml"
 _FIXED = (CALENDARS, DESTINATIONS, TIERS, ESCALATION)
 _SUFFIX = ".yaml"
 _VERSION_LENGTH = 12
+TEMPLATES = "templates/"
+"""The folder, and the beginning of the names of its files."""
+_TEMPLATE_SUFFIXES = (".json.j2", ".txt.j2")
 
 
 def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
-    """The rules in a folder: every ``*.yaml`` directly in it.
+    """The rules in a folder: every ``*.yaml`` directly in it, and every ``*.j2`` in its folder ``templates``.
 
     Raises:
         RulesError: with each fault found.
@@ -47,6 +52,12 @@ def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
                 faults.append(text)
             else:
                 files[path.name] = text
+    for path in sorted((directory / TEMPLATES).glob("*.j2")):
+        text = _text(path)
+        if isinstance(text, Fault):
+            faults.append(replace(text, file=f"{TEMPLATES}{path.name}"))
+        else:
+            files[f"{TEMPLATES}{path.name}"] = text
     if faults:
         raise RulesError(faults)
     return parse(files, kinds)
@@ -97,7 +108,9 @@ class _Loader:
                 self._ledger(name).add(1, "is missing")
         self._stop_at_faults()
         calendars = read_calendars(self._files[CALENDARS], self._ledger(CALENDARS))
-        destinations = read_destinations(self._files[DESTINATIONS], self._ledger(DESTINATIONS), self._kinds)
+        destinations = read_destinations(
+            self._files[DESTINATIONS], self._ledger(DESTINATIONS), self._kinds, self._templates()
+        )
         grading = read_grading(self._files[TIERS], self._ledger(TIERS))
         if not (destinations and grading.tiers):
             self._stop_at_faults()
@@ -131,6 +144,17 @@ class _Loader:
             observing=MappingProxyType({each.system: each.observing for each in tables.values() if each.observing}),
         )
 
+    def _templates(self) -> dict[str, str]:
+        """Those of the folder, by their names in it; each is tried out, whether it is used or not."""
+        found = {name.removeprefix(TEMPLATES): text for name, text in self._files.items() if name.startswith(TEMPLATES)}
+        for name, text in found.items():
+            ledger = self._ledger(f"{TEMPLATES}{name}")
+            if not name.endswith(_TEMPLATE_SUFFIXES):
+                ledger.add(1, f"is named neither {' nor '.join(f'*{each}' for each in _TEMPLATE_SUFFIXES)}")
+            elif failed := trial(text, as_json=name.endswith(_TEMPLATE_SUFFIXES[0])):
+                ledger.add(failed.line, failed.cause)
+        return found
+
     def _heartbeats(self, shelf: Shelf, tables: Mapping[str, Table]) -> dict[str, HeartbeatSpec]:
         """Those of the one file that need not be there."""
         text = self._files.get(HEARTBEATS)
@@ -151,7 +175,8 @@ class _Loader:
         return found
 
     def _order(self, grading: Grading) -> Iterator[str]:
-        present = {name.removesuffix(_SUFFIX) for name in self._files if name not in (*_FIXED, HEARTBEATS, DRILLS)}
+        tables = [name for name in self._files if name not in (*_FIXED, HEARTBEATS, DRILLS) and "/" not in name]
+        present = {name.removesuffix(_SUFFIX) for name in tables}
         for name in grading.tables:
             if name in present:
                 yield name

@@ -48,7 +48,7 @@ class Rules:
     @property
     def secret_names(self) -> frozenset[str]:
         """The variables that hold the destinations' secrets."""
-        return frozenset(name for spec in self.destinations.values() for name in spec.secret_names)
+        return frozenset(name for spec in self.destinations.values() for name in spec.variables)
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -26,6 +26,9 @@ ALERTS_SHOWN = 20
 WITHOUT_MEMORY = "incidentd can't reach its database."
 STANDS_IN = "This stands in for a page that could not be delivered."
 
+NOT_SET_UP = Receipt({}, sent=False, detail="not set up", asked=False)
+"""What comes of news for an optional destination whose variables are unset: nobody misses it."""
+
 Resolve = Callable[[DestinationSpec], Destination | None]
 
 
@@ -69,13 +72,17 @@ class Packer:
         timelines = entries.load_after(tx, told)
         stored = alerts.of_incidents(tx, ids, ALERTS_SHOWN)
         successors = _successors(tx, cursors, found)
+        predecessors = _predecessors(tx, cursors)
         parcels = []
         for cursor in cursors:
             number, incident = found[cursor.incident_id]
             spec = specification(self.rulebook, incident, cursor.destination)
             news = self._news(cursor, number, incident, timelines.get(incident.id, []), stored.get(incident.id, []))
-            news = replace(news, successor=successors.get((incident.id, cursor.destination, cursor.slot), {}))
-            parcels.append(Parcel(cursor, token, self.resolve(spec) if spec else None, news, incident.last, now))
+            name = (incident.id, cursor.destination, cursor.slot)
+            news = replace(news, successor=successors.get(name, {}), predecessor=predecessors.get(name, {}))
+            destination = self.resolve(spec) if spec else None
+            silent = NOT_SET_UP if spec and spec.optional and destination is None else None
+            parcels.append(Parcel(cursor, token, destination, news, incident.last, now, silent))
         return parcels
 
     def unstored(self, incident: Incident, slot: str, alerts: Sequence[Heard]) -> News:
@@ -143,6 +150,18 @@ def _successors(
     return {
         (c.incident_id, c.destination, c.slot): references.get((c.incident_id, c.destination, now[c.incident_id]), {})
         for c in past
+    }
+
+
+def _predecessors(tx: Connection, cursors: Sequence[Cursor]) -> dict[tuple[str, str, str], Mapping[str, str]]:
+    """For what is new in a later episode, what the same destination kept of the latest earlier one."""
+    new = [c for c in cursors if c.queue == TELL and not c.reference and parse_episode(c.slot) > 1]
+    earlier = {cursor_rows.name(c): [f"e{number}" for number in range(1, parse_episode(c.slot))] for c in new}
+    wanted = {(c.incident_id, c.destination, slot) for c in new for slot in earlier[cursor_rows.name(c)]}
+    kept = cursor_rows.references(tx, wanted)
+    return {
+        own: next((found for slot in reversed(slots) if (found := kept.get((own[0], own[1], slot)))), {})
+        for own, slots in earlier.items()
     }
 
 

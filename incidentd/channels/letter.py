@@ -1,0 +1,107 @@
+"""An incident's news as a mail: text and HTML, in one thread for each incident and destination.
+
+Threads by RFC 5322, section 3.6.4; ``Auto-Submitted`` by RFC 3834, so that nobody's holiday notice answers.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from incidentd.channels.change import message_id, one_line, picture
+from incidentd.channels.channel import Destination, News
+from incidentd.channels.link import links, safe_href
+from incidentd.incident.state import State
+from incidentd.tier import Tier
+
+_SUBJECT = 180
+_LOUD = (Tier.P0, Tier.P1)
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(enabled_extensions=("html.j2",), disabled_extensions=("txt.j2",)),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+
+
+def recipients(destination: Destination) -> tuple[str, ...]:
+    """The addresses, each once."""
+    return tuple(dict.fromkeys(destination.options.get("to", "").split()))
+
+
+def letter(destination: Destination, news: News, now: datetime) -> EmailMessage:
+    """The mail. Its Message-ID is the same for the same news, so that one sent twice is known as such.
+
+    No header can be injected: what alerts hold stands in the subject alone, on one line.
+    """
+    mail = EmailMessage(policy=SMTP)
+    sender = destination.options.get("from", "")
+    mail["From"] = Address("incidentd", addr_spec=sender)
+    mail["To"] = ", ".join(recipients(destination))
+    mail["Subject"] = subject(news)
+    mail["Date"] = format_datetime(now)
+    for name, value in _thread(destination, news, sender.rpartition("@")[2]).items():
+        mail[name] = value
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail["X-Incidentd-Incident"] = news.incident.id
+    mail["X-Incidentd-Tier"] = str(news.incident.tier)
+    mail["X-Incidentd-State"] = news.incident.state.value
+    if news.incident.state is State.TRIGGERED and news.incident.tier in _LOUD:
+        mail["Importance"] = "high"
+    shown = _shown(destination, news)
+    mail.set_content(_TEMPLATES.get_template("mail.txt.j2").render(shown))
+    mail.add_alternative(_TEMPLATES.get_template("mail.html.j2").render(shown), subtype="html")
+    return mail
+
+
+def subject(news: News) -> str:
+    """The same in each mail of a thread, or mail programs would part it: so neither tier nor state is in it."""
+    first = news.reference.get("subject") or news.predecessor.get("subject")
+    if first:
+        return f"Re: {first.removeprefix('Re: ')}"
+    system = f" ({news.incident.system})" if news.incident.system else ""
+    return one_line(f"[incidentd #{news.number}] {news.incident.title}{system}", _SUBJECT)
+
+
+def _thread(destination: Destination, news: News, domain: str) -> Mapping[str, str]:
+    """All mails refer to an anchor that is known beforehand, and to the first one, where it is known to have gone out.
+
+    So a second first mail, after a lost reply, is in the same thread.
+    """
+    named = hashlib.sha256(f"{news.incident.id} {destination.name}".encode()).hexdigest()[:24]
+    anchor = f"<{named}@{domain}>"
+    first = news.reference.get("first") or news.predecessor.get("first")
+    own = {"Message-ID": f"<{message_id(destination, news)}.{named}@{domain}>"}
+    if not first:
+        return {**own, "References": anchor}
+    return {**own, "In-Reply-To": first, "References": f"{anchor} {first}"}
+
+
+def _shown(destination: Destination, news: News) -> Mapping[str, Any]:
+    shown = picture(destination, news)
+    incident = shown["incident"]
+    waits = news.incident.state is State.TRIGGERED
+    facts = {
+        "Next": f"{incident['next']} at {incident['next_at']}" if incident["next"] and waits else "",
+        "Answer by": incident["respond_by"] if waits else "",
+        "System": incident["system"],
+        "Objective": f"{incident['slo']}{f' ({news.objective})' if news.objective else ''}",
+        f"Why {incident['tier']}": incident["reason"],
+        "Regions": ", ".join(incident["scope"]),
+        "Reported": shown["summary"],
+    }
+    hrefs = {"runbook": safe_href(shown["runbook"]) or "", "dashboard": safe_href(shown["dashboard"]) or ""}
+    return {
+        **shown,
+        **hrefs,
+        "facts": [(name, value) for name, value in facts.items() if value],
+        "links": links(news),
+    }
