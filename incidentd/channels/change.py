@@ -38,7 +38,7 @@ _CHANGES = (
     TierSet,
     Unanswered,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def is_change(entry: Entry) -> bool:
@@ -89,7 +89,7 @@ def standing(news: News) -> str:
 
 
 def clean(text: str) -> str:
-    """The text without characters that control anything; line breaks and tabs stay."""
+    """The text without characters that control anything, such as its direction; line breaks and tabs stay."""
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from incidentd.channels.change import message_id, one_line, picture
+from incidentd.channels.change import clean, message_id, one_line, picture
 from incidentd.channels.channel import Destination, News
 from incidentd.channels.link import links, safe_href
 from incidentd.incident.state import State
@@ -85,15 +85,24 @@ def _thread(destination: Destination, news: News, domain: str) -> Mapping[str, s
     return {**own, "In-Reply-To": first, "References": f"{anchor} {first}"}
 
 
+def _cleaned(value: Any) -> Any:
+    """A value of JSON's kinds, each text in it without characters that control anything."""
+    if isinstance(value, Mapping):
+        return {name: _cleaned(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(inner) for inner in value]
+    return clean(value) if isinstance(value, str) else value
+
+
 def _shown(destination: Destination, news: News) -> Mapping[str, Any]:
-    shown = picture(destination, news)
-    incident = shown["incident"]
+    shown = _cleaned(picture(destination, news))
+    incident, objective = shown["incident"], shown["objective"]
     waits = news.incident.state is State.TRIGGERED
     facts = {
         "Next": f"{incident['next']} at {incident['next_at']}" if incident["next"] and waits else "",
         "Answer by": incident["respond_by"] if waits else "",
         "System": incident["system"],
-        "Objective": f"{incident['slo']}{f' ({news.objective})' if news.objective else ''}",
+        "Objective": f"{incident['slo']}{f' ({objective})' if objective else ''}",
         f"Why {incident['tier']}": incident["reason"],
         "Regions": ", ".join(incident["scope"]),
         "Reported": shown["summary"],

@@ -6,10 +6,12 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_origin
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
 from incidentd.errors import SettingsError
+from incidentd.secret import SHORTEST_SECRET
 from incidentd.settings.description import allowed
 from incidentd.settings.environment import FILE, PREFIX, read, variable
 from incidentd.settings.settings import Settings
@@ -91,10 +93,12 @@ def sources_file(environ: Mapping[str, str]) -> Path | None:
 def hidden_values(settings: Settings, environ: Mapping[str, str], names: Collection[str]) -> list[str]:
     """Every value that no log line may show: the settings' own, and those of the secrets that rules name.
 
-    ``names`` are the variables that the rules name now. Of ours each counts whose name sounds like a secret: a reload
-    may name it.
+    ``names`` are the variables that the rules name now. Of ours each counts whose name sounds like a secret, and each
+    that is no setting: a reload may name it.
     """
-    given = {name.removesuffix(FILE) for name in environ if name.startswith(PREFIX) and _SECRET.search(name)}
+    ours = {name.removesuffix(FILE) for name in environ if name.startswith(PREFIX)}
+    known = {variable(name) for name in Settings.model_fields}
+    given = {name for name in ours if _SECRET.search(name) or name not in known}
     return [*settings.secret_values(), *_found(environ, {*given, *names} - {variable("webhook_tokens")})]
 
 
@@ -123,6 +127,20 @@ def _found(environ: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
             value = read(environ, name)
             if value:
                 yield value
+                yield from _inside(value)
+
+
+def _inside(value: str) -> Iterator[str]:
+    """What of an address is secret by itself: its password, and its path where that is long enough to be one."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return
+    if parts.netloc:
+        yield from filter(None, {parts.password, unquote(parts.password or "")})
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        if len(path) > SHORTEST_SECRET:
+            yield path
 
 
 def _unknown(environ: Mapping[str, str], extra_names: Collection[str]) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""Both channels, each with a receiver that it talks to."""
+"""The channels that talk HTTP, each with a receiver that it talks to."""
 
+import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from incidentd.channels.pagerduty import PagerDutyChannel
 from incidentd.channels.resolver import Resolver
 from incidentd.channels.slack import SlackChannel
 from incidentd.channels.transport import DeadlineAdapter
+from incidentd.channels.webhook import WebhookChannel
 from tests.channels import story
 from tests.channels.receiver import Behaviour, Receiver, Request, answer
+from tests.servers import program
 
 
 @dataclass
@@ -72,7 +76,59 @@ def slack() -> Iterator[Kit]:
         http.close()
 
 
-@pytest.fixture(params=["pagerduty", "slack"])
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 and its key, in one file."""
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    subprocess.run(
+        [
+            *(
+                program("openssl"),
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+            ),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", file, "-out", file.with_suffix(".crt")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
+    return file
+
+
+@dataclass(frozen=True)
+class Aimed:
+    """The webhook channel, whose address is a destination's secret."""
+
+    channel: WebhookChannel
+    url: str
+
+    def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
+        aimed = replace(destination, secret=f"{self.url}/{destination.secret}")
+        return self.channel.deliver(aimed, news, seconds=seconds)
+
+    def silent(self, news: News) -> Receipt | None:
+        return self.channel.silent(news)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Kit]:
+    accepts = answer(201, {"key": "OPS-7"})
+    with Receiver(accepts) as receiver:
+        http = adapter()
+        channel = WebhookChannel(http, lambda: story.NOW)
+        hook = story.hook(options={"reference": "key"})
+        yield Kit("webhook", receiver, http, lambda url: Aimed(channel, url), hook, story.news("e1"), accepts)
+        http.close()
+
+
+@pytest.fixture(params=["pagerduty", "slack", "webhook"])
 def kit(request: pytest.FixtureRequest) -> Kit:
     found: Kit = request.getfixturevalue(request.param)
     return found

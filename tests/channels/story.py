@@ -151,3 +151,12 @@ def pager(**changes: Any) -> Destination:
 
 def board(**changes: Any) -> Destination:
     return replace(Destination("incidents", "slack", SECRET, {"channel": "C0INCIDENTS"}), **changes)
+
+
+def hook(**changes: Any) -> Destination:
+    return replace(Destination("ticket-queue", "webhook", SECRET), **changes)
+
+
+def mailbox(server: str, **changes: Any) -> Destination:
+    options = {"from": "incidents@example.com", "to": "ann@example.com\nben@example.com"}
+    return replace(Destination("management-mail", "email", server, options), **changes)

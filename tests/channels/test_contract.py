@@ -190,7 +190,11 @@ def test_an_address_that_is_none_is_permanent(kit: Kit, address: str) -> None:
 
 
 def test_a_secret_that_no_header_can_hold_is_permanent_or_sent(kit: Kit) -> None:
-    kit.destination = story.pager(secret="") if kit.name == "pagerduty" else story.board(secret="x\r\ny: z")
+    kit.destination = {
+        "pagerduty": story.pager(secret=""),
+        "slack": story.board(secret="x\r\ny: z"),
+        "webhook": story.hook(headers={"Authorization": "x\r\ny: z"}),
+    }[kit.name]
     with pytest.raises(PermanentError):
         kit.deliver()
     assert not kit.sent
@@ -211,6 +215,10 @@ def test_a_lost_reply_is_uncertain(kit: Kit, loss: acts.Behaviour) -> None:
 @pytest.mark.parametrize("body", [b"<html>Welcome to our Wi-Fi</html>", b"null", b"[1]", b"\xff\xfe", b"", b"[" * 5000])
 def test_an_answer_that_says_nothing_is_uncertain(kit: Kit, body: bytes) -> None:
     kit.receiver.usual = answer(200, raw=body)
+    if kit.name == "webhook":
+        # There the status says it all.
+        assert kit.deliver().reference["reference"] == ""
+        return
     with pytest.raises(UncertainError):
         kit.deliver()
 
@@ -277,7 +285,13 @@ MISERIES: dict[str, acts.Behaviour] = {
 @pytest.mark.parametrize("misery", MISERIES)
 def test_no_secret_is_in_any_error_or_log(kit: Kit, misery: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    # As process/log.py has it: it tells each request's path, which is a secret of some receivers.
+    caplog.set_level(logging.WARNING, "urllib3")
     kit.receiver.usual = MISERIES[misery]
+    if kit.name == "webhook" and misery in ("echo ok false", "echo unreadable"):
+        receipt = kit.deliver(seconds=DEADLINE)
+        assert story.SECRET not in f"{receipt}{caplog.text}"
+        return
     with pytest.raises(DeliveryError) as caught:
         kit.deliver(seconds=DEADLINE)
     error: BaseException | None = caught.value
