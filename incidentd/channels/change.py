@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from incidentd.channels.channel import Destination, News, Receipt
-from incidentd.channels.link import dashboard, lead
+from incidentd.channels.link import dashboard, lead, safe_href
 from incidentd.incident.slot import parse_episode
 from incidentd.incident.state import State
 from incidentd.timeline import (
@@ -130,8 +130,8 @@ def picture(destination: Destination, news: News, reference: str = "") -> Mappin
         "summary": clean(annotations.get("summary", "")),
         "text": "\n".join(clean(each) for each in news.sentences if each.strip()),
         "url": news.url,
-        "runbook": news.runbook or annotations.get("runbook_url", ""),
-        "dashboard": dashboard(annotations),
+        "runbook": safe_href(news.runbook or annotations.get("runbook_url", "")) or "",
+        "dashboard": safe_href(dashboard(annotations)) or "",
         "objective": news.objective,
         "notice": news.notice,
         "reference": reference,

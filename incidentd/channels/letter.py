@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from incidentd.channels.change import clean, message_id, one_line, picture
 from incidentd.channels.channel import Destination, News
-from incidentd.channels.link import links, safe_href
+from incidentd.channels.link import links
 from incidentd.incident.state import State
 from incidentd.tier import Tier
 
@@ -107,10 +107,4 @@ def _shown(destination: Destination, news: News) -> Mapping[str, Any]:
         "Regions": ", ".join(incident["scope"]),
         "Reported": shown["summary"],
     }
-    hrefs = {"runbook": safe_href(shown["runbook"]) or "", "dashboard": safe_href(shown["dashboard"]) or ""}
-    return {
-        **shown,
-        **hrefs,
-        "facts": [(name, value) for name, value in facts.items() if value],
-        "links": links(news),
-    }
+    return {**shown, "facts": [(name, value) for name, value in facts.items() if value], "links": links(news)}

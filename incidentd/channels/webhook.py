@@ -117,7 +117,9 @@ def _wish(destination: Destination, news: News, known: Mapping[str, str]) -> _Wi
         return _Wish(method, destination.secret, body, media_type, creates="reference" in options)
     if "update_url" not in options or not known.get("reference"):
         return None
-    url = options["update_url"].replace("{reference}", quote(known["reference"], safe=""))
+    own = destination.secret.partition("?")[0].rstrip("/")
+    asked = options["update_url"].replace("{reference}", quote(known["reference"], safe=""))
+    url = own + asked.removeprefix("{url}") if asked.startswith("{url}") else asked
     template = "update_template" if "update_template" in options else "template"
     body, media_type = _body(destination, news, template, known["reference"])
     return _Wish(options.get("update_method", "POST"), url, body, media_type, creates=False)
@@ -142,8 +144,11 @@ def _refuse_unless_taken(answer: requests.Response, now: datetime) -> None:
     if requests.codes.ok <= status < requests.codes.multiple_choices:
         return
     text = f"the receiver answered with status {status}"
-    if status < requests.codes.bad_request or status in _LATER or status >= requests.codes.internal_server_error:
-        raise TransientError(text, parse_retry_after(answer.headers.get("Retry-After"), now))
+    retry_after = parse_retry_after(answer.headers.get("Retry-After"), now)
+    passing = status < requests.codes.bad_request or status in _LATER or status >= requests.codes.internal_server_error
+    # GitHub says 403 where its limit is reached, and when to come again.
+    if passing or retry_after is not None:
+        raise TransientError(text, retry_after)
     raise PermanentError(text)
 
 

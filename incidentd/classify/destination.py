@@ -133,8 +133,10 @@ def _checked(spec: DestinationSpec, section: Section) -> DestinationSpec:
     update = spec.options.get("update_url", "")
     if update and "{reference}" not in update:
         section.complain("update_url holds no {reference}, where the receiver's own goes in", "update_url")
-    elif "{" in update.replace("{reference}", "") or "}" in update.replace("{reference}", ""):
-        section.complain("update_url holds braces other than {reference}", "update_url")
+    elif set("{}") & set(update.removeprefix("{url}").replace("{reference}", "")):
+        section.complain(
+            "update_url holds braces other than those of {url} at its beginning and {reference}", "update_url"
+        )
     if spec.optional and not spec.variables:
         section.complain("optional counts only where a variable is named: this one always is there", "optional")
     return spec

@@ -65,8 +65,8 @@ _URL = Option(
     "a variable INCIDENTD_…, or an address such as https://hooks.example.com/incidents without user and password",
 )
 _UPDATE_URL = Option(
-    re.compile(r"https?://[^\s/@?#{}]{1,255}/[^\s#]{0,1700}"),
-    "an address such as https://api.example.com/issues/{reference}/comments",
+    re.compile(r"(?:\{url\}|https?://[^\s/@?#{}]{1,255})/[^\s#]{0,1700}"),
+    'an address such as https://api.example.com/issues/{reference}/comments or "{url}/{reference}"',
     required=False,
 )
 _METHOD = Option(re.compile(r"POST|PUT|PATCH"), "one of POST, PUT, PATCH", required=False)
