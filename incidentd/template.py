@@ -92,8 +92,14 @@ def _compiled(text: str) -> Template:
 def _environment() -> ImmutableSandboxedEnvironment:
     """Nothing is escaped by itself: what is made is JSON or plain text, never HTML."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True, "sort_keys": False}
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True, "sort_keys": False, "default": _refuse}
     return environment
+
+
+def _refuse(value: object) -> str:
+    """What JSON doesn't know. A name that is none says which one it is as soon as it is asked for its text."""
+    text = str(value)
+    raise TypeError(f"{len(text)} characters of what is no JSON")
 
 
 def _line(trace: TracebackType | None) -> int:

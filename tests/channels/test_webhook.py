@@ -361,4 +361,4 @@ def _texts(value: Any) -> Iterator[str]:
         for each in value:
             yield from _texts(each)
     else:
-        yield json.dumps(value)
+        yield json.dumps(value, ensure_ascii=False)
