@@ -32,6 +32,14 @@ def signed_headers(message_id: str, body: bytes, secret: str, now: datetime) -> 
     return headers
 
 
+def is_signing_secret(secret: str) -> bool:
+    """Whether anything can be signed with it."""
+    try:
+        return bool(_key(secret))
+    except PermanentError:
+        return False
+
+
 def _key(secret: str) -> bytes:
     text = secret.removeprefix(PREFIX)
     try:

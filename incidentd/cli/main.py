@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from incidentd import __version__
-from incidentd.cli import backup, demo, doctor, drill, fire, link, part, prune, rules, sandbox, up
+from incidentd.cli import backup, demo, destination, doctor, drill, fire, link, part, prune, rules, sandbox, up
 from incidentd.cli.instance import instance_at
 from incidentd.cli.reference import reference
 from incidentd.cli.start import configure_logs, strict_settings
@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="SLO breaches in, people awake."
 )
 app.add_typer(rules.app, name="rules")
+app.add_typer(destination.app, name="destination")
 
 
 def main() -> None:

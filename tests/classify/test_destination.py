@@ -182,7 +182,7 @@ def test_every_variable_is_known_and_each_is_needed() -> None:
     environ = dict.fromkeys(
         ("INCIDENTD_TICKETS_OLD_URL", "INCIDENTD_TICKETS_SECRET", "INCIDENTD_TICKETS_TOKEN"), SECRET
     )
-    found = Keyring(Settings(), environ).destination(spec)
+    found = Keyring(Settings.model_validate({}), environ).destination(spec)
     assert found
     assert (found.secret, found.further, found.headers["Authorization"]) == (
         SECRET,
@@ -192,7 +192,7 @@ def test_every_variable_is_known_and_each_is_needed() -> None:
     assert SECRET not in repr(found)
     for name in environ:
         left = {each: value for each, value in environ.items() if each != name}
-        assert Keyring(Settings(), left).destination(spec) is None
+        assert Keyring(Settings.model_validate({}), left).destination(spec) is None
         assert len(spec.lacks(left)) == 1
 
 
@@ -202,7 +202,7 @@ def test_mail_and_webhooks_never_page_and_need_no_variable_where_their_address_s
     for name, address in {"mail": "smtp://mail.example.com:587", "more": "https://hooks.example.com/a"}.items():
         spec = table.destinations[name]
         assert (spec.pages, spec.variables, spec.lacks(())) == (False, frozenset(), ())
-        found = Keyring(Settings(), {}).destination(spec)
+        found = Keyring(Settings.model_validate({}), {}).destination(spec)
         assert found
         assert (found.secret, found.bucket.partition(":")[0]) == (address, spec.kind)
 

@@ -142,12 +142,17 @@ def test_page_and_ticket_of_one_objective_are_one_incident() -> None:
 
 LEVELS = {
     "P0": [(5, {"page-oncall", "incidents"}), (10, {"page-manager", "incidents"}),
-           (15, {"page-cto", "incidents", "management"})],
+           (15, {"page-cto", "incidents", "management", "management-mail"})],
     "P1": [(15, {"page-oncall", "incidents"}), (15, {"page-manager", "incidents"}), (30, {"page-cto", "incidents"})],
     "P2": [(60, {"incidents"}), (60, {"incidents"})],
     "P3": [],
 }  # fmt: skip
-OPENING = {"P0": {"incidents", "management"}, "P1": {"incidents"}, "P2": {"incidents"}, "P3": {"tickets"}}
+OPENING = {
+    "P0": {"incidents", "management", "management-mail"},
+    "P1": {"incidents"},
+    "P2": {"incidents"},
+    "P3": {"tickets", "ticket-queue"},
+}
 RESPONSE = {
     "P0": ResponseTime(timedelta(minutes=5)),
     "P1": ResponseTime(timedelta(minutes=15)),

@@ -12,6 +12,7 @@ from incidentd.classify import Rules
 from incidentd.cli.doctor.configuration import is_loopback
 from incidentd.cli.doctor.dependency import clock_of
 from incidentd.cli.doctor.finding import Check, Finding, fault, ok, warning
+from incidentd.cli.doctor.messenger import messengers
 from incidentd.cli.doctor.patient import Patient
 from incidentd.clock import SystemClock
 from incidentd.errors import DeliveryError
@@ -33,7 +34,8 @@ def receivers(patient: Patient) -> Iterator[Check]:
     if patient.rules is None:
         return
     ready = _ready(patient, patient.rules)
-    yield Check("destinations", lambda: _secrets(patient.rules, ready))
+    variables = {name.removesuffix("_FILE") for name in patient.environ}
+    yield Check("destinations", lambda: _secrets(patient.rules, ready, variables))
     yield Check("levels", lambda: _levels(patient.rules, ready))
     tokens: dict[str, list[Destination]] = {}
     for each in ready.values():
@@ -43,6 +45,7 @@ def receivers(patient: Patient) -> Iterator[Check]:
         yield Check("Slack", lambda token=token, places=places: _slack(patient, token, places))  # type: ignore[misc]
     if any(each.kind == "pagerduty" for each in ready.values()):
         yield Check("PagerDuty", lambda: _pagerduty(patient))
+    yield from messengers(ready.values())
 
 
 def _ready(patient: Patient, rules: Rules) -> dict[str, Destination]:
@@ -51,11 +54,12 @@ def _ready(patient: Patient, rules: Rules) -> dict[str, Destination]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def _secrets(rules: Rules | None, ready: dict[str, Destination]) -> Iterator[Finding]:
+def _secrets(rules: Rules | None, ready: dict[str, Destination], variables: Collection[str]) -> Iterator[Finding]:
     specs = rules.destinations if rules else {}
     served = {specs[name].kind for name in ready}
-    for kind in sorted({spec.kind for spec in specs.values()} - served):
-        names = sorted({name for spec in specs.values() if spec.kind == kind for name in spec.secret_names})
+    needed = {name: spec for name, spec in specs.items() if name in ready or not spec.optional}
+    for kind in sorted({spec.kind for spec in needed.values()} - served):
+        names = sorted({name for spec in needed.values() if spec.kind == kind for name in spec.secret_names})
         says = f"no {kind} destination has its secret; `incidentd up` puts the sandbox in its place, for trying out"
         yield warning("destinations", says, f"set {' or '.join(names)}")
     for name, spec in specs.items():
@@ -64,9 +68,16 @@ def _secrets(rules: Rules | None, ready: dict[str, Destination]) -> Iterator[Fin
             mend = f"set {' or '.join(names)} to the integration key of an Events API v2 integration"
             yield fault("destinations", f"{name}: its key has not the form of one, 32 letters and digits", mend)
         elif name in ready:
-            yield ok("destinations", f"{name} ({spec.kind}) has its secret")
-        elif spec.kind in served:
-            yield warning("destinations", f"{name} ({spec.kind}) has no usable secret", f"set {' or '.join(names)}")
+            yield ok("destinations", f"{name} ({spec.kind}) has its {'secret' if spec.variables else 'address'}")
+        elif spec.optional and not _any_set(spec.variables, variables):
+            yield ok("destinations", f"{name} ({spec.kind}) is optional and not set up: nobody is told there")
+        elif spec.kind in served or spec.optional:
+            mend = f"set {', '.join(spec.lacks(variables)) or ' or '.join(names)}"
+            yield warning("destinations", f"{name} ({spec.kind}) has no usable secret", mend)
+
+
+def _any_set(names: Collection[str], variables: Collection[str]) -> bool:
+    return any(name in variables for name in names)
 
 
 def _levels(rules: Rules | None, ready: dict[str, Destination]) -> Iterator[Finding]:
