@@ -20,7 +20,7 @@ from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.channels.slack_directory import SlackDirectory
-from incidentd.classify import Rules, load
+from incidentd.classify import DestinationSpec, Rules, load
 from incidentd.clock import Clock, SteadyClock, SystemClock
 from incidentd.errors import NotFoundError, RefusedError, RulesError, SchemaError, StoreError, StoreUnavailableError
 from incidentd.follower import Follower
@@ -221,6 +221,10 @@ class Runtime:
     def shadow_rules(self) -> Rules | None:
         """The table that is tried beside the one in force; None without one."""
         return self.shadow.rules
+
+    def destination(self, spec: DestinationSpec) -> Destination | None:
+        """A destination with its secrets; None where one is missing."""
+        return self._keyring.destination(spec)
 
     def begin_drill(self, order: Order) -> Drill:
         """Keep a drill that a person begins: a timekeeper runs it.

@@ -18,6 +18,9 @@ class Security(StrEnum):
     NONE = "smtp+plain"
 
 
+_PATHS = ("", "/", "/sandbox")
+"""The last one marks the stand-in of `incidentd up`."""
+
 _PORTS = {Security.STARTTLS: 587, Security.IMPLICIT: 465, Security.NONE: 25}
 
 
@@ -43,7 +46,7 @@ def mail_server(address: str) -> MailServer:
         security, port = Security(parts.scheme), parts.port
     except ValueError:
         raise PermanentError(f"the mail server's address is not of the form {FORM}") from None
-    if not parts.hostname or parts.query or parts.fragment or parts.path not in ("", "/"):
+    if not parts.hostname or parts.query or parts.fragment or parts.path not in _PATHS:
         raise PermanentError(f"the mail server's address is not of the form {FORM}")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) is not bool(password):

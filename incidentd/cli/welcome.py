@@ -25,7 +25,7 @@ def welcome(settings: Settings, stood_in: list[str], *, has_redis: bool) -> str:
         f"                bearer token {token}",
     ]
     if stood_in:
-        lines.append(f"  sandbox       {settings.base_url}{PATH}  in place of {' and '.join(stood_in)}")
+        lines.append(f"  sandbox       {settings.base_url}{PATH}  in place of {_and(stood_in)}")
     if not has_redis:
         lines.append("  Redis         none was found: the timekeeper does the work itself, more slowly")
     lines += [
@@ -35,6 +35,10 @@ def welcome(settings: Settings, stood_in: list[str], *, has_redis: bool) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def say_when_listening(settings: Settings, text: str) -> None:

@@ -21,10 +21,12 @@ from incidentd.sandbox.interaction import Address, Press, Presser
 from incidentd.sandbox.journal import Journal
 from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.message import USERS, Message, User
+from incidentd.sandbox.outbox import Hooks, Mailbox, Outbox
 from incidentd.sandbox.page import Page
 from incidentd.sandbox.pagerduty import PagerDuty
 from incidentd.sandbox.pagerduty_rest import ALERTS, USER, USERS_LISTED, PagerDutyRest
 from incidentd.sandbox.slack import RESPONSE, Slack
+from incidentd.sandbox.smtp import SmtpServer
 
 KEEP = 20_000
 
@@ -44,6 +46,9 @@ class Sandbox:
     herald: Herald
     exchange: Exchange
     ledger: Ledger
+    mailbox: Mailbox
+    hooks: Hooks
+    smtp: SmtpServer | None
     application: Starlette
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +64,8 @@ class Sandbox:
     def close(self) -> None:
         """Ends hanging and dripping answers, and closes the journal."""
         self.exchange.ended = True
+        if self.smtp:
+            self.smtp.close()
         self.herald.close()
         self.ledger.close()
 
@@ -84,6 +91,7 @@ def create_sandbox(
     users: Sequence[User] = USERS,
     routing_key_names: Mapping[str, str] | None = None,
     pagerduty_webhook_secret: str = "",
+    smtp_port: int | None = None,
 ) -> Sandbox:
     """A sandbox with what its journal holds.
 
@@ -92,11 +100,14 @@ def create_sandbox(
     the one token that the Slack side takes; any, where None. The newest ``keep`` requests, events, alerts and messages
     stay in memory; all, where None. ``routing_key_names`` are shown in place of routing keys. Without
     ``pagerduty_webhook_secret`` nobody is told what becomes of pages, so nothing can be done to them here.
+    ``smtp_port`` is where mail is taken, 0 for any free port; None: nowhere.
     """
     ledger = Ledger(Journal(journal) if journal is not None else None, keep)
     pagerduty = PagerDuty(ledger, keep)
     slack = Slack(ledger, keep, slack_token)
-    appliers: dict[str, Callable[[JsonObject], None]] = {"pagerduty": pagerduty.apply, "slack": slack.apply}
+    mailbox, hooks = Mailbox(ledger, keep), Hooks(ledger, keep)
+    stand_ins = (pagerduty, slack, mailbox, hooks)
+    appliers: dict[str, Callable[[JsonObject], None]] = {each.name: each.apply for each in stand_ins}
     ledger.replay(lambda service, effect: appliers[service](effect))
     faults = FaultBoard()
     presser = Presser(
@@ -111,11 +122,15 @@ def create_sandbox(
     herald = Herald(pagerduty_webhook_secret, product_url, ledger)
     handler = Handler(pagerduty, herald, ledger, clock, users)
     exchange = Exchange(ledger, faults, clock)
-    page = Page(ledger, slack, pagerduty, presser, handler, faults, routing_key_names or {})
+    page = Page(ledger, slack, pagerduty, Outbox(mailbox, hooks), presser, handler, faults, routing_key_names or {})
     routes = [*page.routes, *_service_routes(exchange, pagerduty, slack), *_rest_routes(exchange, pagerduty)]
+    routes += _hook_routes(exchange, hooks)
     application = Starlette(routes=routes, lifespan=_closing(exchange, herald, ledger))
     application.router.redirect_slashes = False
-    return Sandbox(pagerduty, slack, faults, presser, handler, herald, exchange, ledger, application)
+    smtp = None if smtp_port is None else SmtpServer(mailbox, clock, smtp_port)
+    return Sandbox(
+        pagerduty, slack, faults, presser, handler, herald, exchange, ledger, mailbox, hooks, smtp, application
+    )
 
 
 def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> list[Route]:
@@ -133,6 +148,13 @@ def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> l
         Route("/slack/api/{method:path}", call, methods=["GET", "POST"]),
         Route("/slack/respond/{token}", respond, methods=["POST"]),
     ]
+
+
+def _hook_routes(exchange: Exchange, hooks: Hooks) -> list[Route]:
+    async def take(request: Request) -> Response:
+        return await exchange.serve(hooks, request.path_params["name"], request)
+
+    return [Route("/webhook/{name:path}", take, methods=["POST", "PUT", "PATCH"])]
 
 
 def _rest_routes(exchange: Exchange, pagerduty: PagerDuty) -> list[Route]:

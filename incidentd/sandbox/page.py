@@ -23,6 +23,7 @@ from incidentd.sandbox.interaction import Presser, PressError
 from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.mrkdwn import mrkdwn, plain
 from incidentd.sandbox.origin import is_own, is_own_or_no_browser
+from incidentd.sandbox.outbox import Outbox
 from incidentd.sandbox.pagerduty import HandlingError, PagerDuty
 from incidentd.sandbox.slack import Slack
 from incidentd.sandbox.view import View, take_view
@@ -40,6 +41,7 @@ class Page:
         ledger: Ledger,
         slack: Slack,
         pagerduty: PagerDuty,
+        outbox: Outbox,
         presser: Presser,
         handler: Handler,
         faults: FaultBoard,
@@ -48,6 +50,7 @@ class Page:
         self._ledger = ledger
         self._slack = slack
         self._pagerduty = pagerduty
+        self._outbox = outbox
         self._presser = presser
         self._handler = handler
         self._faults = faults
@@ -158,7 +161,15 @@ class Page:
         return Response(status_code=204)
 
     def _view(self) -> View:
-        return take_view(self._ledger, self._slack, self._pagerduty, self._presser, self._faults.active, self._names)
+        return take_view(
+            self._ledger,
+            self._slack,
+            self._pagerduty,
+            self._outbox,
+            self._presser,
+            self._faults.active,
+            self._names,
+        )
 
     def _tag(self, version: int) -> str:
         """Differs after a restart too, at which versions begin anew."""

@@ -10,6 +10,7 @@ from incidentd.sandbox.fault import InjectedFault
 from incidentd.sandbox.interaction import Press, Presser
 from incidentd.sandbox.ledger import Ledger, Recorded
 from incidentd.sandbox.message import BOT_NAME, Channel, Message
+from incidentd.sandbox.outbox import Hook, Mail, Outbox
 from incidentd.sandbox.pagerduty import AlertState, PagerDuty, PagerDutyAlert
 from incidentd.sandbox.slack import Slack
 
@@ -56,6 +57,8 @@ class View:
     services: list[ServiceView]
     presses: list[Press]
     requests: list[Recorded]
+    mails: list[Mail]
+    hooks: list[Hook]
     faults: tuple[InjectedFault, ...]
 
 
@@ -63,6 +66,7 @@ def take_view(
     ledger: Ledger,
     slack: Slack,
     pagerduty: PagerDuty,
+    outbox: Outbox,
     presser: Presser,
     faults: tuple[InjectedFault, ...],
     names: Mapping[str, str],
@@ -75,6 +79,8 @@ def take_view(
             services=_services(pagerduty, names),
             presses=[*reversed(presser.presses)][:3],
             requests=ledger.newest(SHOWN_MAX),
+            mails=outbox.mailbox.mails[: -SHOWN_MAX - 1 : -1],
+            hooks=outbox.hooks.hooks[: -SHOWN_MAX - 1 : -1],
             faults=faults,
         )
 

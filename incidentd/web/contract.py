@@ -5,7 +5,8 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from incidentd.admission import Admission
-from incidentd.classify import Rules
+from incidentd.channels.channel import Destination
+from incidentd.classify import DestinationSpec, Rules
 from incidentd.clock import Clock
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.degraded import Degraded
@@ -95,6 +96,10 @@ class Runtime(Protocol):
         Raises:
             StoreUnavailableError: too much waits already. The future raises it when the database can't be written.
         """
+        ...
+
+    def destination(self, spec: DestinationSpec) -> Destination | None:
+        """As ``incidentd.runtime.Runtime``."""
         ...
 
     def begin_drill(self, order: Order) -> Drill:

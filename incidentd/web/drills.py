@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.engine import Connection
 from starlette.responses import Response
 
+from incidentd.channels.channel import Destination
 from incidentd.classify import Rules
 from incidentd.classify.table import DEFAULT_POLICY
 from incidentd.drill import MACHINE_ANSWER
@@ -17,6 +18,7 @@ from incidentd.settings import Settings
 from incidentd.store import drill_schedules, drills
 from incidentd.tier import Tier
 from incidentd.web.api import Wired
+from incidentd.web.contract import Runtime
 from incidentd.web.drill_schema import DrillBody, DrillJson, DrillsJson, PlanJson, PlannedJson, ToldJson
 from incidentd.web.guard import ApiRoute
 from incidentd.web.pages import PersonRoute
@@ -26,7 +28,7 @@ from incidentd.web.render import render
 MOST = 100
 _WITHIN, _ANSWER = timedelta(seconds=60), timedelta(minutes=5)
 _SANDBOX = "/sandbox/"
-"""Where `up` puts the stand-ins for PagerDuty and Slack."""
+"""Where `up` puts the stand-ins."""
 
 router = APIRouter(prefix="/api/v1/drills", route_class=ApiRoute, tags=["drills"])
 pages = APIRouter(route_class=PersonRoute, include_in_schema=False)
@@ -47,7 +49,7 @@ def plan(runtime: Wired, wanted: Annotated[DrillBody, Query()]) -> PlanJson:
         system=order.system or None,
         within=int(order.within.total_seconds()),
         answer=int(order.answer.total_seconds()) if order.answer else None,
-        told=list(_told(order, runtime.rules, runtime.settings)),
+        told=list(_told(order, runtime)),
     )
 
 
@@ -102,7 +104,8 @@ def _order(wanted: DrillBody, rules: Rules) -> Order:
     return Order(wanted.tier or Tier.P3, system, within or _WITHIN, _ANSWER if wanted.answer is None else answer)
 
 
-def _told(order: Order, rules: Rules, settings: Settings) -> Iterator[ToldJson]:
+def _told(order: Order, runtime: Runtime) -> Iterator[ToldJson]:
+    rules = runtime.rules
     table = rules.table_for({"system": order.system})
     policy = rules.policies[table.policy if table else DEFAULT_POLICY].tiers[order.tier]
     at_once = dict.fromkeys((*policy.opening, *(table.destinations if table else ())), 0)
@@ -110,17 +113,19 @@ def _told(order: Order, rules: Rules, settings: Settings) -> Iterator[ToldJson]:
     seen: set[str] = set()
     for name, level in [*at_once.items(), *levels]:
         spec = rules.destinations[name]
-        if name not in seen:
+        destination = runtime.destination(spec)
+        if name not in seen and (destination or not spec.optional):
             seen.add(name)
             yield ToldJson(
                 destination=name,
                 kind=spec.kind,
                 level=level,
                 pages=spec.pages,
-                real=not _is_sandbox(spec.kind, settings),
+                real=not _is_sandbox(spec.kind, destination, runtime.settings),
             )
 
 
-def _is_sandbox(kind: str, settings: Settings) -> bool:
-    url = {"pagerduty": settings.pagerduty_events_url, "slack": settings.slack_api_url}.get(kind)
-    return url is not None and f"{urlsplit(url).path}/".startswith(_SANDBOX)
+def _is_sandbox(kind: str, destination: Destination | None, settings: Settings) -> bool:
+    services = {"pagerduty": settings.pagerduty_events_url, "slack": settings.slack_api_url}
+    url = services.get(kind) if kind in services else destination and destination.secret
+    return bool(url) and f"{urlsplit(str(url)).path}/".startswith(_SANDBOX)

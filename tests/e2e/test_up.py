@@ -53,7 +53,7 @@ def test_up_says_where_everything_is_and_a_second_start_goes_on_where_the_first_
 
 def says_where_everything_is(up: Up) -> None:
     assert up.printed(r"Alertmanager  POST (\S+)") == f"{up.url}/api/v1/alertmanager"
-    assert up.printed(r"sandbox       (.*)") == f"{up.url}/sandbox  in place of PagerDuty and Slack"
+    assert up.printed(r"sandbox       (.*)") == f"{up.url}/sandbox  in place of PagerDuty, Slack, mail and webhooks"
     assert "examples/alert.json" in up.printed(r"a sample      (curl .*)")
     assert "All calm" in requests.get(up.printed(r"pages         (\S+)"), timeout=10).text
 

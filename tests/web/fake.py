@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection
 
 from incidentd.admission import Admission
 from incidentd.alert import Alert
-from incidentd.classify import Rules, parse
+from incidentd.channels.channel import Destination
+from incidentd.classify import DestinationSpec, Rules, parse
 from incidentd.classify.verdict import Verdict
 from incidentd.clock import ManualClock
 from incidentd.errors import NotFoundError
@@ -22,6 +23,7 @@ from incidentd.incident.apply import apply
 from incidentd.incident.decide import decide
 from incidentd.incident.state import Incident
 from incidentd.intake import fingerprint
+from incidentd.keyring import Keyring
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.drillmaster import Order, begun
 from incidentd.lifecycle.shadow import Loaded, Reloaded
@@ -124,6 +126,9 @@ class FakeRuntime:
     def submit_reaction(self, reaction: Reaction) -> "Future[bool]":
         self.reactions.append(reaction)
         return self._done(lambda: reaction not in self.reactions[:-1])
+
+    def destination(self, spec: DestinationSpec) -> Destination | None:
+        return Keyring(self.settings, {}).destination(spec)
 
     def begin_drill(self, order: Order) -> Drill:
         if self.failure:
