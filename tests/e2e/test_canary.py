@@ -14,12 +14,15 @@ from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.server import SandboxServer
 from incidentd.settings import describe
 from tests import canary
+from tests.e2e.notification import notification
 from tests.e2e.up import EXAMPLE, Up
-from tests.servers import RedisServer, wait_until
+from tests.servers import RedisServer, free_port, wait_until
 
 REDIS = "INCIDENTD_REDIS_URL"
 ALERTMANAGER = "INCIDENTD_ALERTMANAGER_URL"
 TOKENS = "INCIDENTD_WEBHOOK_TOKENS"
+HOOKS = ("INCIDENTD_SCALING_HOOK_URL", "INCIDENTD_TICKETS_URL")
+SIGNING = "INCIDENTD_SCALING_HOOK_SECRET"
 ACL = "resetkeys ~rq:* resetchannels &rq:* +@all -@admin -@dangerous +info +client"
 
 
@@ -73,6 +76,9 @@ def up(sandbox: SandboxServer, make_up: Callable[..., Up], rules: Path, redis_se
             "INCIDENTD_HEARTBEAT_URL": f"{sandbox.url}/{canary.of('INCIDENTD_HEARTBEAT_URL')}",
             # The first is asked with its password, the second with INCIDENTD_ALERTMANAGER_TOKEN.
             ALERTMANAGER: f"{with_password(sandbox.url, values[ALERTMANAGER])} {sandbox.url}",
+            "INCIDENTD_SMTP_URL": f"smtp://incidentd:{values['INCIDENTD_SMTP_URL']}@127.0.0.1:{free_port()}",
+            **{name: f"{sandbox.url}/webhook/{values[name]}" for name in values if name in HOOKS},
+            SIGNING: f"whsec_{values[SIGNING]}",
             "INCIDENTD_LOG_LEVEL": "DEBUG",
         }
     )
@@ -137,6 +143,10 @@ def test_no_secret_shows_up_anywhere(up: Up, sandbox: SandboxServer, redis_serve
     alerts = EXAMPLE.read_bytes()
     assert requests.post(f"{up.url}/api/v1/alertmanager", data=alerts, headers=webhook("primary"), timeout=10).ok
     wait_until(lambda: sandbox.pagerduty.alerts and sandbox.slack.cards("#incidents"), "a page and a card")
+    traffic = notification("traffic", firing=True, system="user-metadata", sli="traffic_change", severity="info")
+    assert requests.post(f"{up.url}/api/v1/alertmanager", json=traffic, headers=webhook("primary"), timeout=10).ok
+    wait_until(lambda: len(sandbox.sandbox.hooks.hooks) >= len(HOOKS), "the calls of the webhooks")
+    wait_until(lambda: "the connection was refused" in up.log, "the mail to fail")
     sandbox.handle(sandbox.pagerduty.alerts[0], "acknowledge", "Anna Berg")
     wait_until(lambda: '"outcome": "done"' in up.log, "what was done in PagerDuty to count")
     wait_until(lambda: "Acknowledged" in str(sandbox.slack.cards("#incidents")[0].blocks), "the card to say so")

@@ -136,7 +136,36 @@ def test_user_metadata_pages_for_fast_burn_and_tells_of_slow_burn_without_a_page
     fast, slow = (classify(alert("5", **told, window=window), RULES) for window in ("1h", "24h"))
     tiers = policy("user-metadata").tiers
     assert set(tiers[fast.tier].levels[0].tell) & policy("user-metadata").pages
-    assert (slow.destinations, tiers[slow.tier].opening, tiers[slow.tier].levels) == (("incidents",), ("tickets",), ())
+    assert (slow.destinations, tiers[slow.tier].opening, tiers[slow.tier].levels) == (
+        ("incidents",),
+        ("tickets", "ticket-queue"),
+        (),
+    )
+
+
+@pytest.mark.parametrize("value", ["-50", "200"])
+def test_user_metadatas_traffic_calls_the_scaling_hook_and_pages_nobody(value: str) -> None:
+    verdict = classify(alert(value, system="user-metadata", slo="traffic", sli="traffic_change"), RULES)
+    assert (verdict.tier, verdict.destinations) == (Tier.P3, ("incidents", "scaling-hook"))
+    hook = RULES.destinations["scaling-hook"]
+    assert (hook.kind, hook.pages, hook.further["secret"]) == (
+        "webhook", False, ("INCIDENTD_SCALING_HOOK_SECRET",)
+    )  # fmt: skip
+
+
+def test_agentmeshs_stakeholders_have_mail_and_its_status_page_is_called() -> None:
+    kinds = {name: RULES.destinations[name].kind for name in ("stakeholders", "status-page")}
+    assert kinds == {"stakeholders": "email", "status-page": "webhook"}
+    tiers = policy("agentmesh").tiers
+    assert {tier for tier in Tier if kinds.keys() <= set(tiers[tier].opening)} == {Tier.P0, Tier.P1, Tier.P2}
+    assert not kinds.keys() & set(tiers[Tier.P3].opening)
+
+
+def test_avalos_management_has_mail_of_a_p0_alone_and_a_p3_is_a_ticket() -> None:
+    assert (RULES.destinations["management-mail"].kind, RULES.destinations["ticket-queue"].kind) == ("email", "webhook")
+    tiers = policy("avalo").tiers
+    assert [tier for tier in Tier if "management-mail" in tiers[tier].opening] == [Tier.P0]
+    assert [tier for tier in Tier if "ticket-queue" in tiers[tier].opening] == [Tier.P3]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
