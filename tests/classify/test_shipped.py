@@ -64,7 +64,16 @@ def test_secrets_are_variables_of_their_own() -> None:
         f"{FIRST_KEY}_CTO",
         f"{FIRST_KEY}_CHAT_BACKEND",
         "INCIDENTD_SLACK_BOT_TOKEN",
+        "INCIDENTD_SMTP_URL",
+        *(f"INCIDENTD_{name}" for name in ("STATUS_PAGE_URL", "STATUS_PAGE_SECRET")),
+        *(f"INCIDENTD_{name}" for name in ("TICKETS_URL", "TICKETS_LOGIN")),
+        *(f"INCIDENTD_{name}" for name in ("SCALING_HOOK_URL", "SCALING_HOOK_SECRET")),
     }
+
+
+def test_nobody_misses_mail_and_webhooks_that_are_not_set_up() -> None:
+    kinds = {spec.kind for spec in RULES.destinations.values() if spec.optional}
+    assert kinds == {"email", "webhook"} == {s.kind for s in RULES.destinations.values()} - {"pagerduty", "slack"}
 
 
 def test_avalo_names_its_objectives() -> None:

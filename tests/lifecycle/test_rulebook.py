@@ -97,7 +97,7 @@ def test_a_new_incident_takes_the_table_in_force(own: Bench, rules: Path) -> Non
 
 def test_a_destination_that_a_newer_table_no_longer_has_is_served_from_the_stored_one(own: Bench, rules: Path) -> None:
     own.hear(alert())
-    replace_in(rules, "escalation.yaml", (", management]", "]"))
+    replace_in(rules, "escalation.yaml", (", management, ", ", "))
     _drop(rules / "destinations.yaml", "management")
     own.runtime.reload()
     own.settle()
@@ -106,7 +106,7 @@ def test_a_destination_that_a_newer_table_no_longer_has_is_served_from_the_store
 
 def test_so_it_is_by_a_process_that_never_saw_that_table_in_force(own: Bench, rules: Path) -> None:
     own.hear(alert())
-    replace_in(rules, "escalation.yaml", (", management]", "]"))
+    replace_in(rules, "escalation.yaml", (", management, ", ", "))
     _drop(rules / "destinations.yaml", "management")
     own.runtime.reload()
     with twin(own) as other:

@@ -56,7 +56,8 @@ Result = TypeVar("Result")
 def shipped(**files: str) -> Rules:
     """The shipped rules, with these files besides."""
     folder = Path(__file__).parents[2] / "rules"
-    texts = {path.name: path.read_text("utf-8") for path in folder.glob("*.yaml")}
+    found = [*folder.glob("*.yaml"), *folder.glob("templates/*.j2")]
+    texts = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in found}
     return parse(texts | {f"{stem}.yaml": text for stem, text in files.items()})
 
 
