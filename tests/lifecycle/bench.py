@@ -160,6 +160,15 @@ class Bench:
         return [entry.kind for entry in self.timeline(incident_id)]
 
     def cursors(self, **where: str) -> list[Any]:
+        """The rows of cursors whose columns are so; those of destinations that nobody has set up only by their name."""
+        found = self.all_cursors(**where)
+        if "destination" in where:
+            return found
+        specs = self.runtime.rules.destinations.values()
+        unset = {spec.name for spec in specs if spec.optional and self.runtime.destination(spec) is None}
+        return [row for row in found if row.destination not in unset]
+
+    def all_cursors(self, **where: str) -> list[Any]:
         """The rows of cursors whose columns are so."""
         wanted = [CURSORS.c[name] == value for name, value in where.items()]
         statement = sa.select(CURSORS).where(*wanted).order_by(CURSORS.c.destination, CURSORS.c.slot)
@@ -184,18 +193,18 @@ class Bench:
 
     def _waiting(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for row in self.cursors():
+        for row in self.all_cursors():
             if row.due_at is not None and (row.token in (ENQUEUED, GRANTED) or row.due_at <= self.now):
                 found.setdefault(row.queue, []).append(row.incident_id)
         return found
 
     def _leases(self) -> set[str]:
-        return {row.token for row in self.cursors()} - {ENQUEUED, FREE, HELD, GRANTED}
+        return {row.token for row in self.all_cursors()} - {ENQUEUED, FREE, HELD, GRANTED}
 
     def _next_instant(self) -> datetime | None:
         rows = self.store.read(lambda tx: list(tx.scalars(sa.select(INCIDENTS.c.wake_at))))
         called = self.store.read(lambda tx: list(tx.scalars(sa.select(BUCKETS.c.next_at))))
-        instants = [*rows, *called, *(row.due_at for row in self.cursors())]
+        instants = [*rows, *called, *(row.due_at for row in self.all_cursors())]
         return min((at for at in instants if at is not None), default=None)
 
 
