@@ -81,8 +81,14 @@ def survey_folded(
 
 
 def relieve(tx: Connection, packer: Packer, surveyed: Survey, ids: Sequence[str], *, queue: str, now: datetime) -> None:
-    """Of so many incidents at once, hand on to the digests what they tell, and line up what is beyond one by one."""
-    found = [cursor for cursor in cursors.claimable(tx, ids, queue, now, _MOST) if cursor.slot != digests.SLOT]
+    """Of so many incidents at once, hand on to the digests what they tell, and line up what is beyond one by one.
+
+    What is for an optional destination that nobody has set up is told to nobody.
+    """
+    everything = [cursor for cursor in cursors.claimable(tx, ids, queue, now, _MOST) if cursor.slot != digests.SLOT]
+    unset = packer.unset({cursor.destination for cursor in everything})
+    cursors.pass_over(tx, [cursor for cursor in everything if cursor.destination in unset])
+    found = [cursor for cursor in everything if cursor.destination not in unset]
     folded = [cursor for cursor in found if cursor.is_folded]
     if folded:
         hand_on(tx, _current(tx, folded, surveyed), now)

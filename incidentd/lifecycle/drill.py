@@ -11,7 +11,6 @@ from enum import Enum
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.heartbeat import words
-from incidentd.lifecycle.parcel import NOT_SET_UP
 from incidentd.store.deliveries import Delivery
 from incidentd.store.deliveries import Outcome as Attempt
 from incidentd.store.drills import Drill, Outcome, Step, Taken
@@ -207,12 +206,9 @@ def _pages(seen: Seen | None) -> list[Following]:
 
 
 def _cards(seen: Seen | None) -> list[Following]:
-    """Those of destinations that are set up: an optional one that isn't is never asked."""
-    if seen is None:
-        return []
-    unset = {each.destination for each in seen.deliveries if each.detail == NOT_SET_UP.detail}
-    first = (each for each in seen.following if each.queue == TELL and each.slot == _FIRST_CARD)
-    return [each for each in first if each.destination not in unset]
+    """Those that are asked: an optional one that nobody has set up is level at once, without."""
+    found = (each for each in seen.following if each.queue == TELL and each.slot == _FIRST_CARD) if seen else ()
+    return [each for each in found if each.accepted_at or each.due_at or each.given_up or not each.told]
 
 
 def _given_up(step: Step, seen: Seen | None) -> str:

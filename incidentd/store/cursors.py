@@ -96,6 +96,18 @@ _LOOK = (
 )
 _CLAIMABLE = _LOOK.with_for_update(skip_locked=True)
 _LEASE = sa.update(CURSORS).where(THIS).values(token=sa.bindparam("lease"), held_by=None, due_at=sa.bindparam("until"))
+_PASS_OVER = (
+    sa.update(CURSORS)
+    .where(THIS)
+    .values(
+        told=sa.select(INCIDENTS.c.news).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery(),
+        due_at=None,
+        behind_since=None,
+        token=FREE,
+        held_by=None,
+        attempts=0,
+    )
+)
 _POSTPONED = ("token", "due_at", "attempts", "uncertain", "echo")
 _POSTPONE = (
     sa.update(CURSORS)
@@ -351,6 +363,12 @@ def postpone(tx: Connection, cursors: Sequence[Cursor], until: datetime) -> None
     if cursors:
         moved = ("attempts", "uncertain", "echo")
         tx.execute(_POSTPONE, [key(c) | _new(c, moved, token=FREE, due_at=until) for c in cursors])
+
+
+def pass_over(tx: Connection, cursors: Sequence[Cursor]) -> None:
+    """Cursors of destinations that are told nothing: level with their incidents, and no delivery of anything."""
+    if cursors:
+        tx.execute(_PASS_OVER, [key(cursor) for cursor in cursors])
 
 
 def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[Name, str]:

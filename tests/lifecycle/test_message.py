@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from incidentd.incident.command import Acknowledge, Note
+from incidentd.incident.slot import TELL
+from incidentd.lifecycle.deliver import WIDTH
 from incidentd.store import query
 from tests import canary
 from tests.channels.mail import Post
@@ -118,3 +120,15 @@ def test_a_webhook_that_refuses_is_given_up_with_an_alarm(told: Bench, tracker: 
     told.settle()
     (alarm,) = told.with_key("incidentd/delivery")
     assert "ticket-queue" in alarm.title
+
+
+def test_of_very_many_at_once_nothing_is_written_down_for_what_nobody_has_set_up(bench: Bench) -> None:
+    bench.hear(*(alert(f"place-{number}") for number in range(WIDTH + 6)))
+    bench.deliver({TELL: bench.incident_ids()})
+    rows = bench.all_cursors(destination="management-mail")
+    assert len(rows) == WIDTH + 6
+    assert {(row.told > 0, row.due_at, row.accepted_at, row.given_up) for row in rows} == {(True, None, None, None)}
+    tried = bench.store.read(lambda tx: [query.deliveries(tx, each, FULL) for each in bench.incident_ids()])
+    assert "management-mail" not in {row.destination for rows in tried for row in rows}
+    bench.act(Acknowledge("anna"), bench.incident_ids()[0])
+    assert rows[0].destination in {row.destination for row in bench.all_cursors() if row.due_at is not None}
