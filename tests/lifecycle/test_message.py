@@ -31,12 +31,12 @@ def tracker() -> Iterator[Receiver]:
 @pytest.fixture
 def told(database_url: str, post: Post, tracker: Receiver) -> Iterator[Bench]:
     """A bench that has mail and the queue of tickets set up."""
-    more = {
-        "INCIDENTD_SMTP_URL": post.url(),
-        "INCIDENTD_TICKETS_URL": f"{tracker.url}/issue",
-        "INCIDENTD_TICKETS_LOGIN": canary.of("INCIDENTD_TICKETS_LOGIN"),
-    }
-    with open_bench(database_url, **more) as opened:
+    with open_bench(
+        database_url,
+        INCIDENTD_SMTP_URL=post.url(),
+        INCIDENTD_TICKETS_URL=f"{tracker.url}/issue",
+        INCIDENTD_TICKETS_LOGIN=canary.of("INCIDENTD_TICKETS_LOGIN"),
+    ) as opened:
         yield opened
 
 
