@@ -1,10 +1,12 @@
 """Which row takes an alert, and what that means for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from incidentd.alert import Alert
 from incidentd.classify.condition import VALUE, Condition
 from incidentd.classify.drill import drilled
+from incidentd.classify.index import Candidate
 from incidentd.classify.line import one_line
 from incidentd.classify.row import Fit, Row
 from incidentd.classify.rules import Rules
@@ -33,18 +35,18 @@ def classify(alert: Alert, rules: Rules) -> Verdict:
     """
     if verdict := drilled(alert, rules):
         return verdict
-    taker = find(alert, rules.rows_for(alert.labels))
+    taker = find(alert, rules.candidates(alert.labels))
     return _by_severity(alert, rules) if taker is None else _by_row(alert, rules, taker)
 
 
-def find(alert: Alert, rows: tuple[Row, ...]) -> Taker | None:
+def find(alert: Alert, candidates: Iterable[Candidate]) -> Taker | None:
     """The first row that fits.
 
     Where an earlier one would but for a number that can't be read: the least urgent of those and of that one (model 8).
     """
     doubtful: list[Row] = []
-    for row in rows:
-        fit = row.fit(alert)
+    for _, row, left in candidates:
+        fit = row.fit(alert, left)
         if fit is Fit.YES:
             if not doubtful:
                 return Taker(row)

@@ -49,13 +49,13 @@ class Explanation:
 def explain(alert: Alert, rules: Rules) -> Explanation:
     """How ``classify`` comes to its verdict."""
     asked: list[Asked] = []
-    rows = () if drilled(alert, rules) else rules.rows_for(alert.labels)
-    for row in rows:
+    drill = drilled(alert, rules) is not None
+    for row in () if drill else rules.rows_for(alert.labels):
         fit = row.fit(alert)
         asked.append(Asked(row.name, row.tier, fit, _answers(row, alert)))
         if fit is Fit.YES:
             break
-    taker = find(alert, rows)
+    taker = None if drill else find(alert, rules.candidates(alert.labels))
     verdict = classify(alert, rules)
     return Explanation(
         asked=tuple(asked),

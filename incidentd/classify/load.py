@@ -13,11 +13,12 @@ from incidentd.classify.drill import DrillSpec, drill_warnings, read_drills
 from incidentd.classify.escalation import Ground, read_escalation
 from incidentd.classify.grading import Grading, read_grading
 from incidentd.classify.heartbeat import HeartbeatSpec, read_heartbeats
+from incidentd.classify.index import build_index
 from incidentd.classify.kind import KINDS, Kind
 from incidentd.classify.opening_hours import read_calendars
-from incidentd.classify.rules import Rules, build_index
+from incidentd.classify.rules import Rules
 from incidentd.classify.section import Ledger, closest, open_file
-from incidentd.classify.table import Shelf, Table, read_table
+from incidentd.classify.table import SYSTEM, Shelf, Table, read_table
 from incidentd.errors import Fault, RulesError
 from incidentd.template import trial
 
@@ -134,7 +135,8 @@ class _Loader:
             policies=escalation.policies,
             destinations=MappingProxyType(destinations),
             calendars=MappingProxyType(calendars),
-            index=build_index(rows),
+            index=build_index(rows, SYSTEM),
+            by_system=MappingProxyType({each.system: each for each in tables.values() if each.system}),
             warnings=(
                 *warnings(tables.values(), escalation.policies, destinations),
                 *drill_warnings(drills.values(), shelf, tables.values(), DRILLS),

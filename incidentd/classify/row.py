@@ -42,9 +42,9 @@ class Row:
     title: str = ""
     runbook: str = ""
 
-    def fit(self, alert: Alert) -> Fit:
-        """Whether this row takes the alert."""
-        for matcher in self.matchers:
+    def fit(self, alert: Alert, left: tuple[Matcher, ...] | None = None) -> Fit:
+        """Whether this row takes the alert. ``left`` are those of its matchers that nobody has asked yet."""
+        for matcher in self.matchers if left is None else left:
             if not matcher.matches(alert.labels):
                 return Fit.NO
         fit = Fit.YES

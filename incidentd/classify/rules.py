@@ -1,6 +1,6 @@
 """A rules table as loaded: sound, complete, and fixed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from incidentd.calendars import Calendar
@@ -9,6 +9,7 @@ from incidentd.classify.drill import DrillSpec
 from incidentd.classify.escalation import PersonSpec
 from incidentd.classify.grading import Grading
 from incidentd.classify.heartbeat import HeartbeatSpec
+from incidentd.classify.index import Candidate, Index
 from incidentd.classify.observing import Observing
 from incidentd.classify.row import Row
 from incidentd.classify.table import SYSTEM, Table
@@ -17,18 +18,11 @@ from incidentd.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """Rows in their order by the one value of the label ``system`` that they take; ``other`` are for any value."""
-
-    by_system: Mapping[str, tuple[Row, ...]]
-    other: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
     """Everything under ``rules/``. ``version`` is the hash of ``files``, the texts by file name.
 
-    ``warnings`` are what is sound, yet hardly meant. ``observing`` is by system which of them are only observed.
+    ``warnings`` are what is sound, yet hardly meant. ``by_system`` are the tables of known systems, ``observing`` says
+    by system which of them are only observed.
     """
 
     version: str
@@ -40,6 +34,7 @@ class Rules:
     destinations: Mapping[str, DestinationSpec]
     calendars: Mapping[str, Calendar]
     index: Index
+    by_system: Mapping[str, Table]
     warnings: tuple[Fault, ...] = ()
     heartbeats: Mapping[str, HeartbeatSpec] = field(default_factory=dict)
     drills: Mapping[str, DrillSpec] = field(default_factory=dict)
@@ -56,8 +51,12 @@ class Rules:
         return tuple(row for table in self.tables.values() for row in table.rows)
 
     def rows_for(self, labels: Mapping[str, str]) -> tuple[Row, ...]:
-        """The rows that may take these labels, in their order."""
+        """The rows that are asked about these labels, in their order: those of their system, and those of any."""
         return self.index.by_system.get(labels.get(SYSTEM, ""), self.index.other)
+
+    def candidates(self, labels: Mapping[str, str]) -> Sequence[Candidate]:
+        """Of the rows that are asked those alone that may take these labels, in their order."""
+        return self.index.candidates(labels)
 
     def table_of(self, row: Row) -> Table:
         """The table that a row stands in."""
@@ -65,21 +64,8 @@ class Rules:
 
     def table_for(self, labels: Mapping[str, str]) -> Table | None:
         """The table of the known system that the label ``system`` names."""
-        system = labels.get(SYSTEM, "")
-        return next((table for table in self.tables.values() if system and table.system == system), None)
+        return self.by_system.get(labels.get(SYSTEM, ""))
 
     def objective(self, system: str, slo: str) -> str:
         """What an objective promises, as its table words it; empty when none does."""
         return next((t.objectives[slo] for t in self.tables.values() if t.system == system and slo in t.objectives), "")
-
-
-def build_index(rows: tuple[Row, ...]) -> Index:
-    """The rows that each system has to ask."""
-    pinned = {row.name: _pinned(row) for row in rows}
-    systems = {system for system in pinned.values() if system is not None}
-    by_system = {each: tuple(row for row in rows if pinned[row.name] in (each, None)) for each in systems}
-    return Index(by_system, tuple(row for row in rows if pinned[row.name] is None))
-
-
-def _pinned(row: Row) -> str | None:
-    return next((m.value for m in row.matchers if m.label == SYSTEM and m.operator == "="), None)
