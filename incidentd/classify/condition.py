@@ -37,7 +37,11 @@ class Condition:
     def holds(self, alert: Alert) -> bool | None:
         """Whether it holds; None where the alert gives no finite number."""
         number = parse_number(self.reading(alert))
-        return None if number is None else _OPERATORS[self.operator](number, self.limit)
+        return None if number is None else self.compares(number)
+
+    def compares(self, number: float) -> bool:
+        """Whether it holds for this number."""
+        return _OPERATORS[self.operator](number, self.limit)
 
     def reading(self, alert: Alert) -> str:
         """What the alert gives, as text; empty when it is absent."""
@@ -54,6 +58,21 @@ class Condition:
         if self.limit == other.limit:
             return self.operator == other.operator or other.operator.endswith("=")
         return _OPERATORS[self.operator[0]](self.limit, other.limit)
+
+    def excludes(self, other: "Condition") -> bool:
+        """Whether no number satisfies both."""
+        if self.operand != other.operand:
+            return False
+        if self.operator == "=":
+            return not other.compares(self.limit)
+        if other.operator == "=":
+            return not self.compares(other.limit)
+        if self.operator[0] == other.operator[0]:
+            return False
+        lower, upper = (self, other) if self.operator[0] == ">" else (other, self)
+        return lower.limit > upper.limit or (
+            lower.limit == upper.limit and not (lower.operator == ">=" and upper.operator == "<=")
+        )
 
     def __str__(self) -> str:
         return f"{self.operand} {self.operator} {self.written}"

@@ -62,10 +62,13 @@ class _StrictnessError(Exception):
         self.cause = cause
 
 
-def read(text: str, complain: Complain) -> Node | None:
-    """The one document of a file; None when it can't be read. Every fault goes to ``complain``."""
+def read(text: str, complain: Complain, *, words: bool = True) -> Node | None:
+    """The one document of a file; None when it can't be read. Every fault goes to ``complain``.
+
+    ``words`` False: a file of somebody else's, whose reader takes ``NO`` and ``5:00`` for the text that they are.
+    """
     try:
-        return _Reader(text, complain).document()
+        return _Reader(text, complain, words=words).document()
     except _StrictnessError as error:
         complain(error.line, error.cause)
         return None
@@ -74,8 +77,9 @@ def read(text: str, complain: Complain) -> Node | None:
 class _Reader:
     """Walks the parser's events: nothing is built that was not looked at first."""
 
-    def __init__(self, text: str, complain: Complain) -> None:
+    def __init__(self, text: str, complain: Complain, *, words: bool) -> None:
         self._complain = complain
+        self._words = words
         self._events = _events(text)
         self._line = 1
 
@@ -118,7 +122,7 @@ class _Reader:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
         scalar = Scalar(event.value, plain=event.style in (None, ""), line=line)
-        cause = _ambiguity(scalar)
+        cause = _ambiguity(scalar) if self._words else None
         if cause:
             self._complain(line, cause)
         return scalar

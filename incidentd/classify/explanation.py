@@ -1,10 +1,13 @@
 """Why a row took an alert: every row that was asked, and what each of its matchers answered."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from incidentd.alert import Alert
+from incidentd.classify.alternative import Alternative, alternatives, readings
 from incidentd.classify.classify import classify, find
 from incidentd.classify.condition import VALUE
+from incidentd.classify.course import Course, course_of
 from incidentd.classify.drill import drilled
 from incidentd.classify.heartbeat import taken_by
 from incidentd.classify.row import Fit, Row, title_of
@@ -37,6 +40,8 @@ class Explanation:
     """The rows that were asked, in order, and the verdict. ``taker`` None: no row took the alert.
 
     ``title`` is what people read. ``heartbeats`` are those of which it is a sign of life: then it is no incident.
+    ``readings`` are the numbers that rows asked for, ``alternatives`` what would have made another tier of it, and
+    ``course`` who is told, when, while nobody answers.
     """
 
     asked: tuple[Asked, ...]
@@ -44,6 +49,9 @@ class Explanation:
     verdict: Verdict
     title: str
     heartbeats: tuple[str, ...] = ()
+    readings: Mapping[str, str] = field(default_factory=dict)
+    alternatives: tuple[Alternative, ...] = ()
+    course: Course | None = None
 
 
 def explain(alert: Alert, rules: Rules) -> Explanation:
@@ -63,6 +71,9 @@ def explain(alert: Alert, rules: Rules) -> Explanation:
         verdict=verdict,
         title=title_of(verdict.title, alert),
         heartbeats=tuple(taken_by(alert, rules.heartbeats)),
+        readings=readings(alert, rules),
+        alternatives=alternatives(alert, rules),
+        course=course_of(verdict, rules),
     )
 
 

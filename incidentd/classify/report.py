@@ -1,12 +1,18 @@
 """What ``incidentd rules check``, ``test`` and ``explain`` print."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
+from incidentd.calendars import ALWAYS
+from incidentd.classify.alternative import Alternative
 from incidentd.classify.check import Check
+from incidentd.classify.condition import parse_number
+from incidentd.classify.course import Course, Telling
 from incidentd.classify.example import ExampleResult
 from incidentd.classify.explanation import Answer, Asked, Explanation
 from incidentd.classify.row import Fit
 from incidentd.errors import Fault
+from incidentd.policy import ResponseTime
 
 _MARKS = {True: "yes", False: "no", None: "no number"}
 _LONGEST_GIVEN = 60
@@ -52,26 +58,94 @@ def show_explanation(explanation: Explanation) -> str:
         return (
             f"A sign of life of {', '.join(explanation.heartbeats)} in heartbeats.yaml: never an incident of its own."
         )
-    verdict = explanation.verdict
     lines = [line for asked in explanation.asked for line in _asked(asked, explanation.taker)]
+    shown = (*lines, "" if lines else "No row was asked.", *_verdict(explanation), *_others(explanation))
+    version = f"version:      {explanation.verdict.version}"
+    return "\n".join(_line(line) for line in (*shown, *_course(explanation.course), version))
+
+
+def _verdict(explanation: Explanation) -> Iterator[str]:
+    verdict = explanation.verdict
     scope = verdict.scope
-    return "\n".join(
-        _line(line)
-        for line in (
-            *lines,
-            "" if lines else "No row was asked.",
-            f"{verdict.tier} by {verdict.row}: {verdict.reason}",
-            f"title:    {explanation.title}",
-            f"key:      {verdict.key}",
-            f"policy:   {verdict.policy}",
-            f"region:   {verdict.region or '-'}",
-            f"scope:    {scope.minimum} or worse in {scope.regions} regions is {scope.tier}"
-            if scope
-            else "scope:    -",
-            f"also to:  {', '.join(verdict.destinations) or '-'}",
-            f"version:  {verdict.version}",
-        )
+    given = [f"{name} {_short(text)}" for name, text in explanation.readings.items()]
+    yield f"{verdict.tier} by {verdict.row}: {verdict.reason}"
+    yield f"title:        {explanation.title}"
+    yield f"key:          {verdict.key}"
+    yield f"numbers:      {', '.join(given) or '-'}"
+    yield f"region:       {verdict.region or '-'}"
+    yield (
+        f"scope:        {scope.minimum} or worse in {scope.regions} regions is {scope.tier}"
+        if scope
+        else "scope:        -"
     )
+    yield f"also to:      {', '.join(verdict.destinations) or '-'}"
+
+
+def _others(explanation: Explanation) -> Iterator[str]:
+    """What would have made another tier of it."""
+    tier = explanation.verdict.tier
+    if any(parse_number(text) is None for text in explanation.readings.values()):
+        yield from _lines("by a number", [_other(each) for each in explanation.alternatives])
+        return
+    yield from _lines("more urgent", [_other(each) for each in explanation.alternatives if each.tier < tier])
+    yield from _lines("less urgent", [_other(each) for each in explanation.alternatives if each.tier > tier])
+
+
+def _other(other: Alternative) -> str:
+    return f"{other.tier} with {other.needed} ({other.row})"
+
+
+def _course(course: Course | None) -> Iterator[str]:
+    if course is None:
+        return
+    stands = (
+        "" if course.calendar == ALWAYS.name else f"; outside {course.calendar} the clocks stand still, and pages wait"
+    )
+    yield f"policy:       {course.policy}; {_response(course.response)}{stands}"
+    told = [f"{_after(each.after):<14}{_whom(each)}" for each in course.tellings]
+    if course.whole:
+        rounds = f"{course.rounds} rounds in all" if course.rounds > 1 else "one round in all"
+        again = f"again from the first level: {rounds}, then a reminder every {_span(course.reminder)}"
+        told.append(f"{_after(course.whole):<14}{again}")
+    yield from _lines("is told", told or ["nobody"])
+
+
+def _whom(telling: Telling) -> str:
+    level = f"level {telling.level} ({telling.name}): " if telling.level else ""
+    return level + ", ".join(telling.destinations)
+
+
+def _lines(head: str, lines: list[str]) -> Iterator[str]:
+    for number, line in enumerate(lines or ["-"]):
+        yield f"{head + ':' if number == 0 else '':<14}{line}"
+
+
+def _response(response: ResponseTime) -> str:
+    if response.days:
+        return f"an answer within {_count(response.days, 'business day')}"
+    return "no answer is asked for" if response.within is None else f"an answer within {_span(response.within)}"
+
+
+def _after(span: timedelta) -> str:
+    return f"after {_span(span)}" if span else "at once"
+
+
+def _span(span: timedelta) -> str:
+    """In whole units: ``1 h 30 min``."""
+    seconds = int(span.total_seconds())
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    return (
+        " ".join(
+            f"{seconds % (size * most) // size} {unit}"
+            for size, unit, most in ((*each, most) for each, most in zip(units, (100_000, 24, 60, 60), strict=True))
+            if seconds % (size * most) // size
+        )
+        or "0 s"
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text[:_LONGEST_GIVEN]) if parse_number(text) is None else text.strip()
 
 
 def _asked(asked: Asked, taker: str | None) -> Iterator[str]:

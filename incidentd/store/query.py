@@ -117,6 +117,11 @@ def find(tx: Connection, reference: str) -> Listed | None:
     return rows[0] if rows else None
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text is an id or a number of an incident, whether there is one or not."""
+    return bool(_NUMBER.fullmatch(text)) or _is_uuid(text)
+
+
 def open_by_tier(tx: Connection) -> dict[Tier, int]:
     """How many incidents are open, for each tier that has any."""
     counted = tx.execute(sa.select(INCIDENTS.c.tier, sa.func.count()).where(_OPEN).group_by(INCIDENTS.c.tier))

@@ -1,7 +1,13 @@
 """Which row takes an alert, and why: said row by row."""
 
+import re
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from incidentd.alert import Alert
-from incidentd.classify import explain
+from incidentd.classify import classify, explain
 from incidentd.classify.report import show_explanation
 from incidentd.classify.row import Fit
 from tests.classify.ground import NOW, alert, rules
@@ -43,13 +49,19 @@ def test_explanation_of_an_unreadable_number_names_the_row_that_was_chosen() -> 
         '    yes       sli="a"',
         "",
         "P2 by one/all: a 'n/a' is no number: least urgent row that fits",
-        "title:    An alert without a name",
-        "key:      /",
-        "policy:   default",
-        "region:   eu",
-        "scope:    -",
-        "also to:  -",
-        f"version:  {RULES.version}",
+        "title:        An alert without a name",
+        "key:          /",
+        "numbers:      value 'n/a', age ''",
+        "region:       eu",
+        "scope:        -",
+        "also to:      -",
+        "by a number:  P0 with value < 5 (one/low)",
+        "              P2 with value >= 5 (one/all)",
+        "policy:       default; an answer within 1 h",
+        "is told:      at once       room",
+        "              at once       level 1 (engineer): room",
+        "              after 1 h     again from the first level: 3 rounds in all, then a reminder every 1 h",
+        f"version:      {RULES.version}",
     ]
 
 
@@ -65,3 +77,58 @@ def test_explanation_shows_no_control_characters_of_the_alert() -> None:
     evil = Alert("1", {"sli": "a\x1b[31m\u202e", "alertname": "x\x1b[0m"}, {}, NOW, None, firing=True)
 
     assert all(char.isprintable() for line in show_explanation(explain(evil, RULES)).split("\n") for char in line)
+
+
+BUDGET = """\
+objectives: {a: all of it, b: some of it}
+scopes: [{slos: [a], minimum: P1, regions: 3, tier: P0}]
+rows:
+  - {name: all, match: [sli="budget", slo=~"a|b"], when: [value >= 100], tier: P0}
+  - {name: most, match: [sli="budget"], when: [value >= 80], tier: P1}
+  - {name: half, match: [sli="budget"], when: [value >= 50, value <= 99], tier: P2}
+  - {name: fast, match: [sli="burn", window="1h"], tier: P1}
+  - {name: slow, match: [sli="burn"], tier: P2}
+"""
+
+
+def others(value: str | None, **labels: str) -> list[str]:
+    found = rules(BUDGET)
+    return [f"{each.tier} {each.needed}" for each in explain(alert(value, **labels), found).alternatives]
+
+
+def test_the_next_tier_up_and_down_is_named_with_the_nearest_number_that_leads_to_it() -> None:
+    assert others("85", sli="budget", slo="b") == ["P0 value >= 100", "P2 50 <= value < 80"]
+    assert others("120", sli="budget", slo="b") == ["P1 80 <= value < 100"]
+    assert others("51", sli="budget") == ["P1 value >= 80"]
+    assert others("3", sli="budget", severity="critical") == ["P2 50 <= value < 80"]
+
+
+def test_more_regions_and_another_label_are_named_where_they_would_raise_it() -> None:
+    assert others("85", sli="budget", slo="a") == [
+        "P0 value >= 100",
+        "P2 50 <= value < 80",
+        "P0 P1 or worse in 3 regions",
+    ]
+    assert others(None, sli="burn", window="6h") == ['P1 window="1h"']
+
+
+def test_who_is_told_when_is_the_policys_course() -> None:
+    explanation = explain(alert("120", sli="budget", slo="b"), rules(BUDGET))
+    assert explanation.course is not None
+    told = [(each.after, each.level, each.destinations) for each in explanation.course.tellings]
+    minutes = timedelta(minutes=1)
+    assert told == [(0 * minutes, 0, ("room",)), (0 * minutes, 1, ("page",)), (5 * minutes, 2, ("room",))]
+    assert explanation.course.whole == 15 * minutes
+    text = show_explanation(explanation)
+    assert "policy:       default; an answer within 5 min" in text
+    assert "              after 5 min   level 2 (manager): room" in text
+
+
+@given(st.floats(-200, 200), st.sampled_from(["a", "b", "c"]))
+def test_a_number_of_a_stretch_that_is_named_has_the_tier_that_is_named(value: float, slo: str) -> None:
+    found = rules(BUDGET)
+    for each in explain(alert(repr(value), sli="budget", slo=slo), found).alternatives:
+        if "value" in each.needed and ">=" not in each.needed and "regions" not in each.needed:
+            least, _, most = re.fullmatch(r"(\S+) (<=|<) value < (\S+)|value < (\S+)", each.needed).group(1, 2, 3)  # type: ignore[union-attr]
+            inside = (float(least) + float(most)) / 2 if least else float(each.needed.rpartition(" ")[2]) - 1
+            assert classify(alert(repr(inside), sli="budget", slo=slo), found).tier == each.tier
