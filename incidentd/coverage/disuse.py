@@ -72,7 +72,7 @@ def _destinations(rules: Rules) -> Iterator[Finding]:
     told |= {spec.fallback for name, spec in rules.destinations.items() if spec.fallback and name in told}
     for name, spec in rules.destinations.items():
         if name not in told:
-            cause = "is told by nobody: no policy in use, no row and no table names it"
+            cause = "is told nothing: no policy in use, no row and no table names it"
             yield Finding(Kind.UNUSED_DESTINATION, Fault("destinations.yaml", spec.line, name, cause))
     for name in rules.policies:
         if name not in policies:

@@ -23,6 +23,8 @@ class Domain:
             return answers.pop() if len(answers) == 1 else None
         if matcher in self.asked:
             return True
+        if any((each.operator, each.value) == (_NOT[matcher.operator], matcher.value) for each in self.asked):
+            return False
         if matcher.operator in ("=", "=~"):
             return False if self._is_never(matcher) else None
         return True if self._is_never(matcher) else None
@@ -43,8 +45,6 @@ class Domain:
 
     def _is_never(self, matcher: Matcher) -> bool:
         """Whether it is none of the values that a matcher names, to be them or not to be them."""
-        if any((each.operator, each.value) == (_NOT[matcher.operator], matcher.value) for each in self.asked):
-            return True
         listed = _listed(matcher)
         return listed is not None and not any(all(_says(each, value) for each in self.asked) for value in listed)
 
