@@ -8,8 +8,8 @@ from types import MappingProxyType
 from incidentd.classify.kind import Kind
 from incidentd.classify.section import Ledger, Section, as_section, closest, open_file
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-_VARIABLE = re.compile(r"INCIDENTD_[A-Z0-9_]+")
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+VARIABLE = re.compile(r"INCIDENTD_[A-Z0-9_]+")
 _IN_HEADER = re.compile(r"\$\{([^}]*)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1000}")
@@ -79,7 +79,7 @@ def read_destinations(
     sections: dict[str, Section] = {}
     for name, node in file.fields.items():
         section = as_section(node, name, ledger, name)
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             ledger.add(node.line, "a destination's name is of small letters, digits and - _ .", name)
         elif section:
             found[name] = _destination(name, section, kinds, templates)
@@ -147,7 +147,7 @@ def _address(section: Section, kind: Kind) -> str:
     if kind.address is None or not section.has(kind.held_by):
         return ""
     given = section.lines(kind.held_by)
-    if len(given) != 1 or _VARIABLE.fullmatch(given[0][1]) or "://" not in given[0][1]:
+    if len(given) != 1 or VARIABLE.fullmatch(given[0][1]) or "://" not in given[0][1]:
         return ""
     if kind.address.pattern.fullmatch(given[0][1]):
         return given[0][1]
@@ -161,7 +161,7 @@ def _headers(section: Section) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for name, value in section.names("headers").items():
-        wrong = [each for each in in_header(value) if not _VARIABLE.fullmatch(each)]
+        wrong = [each for each in in_header(value) if not VARIABLE.fullmatch(each)]
         if not _HEADER.fullmatch(name) or name.lower() in _OURS:
             section.complain(f"headers: {name[:100]!r} is no header's name, or incidentd's own", "headers")
         elif wrong or not _HEADER_VALUE.fullmatch(value):
@@ -207,7 +207,7 @@ def _further(section: Section, name: str) -> tuple[str, ...]:
     """The variables that a field names."""
     names = section.texts(name)
     for each in names:
-        if not _VARIABLE.fullmatch(each):
+        if not VARIABLE.fullmatch(each):
             # The value is not shown: it may be the secret itself.
             section.complain(f"{name} must name a variable INCIDENTD_…, never hold the secret", name)
     return names

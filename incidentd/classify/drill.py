@@ -25,7 +25,7 @@ WITHIN = timedelta(minutes=5)
 SHORTEST, LONGEST = timedelta(seconds=10), timedelta(hours=1)
 LONGEST_ANSWER = timedelta(hours=4)
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _FIELDS = ("tier", "system", "weekdays", "at", "zone", "holidays", "within", "answer")
 _A_YEAR_LIKE_ANY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ def read_drills(text: str, ledger: Ledger, shelf: Shelf, tables: Iterable[Table]
     tables = tuple(tables)
     for name, node in open_file(text, ledger).fields.items():
         section = as_section(node, name, ledger, name)
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             ledger.add(node.line, "a drill's name is of small letters, digits and - _ .", name)
         elif section and (spec := _drill(name, section, tables)):
             _check_reach(spec, section, shelf, tables)

@@ -11,7 +11,7 @@ from incidentd.classify.section import Ledger, Section, as_section, is_blank, op
 from incidentd.classify.table import DEFAULT_POLICY, Shelf, Table, followers
 from incidentd.tier import Tier
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SECOND = timedelta(seconds=1)
 _LONGEST = timedelta(days=400)
 _FIELDS = ("match", "every", "tier", "title", "runbook", "policy", "destinations")
@@ -47,7 +47,7 @@ def read_heartbeats(text: str, ledger: Ledger, shelf: Shelf, tables: Iterable[Ta
     tables = tuple(tables)
     for name, node in open_file(text, ledger).fields.items():
         section = as_section(node, name, ledger, name)
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             ledger.add(node.line, "a heartbeat's name is of small letters, digits and - _ .", name)
         elif section and (spec := _heartbeat(name, section, shelf)):
             _check_greed(spec, section, tables)

@@ -10,8 +10,8 @@ import holidays
 from incidentd.calendars import ALWAYS, Calendar
 from incidentd.classify.section import Ledger, Section, as_section, open_file
 
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _MIDNIGHT = "24:00"
 
 
@@ -56,11 +56,11 @@ def read_weekdays(section: Section, never: str = "it would never open") -> froze
     """The field ``weekdays``, 0 for Monday. ``never`` is what follows from none."""
     names = section.texts("weekdays")
     for name in names:
-        if name not in _WEEKDAYS:
-            section.complain(f"weekdays: {name!r} is none of {', '.join(_WEEKDAYS)}", "weekdays")
+        if name not in WEEKDAYS:
+            section.complain(f"weekdays: {name!r} is none of {', '.join(WEEKDAYS)}", "weekdays")
     if not names:
         section.complain(f"weekdays names no day: {never}", "weekdays")
-    return frozenset(_WEEKDAYS.index(name) for name in names if name in _WEEKDAYS)
+    return frozenset(WEEKDAYS.index(name) for name in names if name in WEEKDAYS)
 
 
 def read_time(section: Section, name: str, default: str | None = None) -> time | None:
@@ -70,7 +70,7 @@ def read_time(section: Section, name: str, default: str | None = None) -> time |
         return None
     if not value:
         return None
-    if not _TIME.fullmatch(value):
+    if not TIME.fullmatch(value):
         section.complain(f'{name} {value!r} is no time of day such as "09:00"', name)
         return None
     return time.fromisoformat(value)

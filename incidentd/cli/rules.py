@@ -6,6 +6,7 @@ from incidentd.cli.rules_check import check_command
 from incidentd.cli.rules_diff import diff_command
 from incidentd.cli.rules_explain import explain_command
 from incidentd.cli.rules_history import history_command
+from incidentd.cli.rules_schema import schema_command
 from incidentd.cli.rules_shadow import shadow_command
 from incidentd.cli.rules_test import test_command
 
@@ -14,6 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Is the table sound; do its example
 app.command("check")(check_command)
 app.command("test")(test_command)
 app.command("explain")(explain_command)
+app.command("schema")(schema_command)
 app.command("history")(history_command)
 app.command("diff")(diff_command)
 app.command("shadow")(shadow_command)
