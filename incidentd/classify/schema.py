@@ -23,7 +23,6 @@ _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "uniqueItem
 _NAMES: Schema = {"type": "object", "additionalProperties": _SCALAR}
 _TRUTH: Schema = {"enum": [True, False, "true", "false"]}
 _TIER: Schema = {"enum": [str(tier) for tier in Tier]}
-_DATES: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _NUMBER = r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?"
 
 
@@ -31,8 +30,9 @@ def _whole(pattern: str) -> Schema:
     return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
-def _span(*words: str) -> Schema:
-    return _whole("|".join((f"(?=.){WHOLE.pattern}", *words)))
+def _span(*words: str, some: bool = False) -> Schema:
+    """A duration; ``some``: longer than none."""
+    return _whole("|".join((f"(?=.*[{1 if some else 0}-9]){WHOLE.pattern}", *words)))
 
 
 def _number(least: int, most: int = 1_000_000) -> Schema:
@@ -66,10 +66,13 @@ _RESPONSE = _told(
     _span(BUSINESS.pattern, "none"), "Until when somebody must have answered: 15m, 1 business day or none."
 )
 _ACKNOWLEDGEMENT = _told(_span("never"), "How long an answer lasts without a sign of work, or never.")
-_HOLIDAYS = _object({"country": _TEXT, "subdivision": _TEXT, "dates": _DATES})
+_HOLIDAYS = _object({"country": _TEXT, "subdivision": _TEXT, "dates": _list(_whole("[0-9]{4}-[0-9]{2}-[0-9]{2}"))})
 _WEEKDAY: Schema = {"enum": list(WEEKDAYS)}
 _SCOPE: Schema = {"minimum": _TIER, "regions": _number(2, 1000), "tier": _TIER}
-_WHEN = {"weekdays": _told(_list(_WEEKDAY), "mon to sun."), "zone": _told(_TEXT, "Such as Europe/Berlin.")}
+_WHEN = {
+    "weekdays": {"anyOf": [_WEEKDAY, {"type": "array", "items": _WEEKDAY, "minItems": 1, "uniqueItems": True}]},
+    "zone": _told(_TEXT, "Such as Europe/Berlin."),
+}
 
 _ROW = _object(
     {
@@ -135,7 +138,7 @@ def _tiers() -> Schema:
 
 
 def _escalation(kinds: Mapping[str, Kind]) -> Schema:
-    level = _object({"lasts": _span(), "tell": _told(_TEXTS, "Names of destinations.yaml.")}, ("lasts",))
+    level = _object({"lasts": _span(some=True), "tell": _told(_TEXTS, "Names of destinations.yaml.")}, ("lasts",))
     tier = _object(
         {
             "response": _RESPONSE,
@@ -195,8 +198,7 @@ def _option(option: Option) -> Schema:
 
 def _calendars() -> Schema:
     day = _told(_whole(f"{TIME.pattern}|24:00"), 'A time of day, such as "09:00"; the end of the day is "24:00".')
-    weekdays = {"anyOf": [_WEEKDAY, {"type": "array", "items": _WEEKDAY, "minItems": 1, "uniqueItems": True}]}
-    fields = {**_WHEN, "weekdays": weekdays, "opens": day, "closes": day, "holidays": _HOLIDAYS}
+    fields = {**_WHEN, "opens": day, "closes": day, "holidays": _HOLIDAYS}
     others = {"propertyNames": {"not": {"const": "always"}}}
     return {"type": "object", **others, "additionalProperties": _object(fields, ("zone", "weekdays"))}
 
@@ -204,7 +206,7 @@ def _calendars() -> Schema:
 def _heartbeats() -> Schema:
     fields = {
         "match": _MATCHERS,
-        "every": _told(_span(), "How long silence may last."),
+        "every": _told(_span(some=True), "How long silence may last."),
         "tier": _TIER,
         "title": _TEXT,
         "runbook": _TEXT,
@@ -221,8 +223,8 @@ def _drills() -> Schema:
         **_WHEN,
         "at": _told(_whole(TIME.pattern), 'By the local clock, such as "10:00".'),
         "holidays": _HOLIDAYS,
-        "within": _told(_span(), "Until when page and messages must be accepted."),
-        "answer": _told(_span(), "Until when somebody must acknowledge the page."),
+        "within": _told(_span(some=True), "Until when page and messages must be accepted."),
+        "answer": _told(_span(some=True), "Until when somebody must acknowledge the page."),
     }
     return _named(DRILL_NAME.pattern, _object(fields, ("tier", "weekdays", "at", "zone")))
 

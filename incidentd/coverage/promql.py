@@ -93,8 +93,8 @@ def _tokens(expr: str) -> Iterator[str]:
     while at < len(expr):
         found = _TOKEN.match(expr, at)
         if not found:
-            what = "a quote that is not closed" if expr[at] in "\"'`" else f"{expr[at]!r}"
-            raise ExpressionError(f"{what} is no PromQL")
+            closed = f"{expr[at]!r} is no PromQL" if expr[at] not in "\"'`" else "a quote is not closed"
+            raise ExpressionError(closed)
         at = found.end()
         if found.lastgroup:
             yield found[0]

@@ -129,6 +129,6 @@ def test_a_number_of_a_stretch_that_is_named_has_the_tier_that_is_named(value: f
     found = rules(BUDGET)
     for each in explain(alert(repr(value), sli="budget", slo=slo), found).alternatives:
         if "value" in each.needed and ">=" not in each.needed and "regions" not in each.needed:
-            least, _, most = re.fullmatch(r"(\S+) (<=|<) value < (\S+)|value < (\S+)", each.needed).group(1, 2, 3)  # type: ignore[union-attr]  # noqa: E501
+            least, _, most = re.fullmatch(r"(\S+) (<=|<) value < (\S+)|value < (\S+)", each.needed).group(1, 2, 3)  # type: ignore[union-attr]
             inside = (float(least) + float(most)) / 2 if least else float(each.needed.rpartition(" ")[2]) - 1
             assert classify(alert(repr(inside), sli="budget", slo=slo), found).tier == each.tier

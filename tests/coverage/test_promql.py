@@ -109,7 +109,7 @@ def test_a_recorded_metric_has_the_labels_of_each_rule_that_records_it_and_suits
         ("sum(x", "it ends where ')' was expected"),
         ("x > ", "it ends where a metric"),
         ("x y", "'y' stands where an operator, or the end, was expected"),
-        ('x{a="b}', "a quote that is not closed"),
+        ('x{a="b}', "a quote is not closed"),
         ("x{a=b}", "a=b: the value must stand in quotes"),
         ('x{a~"b"}', "'~' is no PromQL"),
         ('x{a=~"("}', "is not RE2: missing )"),
