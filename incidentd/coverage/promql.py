@@ -267,6 +267,8 @@ def _matcher(label: str, operator: str, value: str) -> Matcher:
     body = value[1:-1]
     if value[0] == "`":
         body = body.replace("\\", "\\\\")
+    if value[0] == "'":
+        body = body.replace("\\'", "'")
     if value[0] != '"':
         body = body.replace('"', '\\"')
     name = label if label.startswith('"') else f'"{label}"'

@@ -1,11 +1,16 @@
 """What an expression says of its result's labels and value is taken from it, and no more than that."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from incidentd.classify.condition import parse_condition
 from incidentd.classify.matcher import parse_matcher
 from incidentd.coverage.domain import all_of
 from incidentd.coverage.promql import ExpressionError, Others, Shape, shapes_of
+from tests.servers import program
 
 RECORDED = {"sli:a:percent": ({"system": "shop", "slo": "x"}, {"system": "shop", "slo": "y"}, {"system": "other", "slo": "x"})}  # fmt: skip  # noqa: E501
 
@@ -166,3 +171,54 @@ def test_conditions_that_no_number_satisfies_together_exclude_each_other(
     first, second = parse_condition(one_says), parse_condition(other)
     assert first.excludes(second) is excluded
     assert second.excludes(first) is excluded
+
+
+AS_PROMETHEUS_HAS_THEM = [
+    'x offset -5m',
+    'x{a="b",}',
+    'x @ 1609746000',
+    'rate(x[5m] @ end())',
+    'max_over_time(rate(x[5m])[1h:])',
+    'sum by(a, b)(x)',
+    'sum by () (x)',
+    'topk by(a) (1, max by(a, b) (x))',
+    'count_values("version", build_info)',
+    'quantile(0.9, x) without (a)',
+    'time() - max by (a) (x and y > 0) > 43200',
+    'x and on() y',
+    'x * on(a) group_left(b) y',
+    'x / ignoring(a, b) group_right y',
+    '(x > 0.9) < 1',
+    'x > 0.9 < 1',
+    '-x ^ 2',
+    '- 1 * x > +0.5e-3',
+    'x > Inf or x == NaN',
+    'x atan2 y',
+    'x == bool 1',
+    'sum(ns:x:sum{}) > 0x1F',
+    '{__name__=~"job:.*",job="a"}',
+    'absent(x == 1)',
+    'label_join(x, "a", "-", "b", "c")',
+    'x{a="\\\\d+ \\" \\u00e9"}',
+    "x{a='it\\'s'}",
+    'x{a=~`\\d+`}',
+    '# why\nx > 1 # and so',
+    'clamp_max(x, 3) > scalar(y)',
+    'histogram_quantile(0.99, sum by (le) (rate(x_bucket[5m]))) > .5',
+    'sum(x) by (a) / on (a) sum(y) by (a)',
+    'vector(1)',
+    '1 > bool 0',
+    'changes(x[10m]) == 0 unless on (a) y',
+    'predict_linear(x[6h], 4 * 3600) < 0',
+    'avg_over_time((x > 5)[5m:1m])',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expr", AS_PROMETHEUS_HAS_THEM)
+def test_what_prometheus_takes_is_taken(expr: str, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "g", "rules": [{"record": "r", "expr": expr}]}]}), "utf-8")
+    command = [program("promtool"), "check", "rules", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shapes_of(expr, {})
