@@ -1,6 +1,7 @@
 """(j): how long it takes to classify an alert, with a large table and with a small one. No database is asked."""
 
 import gc
+import random
 import re
 import statistics
 import time
@@ -63,21 +64,20 @@ def table(rows: int) -> Rules:
 
 
 def alerts(rows: int) -> Iterator[Alert]:
-    """Alerts of which no two are alike, spread over all rows; each tenth is taken by none."""
-    objectives = rows // len(_THRESHOLDS)
+    """Alerts of which no two are alike, spread over all rows; one in ten is taken by none."""
+    chosen = random.Random(rows)
     for number in range(_ALERTS):
-        # A step that shares no factor with the objectives comes by all of them, neighbours far apart.
-        system, objective = divmod(number * 7919 % objectives, _A_SYSTEM // len(_THRESHOLDS))
+        system, objective = divmod(chosen.randrange(rows // len(_THRESHOLDS)), _A_SYSTEM // len(_THRESHOLDS))
         labels = {
             "alertname": "Below",
             "system": _system(system),
-            "slo": "unknown" if number % 10 == 0 else f"objective-{objective}",
+            "slo": "unknown" if chosen.random() < 0.1 else f"objective-{objective}",
             "sli": "availability",
             "severity": "warning",
             "region": "eu",
             "instance": f"10.0.0.1:{number}",
         }
-        annotations = {"summary": "Below", "value": f"{94 + number % 5}.{number:05}"}
+        annotations = {"summary": "Below", "value": f"{chosen.randrange(94, 99)}.{number:05}"}
         yield Alert(f"{number:016x}", labels, annotations, _AT, None, firing=True)
 
 

@@ -3,10 +3,12 @@
 import pytest
 
 from bench import accept, filling, notification, page, table
+from bench import classify as classifying
 from bench.__main__ import main
 from bench.database import size, sqlite
 from bench.installation import PROJECT, installation, percentile
 from bench.result import Result
+from incidentd.classify import classify
 from incidentd.clock import SystemClock
 from incidentd.intake import parse
 from tests.servers import wait_until
@@ -65,3 +67,11 @@ def test_part_of_a_run_is_never_written(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["--write", "--only", "a"])
     assert "whole run" in capsys.readouterr().err
+
+
+def test_alerts_of_the_classifying_part_go_to_all_rows_and_some_to_none() -> None:
+    rules = classifying.table(200)
+    taken = {classify(alert, rules).row for alert in classifying.alerts(200)}
+    assert taken == {row.name for row in rules.rows} | {"severity"}
+    sent = list(classifying.alerts(2_000))
+    assert len({alert.annotations["value"] for alert in sent}) == len(sent), "no verdict is remembered"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from incidentd.classify.row import Row
 from incidentd.classify.rules import Rules
 from incidentd.coverage.alert_rule import AlertRule, RuleFiles
 from incidentd.coverage.case import Case, Outcome, cases_of, outcome
@@ -34,14 +35,21 @@ class Covered:
     heartbeats: tuple[str, ...] = ()
 
     @cached_property
-    def rows(self) -> tuple[str, ...]:
-        """The rows that may take it, by name."""
-        return tuple(dict.fromkeys(row.name for each in self.plain for row in each.rows))
+    def taken(self) -> tuple[Row, ...]:
+        """The rows that may take it: also by labels that the rule doesn't name, where some row does so for certain."""
+        both = zip(self.plain, self.further, strict=True)
+        found = [row for plain, further in both for row in (further if further.certain else plain).rows]
+        return tuple({row.name: row for row in found}.values())
 
-    @cached_property
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(row.name for row in self.taken)
+
+    @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers that it may have by them."""
-        return tuple(sorted({row.tier for each in self.plain for row in each.rows}))
+        return tuple(sorted({row.tier for row in self.taken}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def prove(
     alerts = tuple(_covered(rule, rules, files, external or {}) for rule in files.alerts)
     findings = (
         *(finding for each in alerts for finding in _about(each, rules)),
-        *unreached(((each.rule.name, row) for each in alerts for out in each.plain for row in out.rows), rules),
+        *unreached(((each.rule.name, row) for each in alerts for row in each.taken), rules),
         *disused(rules, [out for each in alerts for out in each.further], _served(alerts), objectives),
     )
     return Proof(alerts, findings)
@@ -152,10 +160,10 @@ def _no_runbook(alert: Covered) -> str:
         return (
             "" if text.startswith((*_WEB, "{{")) else f"{RUNBOOK} {text[:60]!r} is no address that begins with https://"
         )
-    bare = dict.fromkeys(row.name for each in alert.plain for row in each.rows if not row.runbook)
+    bare = [row.name for row in alert.taken if not row.runbook]
     if alert.rows and not bare:
         return ""
-    return f"has no annotation {RUNBOOK}" + (f", nor has row {next(iter(bare))} a runbook" if bare else "")
+    return f"has no annotation {RUNBOOK}" + (f", nor has row {bare[0]} a runbook" if bare else "")
 
 
 def _served(alerts: Iterable[Covered]) -> list[tuple[Case, str]]:
