@@ -59,15 +59,18 @@ def test_an_alert_that_a_row_takes_whatever_its_value_is_covered() -> None:
     [
         (
             rule('x{system="shop",slo="checkout",sli="errors"} > 5'),
-            "uncovered: a.yml:4: [Slow] no row takes it for slo checkout: its severity alone decides, P1 by severity critical",  # noqa: E501
+            "uncovered: a.yml:4: [Slow] no row takes it for slo checkout: its severity alone decides, "
+            "P1 by severity critical",
         ),
         (
             rule('x{system="shop",slo="checkout",sli="latency"} < 500'),
-            "uncovered: a.yml:4: [Slow] no row takes it for slo checkout: its severity alone decides, P1 by severity critical",  # noqa: E501
+            "uncovered: a.yml:4: [Slow] no row takes it for slo checkout: its severity alone decides, "
+            "P1 by severity critical",
         ),
         (
             rule('x{slo="checkout",sli="latency"} > 500', labels=""),
-            "uncovered: a.yml:4: [Slow] no row takes it for slo checkout: its severity alone decides, P2 by no severity",  # noqa: E501
+            "uncovered: a.yml:4: [Slow] no row takes it for slo checkout: its severity alone decides, "
+            "P2 by no severity",
         ),
         (
             rule('x{system="shop",slo="checkout",sli="latency"} > 400'),
@@ -195,8 +198,10 @@ def test_destinations_and_policies_that_nothing_uses_are_named() -> None:
     more = DESTINATIONS + 'lost: {kind: slack, channel: "#a"}\nonly: {kind: slack, channel: "#b"}\n'
     odd = ESCALATION + "  odd: {extends: default, tiers: {P3: {opening: [only]}}}\n"
     assert findings(proven(rule(), table=rules(TABLE, destinations=more, escalation=odd))) == [
-        "unused-destination: destinations.yaml:3: [lost] is told nothing: no policy in use, no row and no table names it",  # noqa: E501
-        "unused-destination: destinations.yaml:4: [only] is told nothing: no policy in use, no row and no table names it",  # noqa: E501
+        "unused-destination: destinations.yaml:3: [lost] is told nothing: "
+        "no policy in use, no row and no table names it",
+        "unused-destination: destinations.yaml:4: [only] is told nothing: "
+        "no policy in use, no row and no table names it",
         "unused-policy: escalation.yaml: [odd] is followed by nothing: no row, table or heartbeat names this policy",
     ]
 
