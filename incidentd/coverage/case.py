@@ -80,25 +80,28 @@ def cases_of(rule: AlertRule, recorded: Recorded, external: Mapping[str, str]) -
 def outcome(case: Case, rows: Iterable[Row], *, further: bool) -> Outcome:
     """What becomes of a case, row by row in their order."""
     may: list[Row] = []
-    unread: list[Row] = []
     undecided: dict[str, None] = {}
+    certain = False
     for row in rows:
-        matchers = {each.label: case.answer(each, further=further) for each in reversed(row.matchers)}
-        if any(case.answer(each, further=further) is False for each in row.matchers):
-            continue
-        holds = [case.holds(each, further=further) for each in row.conditions]
-        if False in holds:
+        doubts = _doubts(case, row, further=further)
+        if doubts is None:
             continue
         may.append(row)
-        if case.reading.why and any(each.operand == VALUE for each in row.conditions):
-            unread.append(row)
-        undecided.update(dict.fromkeys(label for label, answer in matchers.items() if answer is None))
-        undecided.update(
-            dict.fromkeys(c.operand for c, each in zip(row.conditions, holds, strict=True) if each is None)
-        )
-        if None not in (*matchers.values(), *holds):
-            return Outcome(tuple(may), certain=True, undecided=tuple(undecided), unread=tuple(unread))
-    return Outcome(tuple(may), certain=False, undecided=tuple(undecided), unread=tuple(unread))
+        undecided.update(dict.fromkeys(doubts))
+        if not doubts:
+            certain = True
+            break
+    unread = tuple(row for row in may if case.reading.why and any(each.operand == VALUE for each in row.conditions))
+    return Outcome(tuple(may), certain, tuple(undecided), unread)
+
+
+def _doubts(case: Case, row: Row, *, further: bool) -> list[str] | None:
+    """What it depends on whether a row takes a case; None where it never does."""
+    answers = [(each.label, case.answer(each, further=further)) for each in row.matchers]
+    answers += [(each.operand, case.holds(each, further=further)) for each in row.conditions]
+    if any(answer is False for _, answer in answers):
+        return None
+    return [name for name, answer in answers if answer is None]
 
 
 def _case(rule: AlertRule, shape: Shape, external: Mapping[str, str]) -> Case:

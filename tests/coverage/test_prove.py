@@ -119,6 +119,13 @@ def test_what_is_not_covered_is_said_with_its_cause(alert: str, said: str) -> No
     assert said in findings(proven(alert), Kind.SILENT_OBJECTIVE)
 
 
+def test_each_of_two_matchers_on_one_label_has_to_be_certain() -> None:
+    here = rules(TABLE.replace('sli="outage"]', 'sli="outage", region!="", region!="eu"]'))
+    alert = rule('x{system="shop",slo="checkout",sli="outage",region!=""} > 0', "Down")
+    (covered,) = proven(alert, table=here).alerts
+    assert [each.certain for each in covered.further] == [False]
+
+
 def test_a_template_that_copies_a_label_is_as_well_known_as_that_label() -> None:
     copied = rule('x{system="shop",goal="checkout",sli="latency"} > 500', labels="slo: '{{ $labels.goal }}'")
     assert findings(proven(copied)) == []
