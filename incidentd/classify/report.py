@@ -61,7 +61,7 @@ def show_explanation(explanation: Explanation) -> str:
     lines = [line for asked in explanation.asked for line in _asked(asked, explanation.taker)]
     shown = (*lines, "" if lines else "No row was asked.", *_verdict(explanation), *_others(explanation))
     version = f"version:      {explanation.verdict.version}"
-    return "\n".join(_line(line) for line in (*shown, *_course(explanation.course), version))
+    return "\n".join(_line(line) for line in (*shown, *_observing(explanation), *_course(explanation.course), version))
 
 
 def _verdict(explanation: Explanation) -> Iterator[str]:
@@ -93,6 +93,15 @@ def _others(explanation: Explanation) -> Iterator[str]:
 
 def _other(other: Alternative) -> str:
     return f"{other.tier} with {other.needed} ({other.row})"
+
+
+def _observing(explanation: Explanation) -> Iterator[str]:
+    observing = explanation.verdict.observing
+    if observing:
+        end = (
+            f"before {observing.until:%Y-%m-%d %H:%M} UTC" if observing.until else "while the table says observe: true"
+        )
+        yield f"observed:     nobody is told {end}; otherwise as follows"
 
 
 def _course(course: Course | None) -> Iterator[str]:

@@ -106,6 +106,8 @@ def _table() -> Schema:
     return _object(
         {
             "system": _told(_TEXT, "The rows are for alerts with this label system; left out, for any."),
+            "observe": _told(_TRUTH, "true: its incidents are recorded, and nobody is told."),
+            "observe_until": _told(_whole("[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?"), "A day, or an instant with its zone."),
             "key": _told(_object(_KEY), "What names an incident."),
             "policy": _POLICY,
             "destinations": _DESTINATIONS,

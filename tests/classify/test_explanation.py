@@ -132,3 +132,13 @@ def test_a_number_of_a_stretch_that_is_named_has_the_tier_that_is_named(value: f
             least, _, most = re.fullmatch(r"(\S+) (<=|<) value < (\S+)|value < (\S+)", each.needed).group(1, 2, 3)  # type: ignore[union-attr]
             inside = (float(least) + float(most)) / 2 if least else float(each.needed.rpartition(" ")[2]) - 1
             assert classify(alert(repr(inside), sli="budget", slo=slo), found).tier == each.tier
+
+
+def test_of_a_system_that_is_observed_it_is_said_that_nobody_is_told() -> None:
+    for until, said in (
+        ("", "while the table says observe: true"),
+        ("observe_until: 2026-12-01\n", "before 2026-12-01 00:00 UTC"),
+    ):
+        table = rules(f"system: shop\nobserve: true\n{until}{BUDGET}")
+        text = show_explanation(explain(alert("120", system="shop", sli="budget", slo="b"), table))
+        assert f"observed:     nobody is told {said}; otherwise as follows" in text
