@@ -173,29 +173,45 @@ def _escalation(kinds: Mapping[str, Kind]) -> Schema:
     )
 
 
+_VARIABLES = _list(_whole(VARIABLE.pattern))
+_HELD = _told(_VARIABLES, "The variable that holds the secret, never the secret itself.")
+
+
 def _destinations(kinds: Mapping[str, Kind]) -> Schema:
     named = {"type": "object", "propertyNames": _whole(NAME.pattern), "minProperties": 1}
     return {**named, "additionalProperties": {"oneOf": [_destination(name, kind) for name, kind in kinds.items()]}}
 
 
 def _destination(name: str, kind: Kind) -> Schema:
-    variable = _told(_list(_whole(VARIABLE.pattern)), "The variable that holds the secret, never the secret itself.")
     required = [option for option, each in kind.options.items() if each.required]
     fields = {
         "kind": {"const": name},
         "fallback": _told(_TEXT, "Where a page goes too after its second failure."),
+        "optional": _told(_TRUTH, "As long as none of its variables is set, nobody misses it."),
         "per_minute": _told(_number(0), "How fast it may be told; 0: no limit."),
         "burst": _told(_number(0), "So many at once before that."),
-        "one_by_one": _told(_number(0, 100), "So many new incidents a minute are told each by itself."),
-        **({kind.held_by: variable} if kind.held_by else {}),
+        "one_by_one": _told(
+            _number(0, 100 if kind.one_by_one else 0), "So many new incidents a minute are told each by itself."
+        ),
+        **({kind.held_by: _held(kind)} if kind.held_by else {}),
         **{option: _option(each) for option, each in kind.options.items()},
+        **dict.fromkeys(kind.further, _HELD),
+        **dict.fromkeys(kind.templates, _told(_TEXT, "A file of templates/.")),
+        **({"headers": _told(_NAMES, "${INCIDENTD_…} in a value is a variable's.")} if kind.headers else {}),
     }
     held = [kind.held_by] if kind.held_by and not kind.secret_names else []
     return {**_object(fields, ("kind", *held, *required)), "title": name}
 
 
+def _held(kind: Kind) -> Schema:
+    if kind.address is None:
+        return _HELD
+    return _told({"anyOf": [_VARIABLES, _whole(kind.address.pattern.pattern)]}, kind.address.hint)
+
+
 def _option(option: Option) -> Schema:
-    return _told(_whole(option.pattern.pattern), option.hint)
+    text = _whole(option.pattern.pattern)
+    return _told(_list(text) if option.several else text, option.hint)
 
 
 def _calendars() -> Schema:
