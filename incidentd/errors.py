@@ -5,6 +5,7 @@ IncidentdError
 │   ├── SettingsError            the environment
 │   ├── RulesError               the rules table; carries every fault found
 │   └── SchemaError              the database is not ours, or of another version
+├── ExportError                  a file of recorded alerts that can't be used; carries the line
 ├── IntakeError                  a request that is no usable webhook; carries status and reason
 ├── RefusedError                 a command that the model refuses (HTTP 409)
 ├── NotFoundError                no such incident (HTTP 404)
@@ -58,6 +59,15 @@ class RulesError(ConfigurationError):
 
 class SchemaError(ConfigurationError):
     """The database is corrupt, not ours, or of a schema that this version can't serve."""
+
+
+class ExportError(IncidentdError):
+    """A file of recorded alerts that can't be used. ``line`` counts from 1."""
+
+    def __init__(self, line: int, cause: str) -> None:
+        super().__init__(f"line {line}: {cause}")
+        self.line = line
+        self.cause = cause
 
 
 class IntakeError(IncidentdError):

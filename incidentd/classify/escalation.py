@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from incidentd.calendars import ALWAYS, Calendar
 from incidentd.classify.destination import DestinationSpec
 from incidentd.classify.grading import TierSpec, acknowledgement, response
 from incidentd.classify.kind import Kind
+from incidentd.classify.opening_hours import read_zone
 from incidentd.classify.section import Ledger, Section, as_section, closest, open_file
 from incidentd.policy import Level, Policy, TierPolicy
 from incidentd.tier import Tier
@@ -21,10 +23,11 @@ _ALWAYS_REACHED = (Tier.P0, Tier.P1)
 
 @dataclass(frozen=True, slots=True)
 class PersonSpec:
-    """Who stands at a level. ``mention`` is by kind of destination."""
+    """Who stands at a level. ``mention`` is by kind of destination; ``zone`` is where they live, if that is said."""
 
     name: str
     mention: Mapping[str, str] = field(default_factory=dict)
+    zone: ZoneInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,15 @@ def _people(file: Section, kinds: Mapping[str, Kind]) -> dict[int, PersonSpec]:
     mentionable = {name: kind.mention for name, kind in kinds.items() if kind.mention}
     found: dict[int, PersonSpec] = {}
     for number, section in file.sections("people"):
-        section.only("name", *mentionable)
+        section.only("name", "zone", *mentionable)
         mention = {name: section.text(name, "") for name in mentionable}
         for name, option in mentionable.items():
             if mention[name] and not option.pattern.fullmatch(mention[name]):
                 section.complain(f"{name} is not {option.hint}", name)
         if number != str(len(found) + 1):
             section.complain("people are numbered by level: 1, 2, 3, …, in order")
-        found[len(found) + 1] = PersonSpec(section.text("name"), {k: v for k, v in mention.items() if v})
+        zone = read_zone(section) if section.has("zone") else None
+        found[len(found) + 1] = PersonSpec(section.text("name"), {k: v for k, v in mention.items() if v}, zone)
     return found
 
 
