@@ -11,6 +11,7 @@ from incidentd import __version__
 from incidentd.cli import backup, demo, destination, doctor, drill, fire, link, part, prune, rules, sandbox, up
 from incidentd.cli.instance import instance_at
 from incidentd.cli.reference import reference
+from incidentd.cli.simulate import simulate_command
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.cli.told import told
 from incidentd.clock import SystemClock
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(rules.app, name="rules")
 app.add_typer(destination.app, name="destination")
+app.command("simulate")(simulate_command)
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from incidentd.incident.hear import is_late_copy, takes
 from incidentd.incident.state import Incident, urgency
 from incidentd.lifecycle.heard import Heard
 from incidentd.lifecycle.ledger import Ledger
-from incidentd.store import alerts
 from incidentd.policy import Policy
+from incidentd.store import alerts
 from incidentd.store.alerts import Episode, Known
 from incidentd.timeline import Entry, Member
 

@@ -5,8 +5,8 @@ from incidentd.replay.export import read_export, write_export
 from incidentd.replay.extract import extract
 from incidentd.replay.outcome import Outcome, outcome_of
 from incidentd.replay.play import Step, play
-from incidentd.replay.side_by_side import side_by_side
 from incidentd.replay.recording import Answer, Did, Hearing, RecordedAlert, Recording
+from incidentd.replay.side_by_side import side_by_side
 
 __all__ = [
     "Answer",

@@ -1,7 +1,7 @@
 """Two outcomes of one recording, side by side: what another table would have changed for people."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,6 +35,15 @@ class Change:
     def tier_changes(self) -> bool:
         """Whether it is of another tier, or none at all."""
         return self.after is None or self.after.tier is not self.before.tier
+
+
+@dataclass(frozen=True, slots=True)
+class TierMove:
+    """So many incidents become another tier. ``after`` None: none at all."""
+
+    before: Tier
+    after: Tier | None
+    incidents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +83,8 @@ class Unheard:
 class Difference:
     """What changes. ``incidents`` counts them under each table; ``merged`` share one that they didn't share before.
 
-    ``split`` are those that were part of another one before. ``changes`` are all incidents whose tier, number of pages or
-    destinations differ.
+    ``split`` are those that were part of another one before. ``changes`` are all incidents whose tier, number of
+    pages or destinations differ.
     """
 
     since: datetime
@@ -87,7 +96,7 @@ class Difference:
     merged: int
     split: int
     changes: tuple[Change, ...]
-    tiers: Mapping[tuple[Tier, Tier | None], int]
+    tiers: tuple[TierMove, ...]
     pages: tuple[Pages, Pages]
     woken: tuple[Woken, ...]
     unheard: tuple[Unheard, ...]
@@ -121,7 +130,7 @@ def compare(recording: Recording, before: Outcome, after: Outcome) -> Difference
         merged=sum(number - 1 for number in found.values()),
         split=len(after.incidents.keys() - found.keys()),
         changes=tuple(sorted(changes, key=lambda each: (each.opened_at, each.before.key))),
-        tiers=Counter((each.before.tier, each.after and each.after.tier) for each in pairs if each.tier_changes),
+        tiers=_moves(pairs),
         pages=(_pages(before.incidents.values()), _pages(after.incidents.values())),
         woken=_woken(before, after),
         unheard=_unheard(recording, before, after),
@@ -142,6 +151,12 @@ def _partners(before: Outcome, after: Outcome) -> dict[str, str | None]:
 def _change(played: Played, after: Outcome, partner: str | None) -> Change:
     became = after.incidents[partner] if partner else None
     return Change(played.system, played.slo, played.opened_at, _side(played), _side(became) if became else None)
+
+
+def _moves(pairs: Iterable[Change]) -> tuple[TierMove, ...]:
+    changed = [each for each in pairs if each.tier_changes]
+    found = Counter((each.before.tier, each.after.tier if each.after else None) for each in changed)
+    return tuple(TierMove(*move, found[move]) for move in sorted(found, key=lambda each: (each[0], each[1] or "")))
 
 
 def _side(played: Played) -> Side:

@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from incidentd.errors import ExportError
 from incidentd.replay.recording import Answer, Did, Hearing, RecordedAlert, Recording
 
-VERSION = 1
 _FORMAT = "incidentd recording"
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -53,7 +52,7 @@ def write_export(recording: Recording) -> Iterator[str]:
     """The lines of the file, without their ends."""
     yield _Header(
         format="incidentd recording",
-        version=VERSION,
+        version=1,
         since=recording.since,
         until=recording.until,
         alerts=len(recording.alerts),

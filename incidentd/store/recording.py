@@ -1,8 +1,7 @@
 """Alert episodes and what became of them, read in small steps: for replays, while everything runs."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import from_json
@@ -104,13 +103,13 @@ def entries(tx: Connection, since: datetime, after: int) -> tuple[list[StoredEnt
 
     None after the last incident.
     """
-    incidents: Sequence[sa.Row[tuple[int, str]]] = tx.execute(_INCIDENTS, {"after": after, "since": since}).all()
-    rows = tx.execute(_ENTRIES, {"incidents": [each[1] for each in incidents], "since": since})
+    incidents = tx.execute(_INCIDENTS, {"after": after, "since": since}).all()
+    rows = tx.execute(_ENTRIES, {"incidents": [each.id for each in incidents], "since": since})
     found = [StoredEntry(row.incident_id, row.at, row.actor, load_data(row.kind, row.data)) for row in rows]
-    return found, incidents[-1][0] if len(incidents) == BATCH else None
+    return found, incidents[-1].number if len(incidents) == BATCH else None
 
 
-def _episode(row: sa.Row[tuple[object, ...]]) -> StoredEpisode:
+def _episode(row: Any) -> StoredEpisode:
     return StoredEpisode(
         fingerprint=row.fingerprint,
         starts_at=row.starts_at,

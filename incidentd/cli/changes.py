@@ -1,0 +1,138 @@
+"""What a backtest found, as a page for people and as JSON."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+
+from incidentd.replay.difference import Change, Difference, Pages, Unheard, Woken
+from incidentd.replay.night import BEGINS, ENDS
+
+SHOWN = 20
+"""So many kinds of change are listed for people; JSON has every incident."""
+
+
+def as_json(difference: Difference) -> str:
+    """All of it, with ``changed`` and ``more_pages`` said outright."""
+    said = {"changed": not difference.is_empty, "more_pages": difference.more_pages, **asdict(difference)}
+    return to_json(said, indent=2).decode()
+
+
+def show(difference: Difference, console: Console) -> None:
+    """Print it: the sum first, then who and which."""
+    for line in _facts(difference):
+        console.print(line, markup=False)
+    if difference.is_empty:
+        console.print("\nNothing changes: the same incidents, the same tiers, the same people told.", markup=False)
+    else:
+        for line in _sums(difference):
+            console.print(line, markup=False)
+        _show_woken(difference.woken, console)
+        _show_changes(difference.changes, console)
+    _show_unheard(difference.unheard, console)
+
+
+def _facts(difference: Difference) -> Iterable[str]:
+    before, after = difference.versions
+    yield f"{_at(difference.since)} to {_at(difference.until)} UTC: {_count(difference.alerts, 'alert')},"
+    yield f"{_count(difference.answers, 'answer')} of people, replayed at their times."
+    yield f"Table {before} as it was, and {after} in its place."
+
+
+def _sums(difference: Difference) -> Iterable[str]:
+    moved = sum(move.incidents for move in difference.tiers)
+    which = ", ".join(f"{move.incidents} from {move.before} to {move.after or 'none'}" for move in difference.tiers)
+    yield f"\n{_count(moved, 'incident')} of {difference.incidents[0]} change tier{f': {which}' if which else ''}."
+    if difference.merged or difference.split:
+        yield f"{difference.merged} join another incident, {difference.split} are split off from one."
+    yield f"{_moved(*difference.pages)}."
+    for zone, before, after in _nights(difference.woken):
+        yield f"At night ({BEGINS:%H:%M} to {ENDS:%H:%M}) in {zone}: {_more(before, after)}."
+
+
+def _moved(before: Pages, after: Pages) -> str:
+    return f"Pages: {_more(before.all, after.all)}"
+
+
+def _more(before: int, after: int) -> str:
+    change = "as many" if before == after else f"{abs(after - before)} {'more' if after > before else 'fewer'}"
+    return f"{change} ({before} before, {after} after)"
+
+
+def _nights(woken: Iterable[Woken]) -> Iterable[tuple[str, int, int]]:
+    zones: dict[str, list[Woken]] = {}
+    for each in woken:
+        zones.setdefault(each.zone, []).append(each)
+    for zone in sorted(zones):
+        yield zone, sum(each.before.night for each in zones[zone]), sum(each.after.night for each in zones[zone])
+
+
+def _show_woken(woken: Iterable[Woken], console: Console) -> None:
+    table = _table("Who is woken", "who", "through", "pages before", "after", "at night before", "after", "where")
+    for each in woken:
+        counts = (each.before.all, each.after.all, each.before.night, each.after.night)
+        table.add_row(each.person, each.destination, *map(str, counts), each.zone)
+    if table.row_count:
+        console.print(table)
+
+
+def _show_changes(changes: Iterable[Change], console: Console) -> None:
+    """Alike ones in one line, those of another tier first."""
+    groups: dict[tuple[str, ...], list[Change]] = {}
+    for each in changes:
+        groups.setdefault(_kind_of(each), []).append(each)
+    ordered = sorted(groups.items(), key=lambda pair: (not pair[1][0].tier_changes, -len(pair[1]), pair[0]))
+    table = _table("Incidents that change", "incidents", "of", "tier", "row", "told", "pages before", "after")
+    for kind, alike in ordered[:SHOWN]:
+        before, after = sum(c.before.pages for c in alike), sum(c.after.pages for c in alike if c.after)
+        table.add_row(str(len(alike)), *kind, str(before), str(after))
+    if table.row_count:
+        console.print(table)
+    if len(ordered) > SHOWN:
+        left = sum(len(alike) for _, alike in ordered[SHOWN:])
+        console.print(f"and {_count(left, 'other incident')}: --json lists each.", markup=False)
+
+
+def _kind_of(change: Change) -> tuple[str, ...]:
+    """What, and how it changes, as it is shown."""
+    before, after = change.before, change.after
+    lost = set(before.told) - set(after.told if after else ())
+    won = set(after.told if after else ()) - set(before.told)
+    told = [*(f"+{name}" for name in sorted(won)), *(f"-{name}" for name in sorted(lost))]
+    return (
+        f"{change.system} {change.slo}",
+        _move(before.tier, after.tier if after else "none"),
+        _move(before.row, after.row if after else "none"),
+        " ".join(told) or "the same",
+    )
+
+
+def _show_unheard(unheard: tuple[Unheard, ...], console: Console) -> None:
+    if not unheard:
+        return
+    table = _table("Alerts that nobody would be told of", "system", "alert", "row", "alerts", "told before")
+    for each in unheard:
+        table.add_row(each.system or "-", each.alertname or "-", each.row, str(each.alerts), str(each.of_them_new))
+    console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _move(before: str, after: str) -> str:
+    return before if before == after else f"{before} → {after}"
+
+
+def _at(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
