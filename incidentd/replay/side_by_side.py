@@ -26,9 +26,15 @@ _EVERY = 200
 _LOOK_SECONDS = 0.2
 
 
-def side_by_side(recording: Recording, tables: tuple[Rules, Rules], progress: Progress = lambda *_: None) -> Pair:
-    """What the recording comes to under each of both tables."""
-    cores = len(os.sched_getaffinity(0)) if len(recording.alerts) >= WORTH_A_PROCESS else 1
+def side_by_side(
+    recording: Recording, tables: tuple[Rules, Rules], progress: Progress = lambda *_: None, cores: int | None = None
+) -> Pair:
+    """What the recording comes to under each of both tables.
+
+    ``cores``: in so many processes; None: as many as there are cores, where there is enough to do.
+    """
+    if cores is None:
+        cores = len(os.sched_getaffinity(0)) if len(recording.alerts) >= WORTH_A_PROCESS else 1
     with _without_collector():
         judged = (judge(recording, tables[0]), judge(recording, tables[1]))
         parts = shares(recording, tables, judged, cores)

@@ -1,0 +1,1 @@
+"""Recorded alerts through any table, and plans that were not lived through."""

@@ -1,0 +1,211 @@
+"""What a backtest says: nothing where nothing changes, and exactly what does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.backtest import changed, recorded
+from incidentd.classify import Rules, load, parse
+from incidentd.intake import fingerprint
+from incidentd.replay import Answer, Did, Hearing, Outcome, RecordedAlert, Recording, compare, outcome_of, side_by_side
+from incidentd.replay.difference import Pages
+from incidentd.replay.judge import judge
+from incidentd.replay.outcome import Played
+from incidentd.tier import Tier
+from tests.classify import ground
+from tests.incident.profile import effort
+
+ROOT = Path(__file__).parents[2]
+BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+ONE = """\
+rows:
+  - {name: down, match: [sli="outage"], tier: P0}
+  - {name: slow, match: [sli="latency"], when: [value > 300], tier: P2}
+  - {name: minor, match: [sli="latency"], tier: P3}
+"""
+RULES = ground.rules(one=ONE)
+
+
+def with_tier(row: str, before: Tier, after: Tier) -> Rules:
+    lines = ONE.splitlines(keepends=True)
+    one = "".join(
+        line.replace(f"tier: {before}", f"tier: {after}") if f"name: {row}," in line else line for line in lines
+    )
+    return ground.rules(one=one)
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> Recording:
+    """Alerts of few problems, so that they meet; each fires once and may end; some are answered."""
+    alerts, answers = [], []
+    for number in range(draw(st.integers(1, 12))):
+        at = BEGIN + timedelta(seconds=draw(st.integers(0, 4 * 86400)))
+        labels = {
+            "slo": draw(st.sampled_from(["api", "web"])),
+            "sli": draw(st.sampled_from(["outage", "latency", "other"])),
+            "severity": draw(st.sampled_from(["critical", "warning", "info"])),
+            "instance": f"i{number}",
+        }
+        value = draw(st.sampled_from([None, "200", "400", "n/a"]))
+        heard = [Hearing(at, True, value)]
+        if draw(st.booleans()):
+            later = at + timedelta(seconds=draw(st.integers(1, 3600)))
+            heard.append(Hearing(later, True, draw(st.sampled_from(["200", "400"]))))
+        if draw(st.booleans()):
+            heard.append(Hearing(heard[-1].at + timedelta(seconds=draw(st.integers(1, 86400))), False, heard[-1].value))
+        alerts.append(RecordedAlert(fingerprint(labels), at, labels, f"was {number % 4}", tuple(heard)))
+        if draw(st.booleans()):
+            after = timedelta(seconds=draw(st.integers(1, 7200)))
+            did = draw(st.sampled_from([Did.ACKNOWLEDGED, Did.TAKEN_OVER, Did.NOTED, Did.RESOLVED]))
+            answers.append(Answer(at + after, f"was {number % 4}", did, draw(st.sampled_from(["a", "b"]))))
+    return Recording(BEGIN, BEGIN + WEEK, tuple(alerts), tuple(answers))
+
+
+@effort(60)
+@given(recordings())
+def test_the_same_table_changes_nothing(recording: Recording) -> None:
+    again = parse(dict(RULES.files))
+    found = compare(recording, outcome_of(recording, RULES), outcome_of(recording, again))
+    assert found.is_empty
+    assert (found.changes, found.tiers, found.more_pages, found.merged, found.split) == ((), (), 0, 0, 0)
+    assert found.pages[0] == found.pages[1]
+
+
+@effort(60)
+@given(recordings(), st.sampled_from([("slow", Tier.P2, Tier.P1), ("minor", Tier.P3, Tier.P0)]))
+def test_a_row_that_becomes_more_urgent_changes_exactly_the_incidents_that_it_decides(
+    recording: Recording, move: tuple[str, Tier, Tier]
+) -> None:
+    row, old, new = move
+    before = outcome_of(recording, RULES)
+    found = compare(recording, before, outcome_of(recording, with_tier(row, old, new)))
+    taken = taken_by(f"one/{row}", recording)
+    expected = {
+        (played.key, played.opened_at, played.tier)
+        for id_, played in before.incidents.items()
+        if played.tier > new and any(before.of_alert.get(number) == id_ for number in taken)
+    }
+    rose = {(c.before.key, c.opened_at, c.before.tier) for c in found.changes if c.tier_changes}
+    assert rose == expected
+    assert {c.after.tier for c in found.changes if c.after and c.tier_changes} <= {new}
+
+
+def taken_by(row: str, recording: Recording) -> set[int]:
+    """The alerts that a row takes at any time while they fire, in an incident that they are still part of."""
+    judged = judge(recording, RULES)
+    return {
+        number
+        for number, alert in enumerate(recording.alerts)
+        if any(judged[number].verdicts[heard.value].row == row for heard in alert.hearings if heard.firing)
+    }
+
+
+@cache
+def shipped() -> Rules:
+    return load(ROOT / "rules")
+
+
+CHANGES = {
+    "nothing": ("tiers.yaml", "generic: [cluster, namespace]", "generic: [cluster, namespace]"),
+    "tiers of one system": ("astudio.yaml", "tier: P2", "tier: P1"),
+    "keys": ("tiers.yaml", "also: [environment]", "also: [stage]"),
+    "a policy": ("escalation.yaml", "opening: [tickets]", "opening: []"),
+    "opening hours": ("calendars.yaml", 'opens: "09:00"', 'opens: "11:00"'),
+    "people": ("escalation.yaml", "{name: CTO}", "{name: CTO, zone: Asia/Tokyo}"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_sharing_what_is_the_same_and_processes_change_nothing(name: str) -> None:
+    recording = recorded(400, shipped(), seed=7)
+    other = changed(shipped(), *CHANGES[name])
+    whole = compare(recording, outcome_of(recording, shipped()), outcome_of(recording, other))
+    assert compare(recording, *side_by_side(recording, (shipped(), other), cores=3)) == whole
+    assert whole.is_empty is (name == "nothing")
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_progress_ends_at_all_there_is(cores: int) -> None:
+    seen: list[tuple[int, int]] = []
+    tables = (shipped(), shipped())
+    side_by_side(recorded(300, shipped()), tables, lambda done, total: seen.append((done, total)), cores)
+    assert seen[-1][0] == seen[-1][1] > 300
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def alert(sli: str, at: datetime, over: timedelta | None = timedelta(minutes=3), **labels: str) -> RecordedAlert:
+    found = {"slo": "api", "sli": sli, "severity": "info", **labels}
+    heard = [Hearing(at, True, "200")] + ([Hearing(at + over, False, "200")] if over else [])
+    return RecordedAlert(fingerprint(found), at, found, "was", tuple(heard))
+
+
+def played(rules: Rules, *alerts: RecordedAlert, answers: Sequence[Answer] = ()) -> tuple[Recording, Outcome]:
+    recording = Recording(BEGIN, BEGIN + WEEK, alerts, tuple(answers))
+    return recording, outcome_of(recording, rules)
+
+
+def test_pages_at_night_are_those_from_22_to_7_where_the_person_lives() -> None:
+    tokyo = ground.ESCALATION.replace("{name: engineer}", "{name: engineer, zone: Asia/Tokyo}")
+    nights = {}
+    for hour in range(24):
+        at = datetime(2026, 3, 3, hour, tzinfo=UTC)
+        recording, outcome = played(ground.rules(one=ONE, escalation=tokyo), alert("outage", at))
+        found = compare(recording, outcome, outcome)
+        (woken,) = found.woken
+        assert (woken.person, woken.zone) == ("engineer", "Asia/Tokyo")
+        nights[(hour + 9) % 24] = woken.after == Pages(1, 1)
+    assert {hour for hour, is_night in nights.items() if is_night} == {22, 23, *range(7)}
+
+
+def test_an_answer_counts_for_each_incident_that_its_own_became_while_it_is_open() -> None:
+    """One incident that nobody answers pages engineer and manager's room for three rounds; an answer ends that."""
+    long = alert("outage", BEGIN, timedelta(hours=2))
+    _, alone = played(RULES, long)
+    answer = Answer(BEGIN + timedelta(minutes=4), "was", Did.ACKNOWLEDGED, "person 1")
+    snoozed = replace(answer, until=BEGIN + timedelta(hours=3))
+    _, answered = played(RULES, long, answers=[snoozed])
+    _, late = played(RULES, long, answers=[replace(answer, at=BEGIN + timedelta(hours=3))])
+    assert [len(only(each).pages) for each in (alone, answered, late)] == [3, 1, 3]
+
+
+def only(outcome: Outcome) -> Played:
+    (found,) = outcome.incidents.values()
+    return found
+
+
+def test_alerts_that_nobody_would_get_are_named_and_whether_that_is_new() -> None:
+    silent = ground.rules(one=ONE, escalation=ground.ESCALATION.replace("P3: {opening: [room],", "P3: {opening: [],"))
+    recording, before = played(RULES, alert("latency", BEGIN, alertname="Slow"), alert("outage", BEGIN, slo="web"))
+    found = compare(recording, before, outcome_of(recording, silent))
+    assert [(each.alertname, each.row, each.alerts, each.of_them_new) for each in found.unheard] == [
+        ("Slow", "one/minor", 1, 1)
+    ]
+    assert not found.is_empty
+    known = compare(recording, outcome_of(recording, silent), outcome_of(recording, silent))
+    assert [each.of_them_new for each in known.unheard] == [0]
+
+
+def test_an_alert_that_becomes_a_sign_of_life_is_nobodys_any_more() -> None:
+    beats = 'watchdog: {match: [alertname="Slow"], every: 10m, tier: P1}\n'
+    recording, before = played(RULES, alert("latency", BEGIN, alertname="Slow"))
+    after = outcome_of(recording, ground.rules(one=ONE, heartbeats=beats))
+    found = compare(recording, before, after)
+    assert [(each.row, each.of_them_new) for each in found.unheard] == [("sign of life", 1)]
+    assert [(each.before.tier, each.after) for each in found.changes] == [(Tier.P3, None)]
+
+
+def test_a_key_that_is_wider_joins_incidents_and_a_narrower_one_splits_them() -> None:
+    wide = ONE.replace("tier: P0}", "tier: P0, key: [sli]}")
+    recording, apart = played(RULES, alert("outage", BEGIN), alert("outage", BEGIN + timedelta(minutes=1), slo="web"))
+    together = outcome_of(recording, ground.rules(one=wide))
+    joined, split = compare(recording, apart, together), compare(recording, together, apart)
+    assert (joined.incidents, joined.merged, joined.split) == ((2, 1), 1, 0)
+    assert (split.incidents, split.merged, split.split) == ((1, 2), 0, 1)
