@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from incidentd.errors import ExportError
 from incidentd.replay.recording import Answer, Did, Hearing, RecordedAlert, Recording
 
 _FORMAT = "incidentd recording"
-_Model = TypeVar("_Model", bound=BaseModel)
+_T = TypeVar("_T")
 
 
 class _Line(BaseModel):
@@ -46,6 +46,12 @@ class _Answer(_Line):
     did: Did
     by: str
     until: AwareDatetime | None = None
+
+
+_HEADER = TypeAdapter(_Header)
+_LINE: TypeAdapter[_Alert | _Answer] = TypeAdapter(Annotated[_Alert | _Answer, Field(discriminator="kind")])
+_KINDS = ("alert", "answer")
+_LONGEST = 200
 
 
 def write_export(recording: Recording) -> Iterator[str]:
@@ -87,10 +93,11 @@ def read_export(lines: Iterable[bytes]) -> Recording:
     last = 1
     for number, line in numbered:
         last = number
-        if line.startswith(b'{"kind":"alert"'):
-            alerts.append(_alert(_parsed(_Alert, number, line)))
+        parsed = _parsed(_LINE, number, line)
+        if isinstance(parsed, _Alert):
+            alerts.append(_alert(parsed))
         else:
-            answers.append(_answer(_parsed(_Answer, number, line)))
+            answers.append(_answer(parsed))
     _check_whole(header, len(alerts), len(answers), last)
     return Recording(_utc(header.since), _utc(header.until), tuple(alerts), tuple(answers), header.rules)
 
@@ -98,7 +105,7 @@ def read_export(lines: Iterable[bytes]) -> Recording:
 def _header(line: bytes) -> _Header:
     if _FORMAT.encode() not in line:
         raise ExportError(1, "is no header: this is no file of `incidentd rules export`")
-    return _parsed(_Header, 1, line)
+    return _parsed(_HEADER, 1, line)
 
 
 def _check_whole(header: _Header, alerts: int, answers: int, last: int) -> None:
@@ -107,13 +114,14 @@ def _check_whole(header: _Header, alerts: int, answers: int, last: int) -> None:
         raise ExportError(last, f"the file ends here with {alerts} alerts and {answers} answers; it says {promised}")
 
 
-def _parsed(model: type[_Model], number: int, line: bytes) -> _Model:
+def _parsed(form: TypeAdapter[_T], number: int, line: bytes) -> _T:
     try:
-        return model.model_validate_json(line)
+        return form.validate_json(line.rstrip())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ExportError(number, f"{where}: {first['msg']}" if where else first["msg"]) from None
+        where = ".".join(str(part) for part in first["loc"] if part not in _KINDS)
+        said = first["msg"].replace(" at line 1 column", " at column")[:_LONGEST]
+        raise ExportError(number, f"{where}: {said}" if where else said) from None
 
 
 def _alert(line: _Alert) -> RecordedAlert:

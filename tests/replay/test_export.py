@@ -53,7 +53,11 @@ BROKEN = {
     ),
     "a field too many": ([SOUND[0], line(annotations={})], 2, "annotations: Extra inputs are not permitted"),
     "an answer of an unknown kind": ([SOUND[0], json.dumps({**ANSWER, "did": "slept"})], 2, "did: Input should be"),
-    "another kind of line": ([SOUND[0], json.dumps({"kind": "note"})], 2, "kind: Input should be 'answer'"),
+    "another kind of line": (
+        [SOUND[0], json.dumps({"kind": "note"})],
+        2,
+        "Input tag 'note' found using 'kind' does not match any of the expected tags: 'alert', 'answer'",
+    ),
 }
 
 
