@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
-from bench import accept, classify, deadline, page, table
+from bench import accept, backtest, classify, deadline, page, table
 from bench.database import Fresh, postgresql, sqlite
 from bench.result import Result
 
@@ -17,6 +17,7 @@ PARTS: Mapping[str, Callable[[Fresh], list[Result]]] = {
     "g": accept.measure_open,
     "i": deadline.measure_at_once,
     "j": classify.measure,
+    "k": backtest.measure,
 }
 
 

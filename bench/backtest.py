@@ -56,7 +56,10 @@ def changed(rules: Rules, file: str, old: str, new: str) -> Rules:
 
 
 def measure(_: Fresh) -> list[Result]:
-    """(k) the whole backtest: reading the export, both tables, the difference. No database is asked."""
+    """(k) the whole backtest: reading the export, both tables, the difference.
+
+    No database is asked, so it is measured once for all of them.
+    """
     return [
         _result("a tier's rows changed in one system", "astudio.yaml", "tier: P2", "tier: P1"),
         _result("everything changed", "escalation.yaml", "name: CTO", "name: chief technology officer"),
