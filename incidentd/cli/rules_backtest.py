@@ -65,7 +65,11 @@ def _base(recording: Recording, against: Path | None) -> Rules:
         return load(against)
     if recording.rules is None:
         raise SettingsError("no table was in force there yet: give one to compare with by --against")
-    return parse(recording.rules)
+    try:
+        return parse(recording.rules)
+    except RulesError as error:
+        cause = f"the recorded table is unsound to this version ({error.faults[0]})"
+        raise SettingsError(f"{cause}: give one to compare with by --against") from None
 
 
 def _difference(recording: Recording, before: Rules, after: Rules) -> Difference:

@@ -19,7 +19,7 @@ def export_command(
 ) -> None:
     """Write recorded alerts, answers and the table in force into a file, for `rules backtest --from`.
 
-    It holds labels and values of alerts, and no people's names.
+    It holds labels and values of alerts, and numbers in place of the names of those who answered.
     """
     try:
         recording = from_database(os.environ, state, since)

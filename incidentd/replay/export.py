@@ -1,6 +1,7 @@
 """A recording as a file: JSON lines, the first of which says what it is.
 
-There are no people's names in it, no texts but labels and values, and no secrets: the rules name variables at most.
+Of alerts it holds labels and values, of those who answered a number each, and the table as it stands in its files.
+There are no secrets in it: the rules name variables at most.
 """
 
 from collections.abc import Iterable, Iterator

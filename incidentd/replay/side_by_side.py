@@ -21,6 +21,8 @@ Progress = Callable[[int, int], None]
 WORTH_A_PROCESS = 5000
 """With fewer alerts than this, starting processes would take longer than what they do."""
 
+MOST_PROCESSES = 8
+
 _EVERY = 200
 # A process says so often how far it has come.
 _LOOK_SECONDS = 0.2
@@ -34,7 +36,7 @@ def side_by_side(
     ``cores``: in so many processes; None: as many as there are cores, where there is enough to do.
     """
     if cores is None:
-        cores = len(os.sched_getaffinity(0)) if len(recording.alerts) >= WORTH_A_PROCESS else 1
+        cores = min(os.cpu_count() or 1, MOST_PROCESSES) if len(recording.alerts) >= WORTH_A_PROCESS else 1
     with _without_collector():
         judged = (judge(recording, tables[0]), judge(recording, tables[1]))
         parts = shares(recording, tables, judged, cores)

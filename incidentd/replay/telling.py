@@ -38,7 +38,6 @@ class Teller:
     def __init__(self, *, first_only: bool = False) -> None:
         self._first_only = first_only
         self._told: dict[str, set[Slot]] = {}
-        self._asked: dict[str, tuple[object, ...]] = {}
 
     def after(self, step: Step) -> list[Telling]:
         """What this step tells, pages first, in the order of destinations."""
@@ -51,11 +50,8 @@ class Teller:
         later = [] if self._first_only else self._later(step, told - set(fresh), level)
         return [*pages, *sorted([*first, *later], key=lambda each: each.destination)]
 
-    def _fresh(self, incident: Incident, policy: Policy, told: set[Slot]) -> list[Slot]:
-        standing = _standing(incident, policy)
-        if self._asked.get(incident.id) == standing:
-            return []
-        self._asked[incident.id] = standing
+    @staticmethod
+    def _fresh(incident: Incident, policy: Policy, told: set[Slot]) -> list[Slot]:
         slots = {each for each in audience(incident, policy) if not each.paging or _is_due(incident, each)}
         fresh = sorted(slots - told, key=lambda each: (each.destination, each.name))
         told.update(fresh)
@@ -77,19 +73,3 @@ def _is_due(incident: Incident, slot: Slot) -> bool:
     page = parse_page_slot(slot.name)
     is_present = (page.episode, page.round) == (incident.episode, incident.round)
     return is_present and incident.state is State.TRIGGERED
-
-
-def _standing(incident: Incident, policy: Policy) -> tuple[object, ...]:
-    """All that the audience depends on."""
-    return (
-        policy.name,
-        incident.tier,
-        incident.state is State.TRIGGERED,
-        incident.episode,
-        incident.round,
-        incident.level,
-        incident.told_level,
-        incident.repeat,
-        incident.held,
-        incident.followers,
-    )

@@ -1,5 +1,7 @@
 """What a backtest says: nothing where nothing changes, and exactly what does."""
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -139,6 +141,14 @@ def test_progress_ends_at_all_there_is(cores: int) -> None:
     side_by_side(recorded(300, shipped()), tables, lambda done, total: seen.append((done, total)), cores)
     assert seen[-1][0] == seen[-1][1] > 300
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_a_process_did_that_was_killed_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, other = recorded(100, shipped()), changed(shipped(), *CHANGES["tiers of one system"])
+    whole = compare(recording, *side_by_side(recording, (shipped(), other), cores=1))
+    module = sys.modules["incidentd.replay.side_by_side"]
+    monkeypatch.setattr(module, "_send", lambda *_: os._exit(9))
+    assert compare(recording, *side_by_side(recording, (shipped(), other), cores=3)) == whole
 
 
 def alert(sli: str, at: datetime, over: timedelta | None = timedelta(minutes=3), **labels: str) -> RecordedAlert:
