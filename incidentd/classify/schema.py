@@ -163,7 +163,8 @@ def _escalation(kinds: Mapping[str, Kind]) -> Schema:
     whole = {"required": ["tiers"], "properties": {"tiers": {"required": list(tiers)}}}
     policy |= {"if": {"not": {"required": ["extends"]}}, "then": whole}
     mention = {name: _option(kind.mention) for name, kind in kinds.items() if kind.mention}
-    people = _object({"name": _TEXT, **mention}, ("name",))
+    zone = _told(_TEXT, "Whose night counts in a backtest, such as Europe/Berlin.")
+    people = _object({"name": _TEXT, "zone": zone, **mention}, ("name",))
     return _object(
         {
             "people": {"type": "object", "patternProperties": {"^[1-9][0-9]*$": people}, "additionalProperties": False},
