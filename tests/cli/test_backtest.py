@@ -38,7 +38,7 @@ def other(tmp_path: Path) -> Path:
     folder = copy_rules(tmp_path)
     text = (folder / "astudio.yaml").read_text("utf-8").replace("tier: P2", "tier: P1")
     (folder / "astudio.yaml").write_text(text, "utf-8")
-    replace_in(folder, "escalation.yaml", ("opening: [tickets]", "opening: []"))
+    replace_in(folder, "escalation.yaml", ("opening: [tickets, ticket-queue]", "opening: []"))
     return folder
 
 
