@@ -17,7 +17,7 @@ from tests.servers import children_of, free_port, leashed, lives, wait_until
 
 PROGRAM = Path(sys.executable).parent / "incidentd"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "alert.json"
-START_SECONDS = 60.0
+START_SECONDS = 100.0
 STOP_SECONDS = 40.0
 
 
