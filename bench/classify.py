@@ -55,7 +55,8 @@ def table(rows: int) -> Rules:
     """Rules with so many rows: systems of 200 rows at most, each objective with a row for either threshold."""
     folder = PROJECT / "rules"
     fixed = ("tiers.yaml", "escalation.yaml", "destinations.yaml", "calendars.yaml")
-    files = {name: (folder / name).read_text("utf-8") for name in fixed}
+    templates = (str(path.relative_to(folder)) for path in (folder / "templates").glob("*.j2"))
+    files = {name: (folder / name).read_text("utf-8") for name in (*fixed, *templates)}
     systems = range(-(-rows // _A_SYSTEM))
     files["tiers.yaml"] = _TABLES.sub(f"tables: [{', '.join(map(_system, systems))}]", files["tiers.yaml"])
     for number in systems:

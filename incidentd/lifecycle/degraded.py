@@ -29,11 +29,13 @@ class Mode(StrEnum):
     WORKERS = "workers"
     PAGERDUTY = "pagerduty"
     SLACK = "slack"
+    EMAIL = "email"
+    WEBHOOK = "webhook"
     REDIS = "redis"
     CLOCK = "clock"
 
 
-PRODUCTS = {"pagerduty": "PagerDuty", "slack": "Slack"}
+PRODUCTS = {"pagerduty": "PagerDuty", "slack": "Slack", "email": "Mail", "webhook": "Webhook"}
 """How people call a kind of receiver."""
 
 

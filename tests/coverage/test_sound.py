@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from incidentd.alert import Alert
@@ -56,7 +56,7 @@ def test_what_promtool_sees_firing_goes_to_a_row_that_was_foretold(system: str) 
         assert verdict.tier in tiers
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(a_table, a_table, st.sampled_from(["", "a"]), asked, compared, series, st.integers(-1, 4), st.booleans())
 def test_an_alert_that_fires_goes_to_a_row_that_was_foretold(
     first: list[tuple[list[str], list[str], str]],
