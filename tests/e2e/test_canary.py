@@ -144,6 +144,7 @@ def test_no_secret_shows_up_anywhere(up: Up, sandbox: SandboxServer, redis_serve
     assert requests.post(f"{up.url}/api/v1/alertmanager", data=alerts, headers=webhook("primary"), timeout=10).ok
     wait_until(lambda: sandbox.pagerduty.alerts and sandbox.slack.cards("#incidents"), "a page and a card")
     traffic = notification("traffic", firing=True, system="user-metadata", sli="traffic_change", severity="info")
+    traffic["alerts"][0]["annotations"]["value"] = "-60"
     assert requests.post(f"{up.url}/api/v1/alertmanager", json=traffic, headers=webhook("primary"), timeout=10).ok
     wait_until(lambda: len(sandbox.sandbox.hooks.hooks) >= len(HOOKS), "the calls of the webhooks")
     wait_until(lambda: "the connection was refused" in up.log, "the mail to fail")
