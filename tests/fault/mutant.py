@@ -46,8 +46,8 @@ def split() -> None:
     def later(_tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: datetime) -> None:
         _opened.append((list(slots), due_at))
 
-    def remember(self: engine.Store, *arguments: Any) -> None:
-        begin(self, *arguments)
+    def remember(self: engine.Store, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
         _stores.append(self)
 
     def put_with_cursors(self: jobs.EnqueueThread, work: jobs.Work) -> None:
