@@ -31,7 +31,7 @@ from incidentd.keyring import Keyring
 from incidentd.lifecycle.answered import unwrapped
 from incidentd.lifecycle.correction import Correction
 from incidentd.lifecycle.degraded import Degraded
-from incidentd.lifecycle.deliver import Pace, Sender
+from incidentd.lifecycle.deliver import Sender
 from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.direct import DirectPager
 from incidentd.lifecycle.drill import not_accepted
@@ -41,6 +41,7 @@ from incidentd.lifecycle.housekeeping import Housekeeper
 from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.lookout import Lookout
 from incidentd.lifecycle.outage import Outage
+from incidentd.lifecycle.pace import Pace
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.people import People
 from incidentd.lifecycle.pulse import Pulse

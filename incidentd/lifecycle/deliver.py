@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import random
@@ -29,6 +29,7 @@ from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.limit import give_back
+from incidentd.lifecycle.pace import Pace
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.record import Recorded, Recorder, Result, unrecorded
@@ -48,15 +49,6 @@ _ROOM_SECONDS = 0.03
 _SURVEYS = 3
 
 log = structlog.get_logger("incidentd.deliver")
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long a sender may hold a cursor, and one request may take in all."""
-
-    lease: timedelta
-    mark: timedelta
-    http_seconds: float
 
 
 class Sender:
@@ -84,19 +76,7 @@ class Sender:
         self._hand_over = hand_over
         self._meter = meter
         self._recorder = Recorder(new_id, random)
-        self._digests = DigestSender(
-            store,
-            rulebook,
-            packer,
-            channels,
-            now,
-            new_id,
-            pace.mark,
-            pace.lease,
-            pace.http_seconds,
-            hand_over,
-            meter,
-        )
+        self._digests = DigestSender(store, rulebook, packer, channels, now, new_id, pace, hand_over, meter)
         self._results: GroupCommit[Result, None] = GroupCommit(self._record, name="recorder")
         self._pool = ThreadPoolExecutor(WIDTH, thread_name_prefix="sender")
         self._free = threading.Semaphore(WIDTH)

@@ -33,6 +33,7 @@ from incidentd.jobs import Work
 from incidentd.lifecycle.claim import Bundle
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
+from incidentd.lifecycle.pace import Pace
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
@@ -79,9 +80,7 @@ class DigestSender:
         channels: Mapping[str, Channel],
         now: Callable[[], datetime],
         new_id: NewId,
-        mark: timedelta,
-        lease: timedelta,
-        http_seconds: float,
+        pace: Pace,
         hand_over: Callable[[Work], None],
         meter: Meter,
     ) -> None:
@@ -91,16 +90,15 @@ class DigestSender:
         self._channels = channels
         self._now = now
         self._new_id = new_id
-        self._mark = mark
-        self._lease = lease
-        self._http_seconds = http_seconds
+        self._pace = pace
         self._hand_over = hand_over
         self._meter = meter
 
     def send(self, bundle: Bundle) -> None:
         """Tell it, write what came of it, and write to its incidents that they were told."""
-        gathered = self._store.read(lambda tx: digests.gather(tx, bundle.digest, SHOWN))
-        notice = self._store.read(lambda tx: self._notice(tx, bundle.digest))
+        gathered, notice = self._store.read(
+            lambda tx: (digests.gather(tx, bundle.digest, SHOWN), self._notice(tx, bundle.digest))
+        )
         destination, news = self._destination(bundle.digest), replace(self._news(bundle, gathered), notice=notice)
         came_to = self._try(destination, news)
         failpoint("send.after")
@@ -157,7 +155,7 @@ class DigestSender:
             return PermanentError(f"{destination.kind} can't tell several incidents in one message")
         failpoint("send.before")
         try:
-            return channel.deliver_digest(destination, news, seconds=self._http_seconds)
+            return channel.deliver_digest(destination, news, seconds=self._pace.http_seconds)
         except DeliveryError as error:
             return error
         except Exception as error:  # the edge of a sender's thread: a fault of ours loses no page
@@ -166,7 +164,7 @@ class DigestSender:
 
     def _keep(self, told: _Told) -> bool:
         """Record it, again and again until the lease is over. False: another sender has it by now."""
-        end = time.monotonic() + self._lease.total_seconds()
+        end = time.monotonic() + self._pace.lease.total_seconds()
         while True:
             try:
                 kept = self._store.write(lambda tx: self._record(tx, told))
@@ -253,7 +251,7 @@ class DigestSender:
             self._alarm(tx, digest, error)
 
     def _alarm(self, tx: Connection, digest: Digest, error: DeliveryError) -> None:
-        ledger = Ledger(tx, self._rulebook, self._now(), self._mark)
+        ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
         complaint = Complaint("delivery", f"destination {digest.destination} refuses for good: {error}")
         receive(ledger, [[internal(complaint, digest.destination, ledger.now)]], self._new_id)
         self._hand_over(ledger.flush())
@@ -282,7 +280,7 @@ class DigestSender:
         rows = digests.unaccepted(tx, digest.id, turn, _CHUNK)
         if not rows:
             return False, {}
-        ledger = Ledger(tx, self._rulebook, self._now(), self._mark)
+        ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
         ledger.load(ids={row.incident_id for row in rows})
         mine = [row for row in rows if row.queue != PAGE or _needs_page(ledger, row)]
         for row in mine:
@@ -301,7 +299,7 @@ class DigestSender:
         return True, _joined(work, work_of(again, {}))
 
     def _accepted(self, row: Any, told: _Told) -> Accepted:
-        since = row.behind_since - self._mark if row.behind_since else told.bundle.started_at
+        since = row.behind_since - self._pace.mark if row.behind_since else told.bundle.started_at
         paging = row.queue == PAGE
         return Accepted(
             destination=row.destination,
@@ -321,7 +319,7 @@ class DigestSender:
         """
         digest = told.bundle.digest
         rows = digests.unaccepted(tx, digest.id, digest.turn, _CHUNK, after[0])
-        ledger = Ledger(tx, self._rulebook, self._now(), self._mark)
+        ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
         ledger.load(ids={row.incident_id for row in rows})
         for row in rows:
             if fallback := missing_stand_in(self._rulebook, ledger.get(row.incident_id), row.destination):

@@ -20,10 +20,10 @@ from incidentd.channels.channel import Channel, Receipt
 from incidentd.errors import DeliveryError, IncidentdError, TransientError
 from incidentd.incident.command import Delivered
 from incidentd.jobs import Work
-from incidentd.lifecycle.deliver import Pace
 from incidentd.lifecycle.direct_page import DirectPage, direct_pages, dump, ended, is_own, load
 from incidentd.lifecycle.heard import Heard, heard
 from incidentd.lifecycle.ledger import Ledger
+from incidentd.lifecycle.pace import Pace
 from incidentd.lifecycle.parcel import Packer, specification
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Webhook

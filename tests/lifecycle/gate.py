@@ -7,7 +7,8 @@ from datetime import timedelta
 from incidentd.channels.channel import Channel, Destination, News, Receipt
 from incidentd.channels.registry import Means, make_channels
 from incidentd.keyring import Keyring
-from incidentd.lifecycle.deliver import Pace, Sender
+from incidentd.lifecycle.deliver import Sender
+from incidentd.lifecycle.pace import Pace
 from incidentd.lifecycle.parcel import Packer
 from incidentd.runtime import new_id
 from tests.lifecycle.bench import Bench
