@@ -66,7 +66,7 @@ def survey(
 ) -> Survey:
     """Look what these incidents have to tell in this queue. Locks nothing: packing is most of a claim's work."""
     found = cursors.look(tx, ids, queue, now, limit)
-    mine = [cursor for cursor in found if cursor.slot != digests.SLOT]
+    mine = [cursor for cursor in found if cursor.slot != cursors.DIGEST_SLOT]
     packed = packer.pack(tx, not_in_line(tx, mine, packer.limited), new_id(), now)
     return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed})
 
@@ -85,7 +85,9 @@ def relieve(tx: Connection, packer: Packer, surveyed: Survey, ids: Sequence[str]
 
     What is for an optional destination that nobody has set up is told to nobody.
     """
-    everything = [cursor for cursor in cursors.claimable(tx, ids, queue, now, _MOST) if cursor.slot != digests.SLOT]
+    everything = [
+        cursor for cursor in cursors.claimable(tx, ids, queue, now, _MOST) if cursor.slot != cursors.DIGEST_SLOT
+    ]
     unset = packer.unset({cursor.destination for cursor in everything})
     cursors.pass_over(tx, [cursor for cursor in everything if cursor.destination in unset])
     found = [cursor for cursor in everything if cursor.destination not in unset]
@@ -112,10 +114,10 @@ def take(
     """
     ids = {cursor.incident_id for cursor in surveyed.cursors}
     everything = cursors.claimable(tx, ids, queue, now, limit)
-    bundles = _bundles(tx, [each for each in everything if each.slot == digests.SLOT], new_id, now)
+    bundles = _bundles(tx, [each for each in everything if each.slot == cursors.DIGEST_SLOT], new_id, now)
     if bundles:
         cursors.lease(tx, [bundle.cursor for bundle in bundles], bundles[0].token, now + lease)
-    found = [cursor for cursor in everything if cursor.slot != digests.SLOT]
+    found = [cursor for cursor in everything if cursor.slot != cursors.DIGEST_SLOT]
     locked = lock(tx, found, surveyed.parcels.values(), packer.limited)
     asking = still_to_ask(tx, found, packer.limited, locked, now)
     current = _current(tx, asking, surveyed)

@@ -18,9 +18,7 @@ from incidentd.store.cursors import DIGEST_SLOT, FREE, HELD, THIS, Cursor, key
 from incidentd.store.tables import CURSORS, DIGESTS, INCIDENTS
 from incidentd.tier import Tier
 
-SLOT = DIGEST_SLOT
-
-_OWN = sa.and_(CURSORS.c.incident_id == sa.bindparam("the_digest"), CURSORS.c.slot == SLOT)
+_OWN = sa.and_(CURSORS.c.incident_id == sa.bindparam("the_digest"), CURSORS.c.slot == DIGEST_SLOT)
 _LOCK_OWN = sa.select(CURSORS.c.incident_id).where(_OWN).with_for_update()
 _IN = CURSORS.c.digest == sa.bindparam("the_digest")
 # Who has a card too is counted there; only loud news of it are told here.
@@ -174,7 +172,7 @@ def open_one(tx: Connection, digest: Digest) -> None:
         sa.insert(CURSORS).values(
             incident_id=digest.id,
             destination=digest.destination,
-            slot=SLOT,
+            slot=DIGEST_SLOT,
             queue=digest.queue,
             tier=Tier.P0.value,
             told=0,
@@ -353,7 +351,7 @@ def prune(tx: Connection, before: datetime, *, remove: bool) -> int:
     gone = sa.select(DIGESTS.c.id).where(DIGESTS.c.joined_at < before, ~stands_for)
     ids = list(tx.scalars(gone))
     if remove and ids:
-        tx.execute(sa.delete(CURSORS).where(CURSORS.c.incident_id.in_(ids), CURSORS.c.slot == SLOT))
+        tx.execute(sa.delete(CURSORS).where(CURSORS.c.incident_id.in_(ids), CURSORS.c.slot == DIGEST_SLOT))
         tx.execute(sa.delete(DIGESTS).where(DIGESTS.c.id.in_(ids)))
     return len(ids)
 

@@ -16,7 +16,7 @@ from incidentd.incident.state import State
 from incidentd.intake import fingerprint
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
-from incidentd.store.digests import SLOT
+from incidentd.store.cursors import DIGEST_SLOT
 from incidentd.store.tables import CURSORS, DIGESTS, INCIDENTS
 from tests.fault.plant import GROUP, WEB, Plant
 from tests.lifecycle.bench import KEYS
@@ -155,7 +155,7 @@ def _told(plant: Plant, level: int) -> bool:
 
 def _each_is_told_in_one_place(plant: Plant) -> list[str]:
     """Cursors that have both a message of their own and a digest, or neither."""
-    rows = plant.store.read(lambda tx: list(tx.execute(sa.select(CURSORS).where(CURSORS.c.slot != SLOT))))
+    rows = plant.store.read(lambda tx: list(tx.execute(sa.select(CURSORS).where(CURSORS.c.slot != DIGEST_SLOT))))
     accepted = [row for row in rows if row.accepted_at is not None]
     assert len({row.incident_id for row in accepted if row.destination == "incidents"}) == ALERTS
     one = [(row.reference != "{}") + (row.digest is not None and row.loud is None) for row in accepted]

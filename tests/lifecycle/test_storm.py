@@ -18,7 +18,7 @@ from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
 from incidentd.store import cursors, query
 from incidentd.store.buckets import Bucket
-from incidentd.store.digests import SLOT
+from incidentd.store.cursors import DIGEST_SLOT
 from incidentd.store.line import Newcomer
 from incidentd.store.query import Filter
 from incidentd.store.tables import CURSORS, DIGESTS
@@ -287,7 +287,7 @@ def _posts(bench: Bench, kind: str) -> list[Message]:
 
 def _in_no_or_two_places(bench: Bench) -> list[Any]:
     """Cursors of open incidents with both a message of their own and a digest that stands for them, or neither."""
-    rows = [row for row in bench.cursors() if row.slot != SLOT]
+    rows = [row for row in bench.cursors() if row.slot != DIGEST_SLOT]
     wanted = [row for row in rows if row.queue != PAGE or bench.incident(row.incident_id).state == "triggered"]
     wrong = [row for row in wanted if (row.reference != "{}") == (row.digest is not None) and row.loud is None]
     return [
@@ -296,5 +296,5 @@ def _in_no_or_two_places(bench: Bench) -> list[Any]:
 
 
 def _behind(bench: Bench) -> list[Any]:
-    due = sa.select(CURSORS).where(CURSORS.c.due_at.is_not(None), CURSORS.c.slot != SLOT, ~CURSORS.c.echo)
+    due = sa.select(CURSORS).where(CURSORS.c.due_at.is_not(None), CURSORS.c.slot != DIGEST_SLOT, ~CURSORS.c.echo)
     return bench.store.read(lambda tx: list(tx.execute(due)))

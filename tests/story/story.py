@@ -17,7 +17,7 @@ from incidentd.incident.state import Incident, State
 from incidentd.intake import fingerprint
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import AlertState, PagerDutyAlert
-from incidentd.store.digests import SLOT
+from incidentd.store.cursors import DIGEST_SLOT
 from incidentd.web.app import create_app
 from incidentd.web.server import bind, serving
 from tests.lifecycle.bench import KEYS, RULES, Bench, open_bench
@@ -193,7 +193,7 @@ class Story:
             timeline = self.bench.timeline(incident_id)
             assert [entry.number for entry in timeline] == list(range(1, len(timeline) + 1))
         for cursor in self.bench.cursors():
-            if cursor.slot == SLOT:
+            if cursor.slot == DIGEST_SLOT:
                 continue
             news = self.bench.incident(cursor.incident_id).news
             assert cursor.told >= news or cursor.due_at or cursor.given_up, f"{cursor.destination} was not told"
