@@ -1,12 +1,25 @@
-"""A table between its marks in a page of the documentation."""
+"""Long runs on each database, and their table between its marks in a page of the documentation."""
 
+import multiprocessing
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+
+def each(run: Callable[[str], Result], databases: Sequence[str], at_once: bool) -> list[Result]:
+    """What came of the run on each database: one after the other, or all at the same time."""
+    if not at_once:
+        return [run(database) for database in databases]
+    with ProcessPoolExecutor(len(databases), multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(run, databases))
 
 
 def placed(text: str, name: str, page: str) -> str:

@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
@@ -21,11 +22,8 @@ def main(arguments: list[str]) -> int:
     """Returns the exit status."""
     asked = _parse(arguments)
     first = asked.seed if asked.seed is not None else SystemRandom().randrange(10**6)
-    totals = []
-    for database in [asked.database] if asked.database else _DATABASES:
-        runs = [_run(database, first + number, asked) for number in range(asked.runs)]
-        totals.append(together(runs))
-        print(f"\n{report(totals[-1])}", flush=True)
+    databases = [asked.database] if asked.database else _DATABASES
+    totals = mark.each(partial(_total, first=first, asked=asked), databases, asked.at_once)
     if asked.json:
         asked.json.write_text(to_json(totals))
     if asked.write:
@@ -39,6 +37,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1, help="on each database, each with a seed of its own (1)")
     parser.add_argument("--seed", type=int, help="of the first run; it decides faults and alerts (random)")
     parser.add_argument("--database", choices=_DATABASES, help="one of the two (both, one after the other)")
+    parser.add_argument(
+        "--at-once", action="store_true", help="both databases at the same time, not one after the other"
+    )
     parser.add_argument("--pace", choices=PACES, default=DEFAULT.name, help="the product's times, or short ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--keep", action="store_true", help="keep logs and timelines, also of a run that was good")
@@ -48,6 +49,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if asked.write and asked.database:
         parser.error("--write is for both databases: their results stand side by side")
     return asked
+
+
+def _total(database: str, first: int, asked: argparse.Namespace) -> Summary:
+    total = together([_run(database, first + number, asked) for number in range(asked.runs)])
+    print(f"\n{report(total)}", flush=True)
+    return total
 
 
 def _run(database: str, seed: int, asked: argparse.Namespace) -> Summary:
@@ -63,8 +70,8 @@ def _run(database: str, seed: int, asked: argparse.Namespace) -> Summary:
 
 
 def _page(totals: list[Summary], asked: argparse.Namespace, first: int) -> str:
-    single = " --single" if asked.single else ""
-    command = f'make chaos CHAOS="--minutes {asked.minutes:g} --runs {asked.runs} --seed {first}{single}"'
+    more = " --single" * asked.single + " --at-once" * asked.at_once
+    command = f'make chaos CHAOS="--minutes {asked.minutes:g} --runs {asked.runs} --seed {first}{more}"'
     today = SystemClock().now().date().isoformat()
     return f"`{command}` on {today}, {mark.machine()}.\n\n{markdown(totals)}"
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from incidentd.clock import SystemClock
@@ -16,7 +17,8 @@ _DATABASES = ("sqlite", "postgresql")
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
     asked = _parse(arguments)
-    found = [_run(database, asked) for database in ([asked.database] if asked.database else _DATABASES)]
+    databases = [asked.database] if asked.database else _DATABASES
+    found = mark.each(partial(_run, asked=asked), databases, asked.at_once)
     table = markdown(found)
     print(table)
     if asked.write:
@@ -29,6 +31,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0, help="on each database (60)")
     parser.add_argument("--alerts", type=float, default=20.0, help="a second (20)")
     parser.add_argument("--database", choices=_DATABASES, help="one of the two (both, one after the other)")
+    parser.add_argument(
+        "--at-once", action="store_true", help="both databases at the same time, not one after the other"
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     return parser.parse_args(arguments)
 
@@ -40,7 +45,7 @@ def _run(database: str, asked: argparse.Namespace) -> Soaked:
 
 
 def _page(table: str, asked: argparse.Namespace) -> str:
-    command = f'make soak SOAK="--minutes {asked.minutes:g} --alerts {asked.alerts:g}"'
+    command = f'make soak SOAK="--minutes {asked.minutes:g} --alerts {asked.alerts:g}{" --at-once" * asked.at_once}"'
     today = SystemClock().now().date().isoformat()
     return f"`{command}` on {today}, {mark.machine()}.\n\n{table}"
 
