@@ -18,7 +18,7 @@ def each(run: Callable[[str], Result], databases: Sequence[str], at_once: bool) 
     """What came of the run on each database: one after the other, or all at the same time."""
     if not at_once:
         return [run(database) for database in databases]
-    with ProcessPoolExecutor(len(databases), multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(len(databases), multiprocessing.get_context("fork")) as pool:
         return list(pool.map(run, databases))
 
 
