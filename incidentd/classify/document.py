@@ -12,6 +12,8 @@ from typing import NoReturn
 
 import yaml
 
+from incidentd.classify.yaml_fault import forbidden_line, yaml_fault
+
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
 _MAX_KEY_SHOWN = 60
@@ -146,13 +148,6 @@ class _Reader:
         return Fields(fields, line)
 
 
-def _problem(text: str, line: int, error: yaml.MarkedYAMLError) -> str:
-    """What is wrong there. Of a tab, which no eye sees, the parser says only that it can't start a token."""
-    found = text.split("\n")[line : line + 1]
-    indented_by_tab = any("\t" in each[: len(each) - len(each.lstrip())] for each in found)
-    return "a tab; indent with spaces" if indented_by_tab else str(error.problem or error.context)
-
-
 def _events(text: str) -> Iterator[yaml.Event]:
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
         _refuse(1, f"larger than {MAX_BYTES:,} bytes")
@@ -163,11 +158,10 @@ def _events(text: str) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line if mark else 0
-        _refuse(line + 1, f"is no YAML: {_problem(text, line, error)}")
+        line, cause = yaml_fault(text, error)
+        _refuse(line, f"is no YAML: {cause}")
     except (yaml.YAMLError, UnicodeError) as error:
-        raise _StrictnessError(1, "is no YAML: a character that is not allowed") from error
+        raise _StrictnessError(forbidden_line(text), "is no YAML: a character that is not allowed") from error
 
 
 def _ambiguity(scalar: Scalar) -> str | None:

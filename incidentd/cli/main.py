@@ -155,10 +155,11 @@ def sandbox_command(
         "http://127.0.0.1:8080"
     ),
     journal: Annotated[Path | None, typer.Option(help="File that keeps what was received; by default none.")] = None,
+    mail: Annotated[str, typer.Option(help="Address and port that takes mail; empty: none does.")] = "127.0.0.1:8025",
 ) -> None:
-    """Run the stand-ins for PagerDuty and Slack alone. They sign with INCIDENTD_SLACK_SIGNING_SECRET."""
+    """Run the stand-ins for PagerDuty, Slack, mail and webhooks alone. They sign with INCIDENTD_SLACK_SIGNING_SECRET."""
     with told():
-        raise typer.Exit(sandbox.run(dict(os.environ), listen, product, journal))
+        raise typer.Exit(sandbox.run(dict(os.environ), listen, product, journal, mail))
 
 
 @app.command("fire")

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft7Validator, ValidationError
-from jsonschema.exceptions import best_match
+from jsonschema import Draft7Validator
 
 from incidentd.classify.condition import parse_number
 from incidentd.classify.document import MAX_BYTES
@@ -19,11 +17,11 @@ from incidentd.classify.section import Ledger
 from incidentd.errors import Fault, RulesError
 from incidentd.objective.objective import Objective
 from incidentd.objective.plain import Document, documents
+from incidentd.objective.wording import refusals
 
 NAME = "objectives.yaml"
 _STATED = "budget-minutes."
 _SCHEMA = "openslo.schema.json"
-_LONGEST = 200
 _PERIOD = re.compile("[1-9][0-9]{0,4}[mhdwMQY]")
 _UNITS = {
     "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
@@ -76,22 +74,10 @@ def _read(text: str, ledger: Ledger) -> Iterator[Objective]:
     before = len(ledger.faults)
     for document in documents(text, ledger.add):
         row = _named(document.value)
-        problems = list(_validator().iter_errors(document.value))
-        for place, errors in groupby(sorted(problems, key=_place), _place):
-            error = best_match(errors)
-            if error is not None:
-                ledger.add(document.line(tuple(error.absolute_path)), _cause(error, place), row)
+        for path, cause in refusals(_validator().iter_errors(document.value)):
+            ledger.add(document.line(path), cause, row)
         if len(ledger.faults) == before:
             yield _objective(document, ledger, row)
-
-
-def _place(error: ValidationError) -> str:
-    return ".".join(str(part) for part in error.absolute_path)
-
-
-def _cause(error: ValidationError, place: str) -> str:
-    said = error.message if len(error.message) <= _LONGEST else f"does not suit the schema ({error.validator})"
-    return f"{place}: {said}" if place else said
 
 
 def _named(value: object) -> str:

@@ -26,7 +26,7 @@ from incidentd.sandbox.page import Page
 from incidentd.sandbox.pagerduty import PagerDuty
 from incidentd.sandbox.pagerduty_rest import ALERTS, USER, USERS_LISTED, PagerDutyRest
 from incidentd.sandbox.slack import RESPONSE, Slack
-from incidentd.sandbox.smtp import SmtpServer
+from incidentd.sandbox.smtp import LOOPBACK, SmtpServer
 
 KEEP = 20_000
 
@@ -92,6 +92,7 @@ def create_sandbox(
     routing_key_names: Mapping[str, str] | None = None,
     pagerduty_webhook_secret: str = "",
     smtp_port: int | None = None,
+    smtp_host: str = LOOPBACK,
 ) -> Sandbox:
     """A sandbox with what its journal holds.
 
@@ -100,7 +101,7 @@ def create_sandbox(
     the one token that the Slack side takes; any, where None. The newest ``keep`` requests, events, alerts and messages
     stay in memory; all, where None. ``routing_key_names`` are shown in place of routing keys. Without
     ``pagerduty_webhook_secret`` nobody is told what becomes of pages, so nothing can be done to them here.
-    ``smtp_port`` is where mail is taken, 0 for any free port; None: nowhere.
+    ``smtp_port`` of ``smtp_host`` is where mail is taken, 0 for any free port; None: nowhere.
     """
     ledger = Ledger(Journal(journal) if journal is not None else None, keep)
     pagerduty = PagerDuty(ledger, keep)
@@ -127,7 +128,7 @@ def create_sandbox(
     routes += _hook_routes(exchange, hooks)
     application = Starlette(routes=routes, lifespan=_closing(exchange, herald, ledger))
     application.router.redirect_slashes = False
-    smtp = None if smtp_port is None else SmtpServer(mailbox, clock, smtp_port)
+    smtp = None if smtp_port is None else SmtpServer(mailbox, clock, smtp_port, smtp_host)
     return Sandbox(
         pagerduty, slack, faults, presser, handler, herald, exchange, ledger, mailbox, hooks, smtp, application
     )

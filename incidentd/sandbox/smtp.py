@@ -1,5 +1,6 @@
-"""A mail server on loopback that takes every mail and passes none on. https://www.rfc-editor.org/rfc/rfc5321"""
+"""A mail server that takes every mail and passes none on. https://www.rfc-editor.org/rfc/rfc5321"""
 
+import socket
 import socketserver
 import threading
 import time
@@ -8,22 +9,26 @@ from datetime import datetime
 
 from incidentd.sandbox.outbox import Mailbox
 
+LOOPBACK = "127.0.0.1"
 _LINE = 4096
 _MOST_BYTES = 4 * 1024 * 1024
 _SECONDS = 60.0
 
 
 class SmtpServer:
-    """Listens on ``port`` of 127.0.0.1 until it is closed; 0 takes any free one."""
+    """Listens on ``port`` of ``host`` until it is closed; 0 takes any free one."""
 
-    def __init__(self, mailbox: Mailbox, clock: Callable[[], datetime], port: int = 0) -> None:
+    def __init__(
+        self, mailbox: Mailbox, clock: Callable[[], datetime], port: int = 0, host: str = LOOPBACK
+    ) -> None:
         class Session(_Session):
             """With what is to be done with a mail."""
 
             def keep(self, sender: str, to: list[str], content: bytes) -> None:
                 mailbox.take(sender, to, content, clock(), time.monotonic())
 
-        self._server = _Server(("127.0.0.1", port), Session)
+        self._server = (_ServerIPv6 if ":" in host else _Server)((host, port), Session)
+        self.host = host
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox-smtp", daemon=True)
         self._thread.start()
@@ -39,6 +44,10 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
+
+
+class _ServerIPv6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Session(socketserver.StreamRequestHandler):

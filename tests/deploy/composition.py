@@ -48,7 +48,13 @@ class Service:
 
     @property
     def environment(self) -> dict[str, str]:
-        return dict(self.raw.get("environment", {}))
+        """What is set whatever the user's own environment says."""
+        return {name: value for name, value in self.raw.get("environment", {}).items() if value is not None}
+
+    @property
+    def passed(self) -> set[str]:
+        """What is set where the user's own environment, or .env, sets it."""
+        return {name for name, value in self.raw.get("environment", {}).items() if value is None}
 
     @property
     def secrets(self) -> list[str]:

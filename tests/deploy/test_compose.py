@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from incidentd.classify import load
 from incidentd.cli.part import refuse_missing
 from incidentd.cli.start import strict_settings
 from incidentd.errors import SettingsError
+from incidentd.keyring import Keyring
 from incidentd.process.supervisor import STOP_SECONDS
 from incidentd.settings import load_settings
 from tests.deploy.composition import MAIN, SANDBOX, SECRETS, Service, compose, seconds, strings
@@ -28,7 +30,8 @@ CREDENTIALS = {
     "INCIDENTD_SLACK_SIGNING_SECRET",
 }
 
-OF_THE_SANDBOX = {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET"}
+RULES = load(ROOT / "rules")
+OF_THE_SANDBOX = {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET", *RULES.secret_names}
 
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 each_combination = pytest.mark.parametrize("files", COMBINATIONS.values(), ids=COMBINATIONS)
@@ -158,6 +161,44 @@ def test_incidentd_knows_every_setting_and_lacks_none(name: str, secrets: Path) 
     refuse_missing(settings)
     assert settings.database_url.startswith("postgresql+psycopg://incidentd:")
     assert (settings.redis_url or "").endswith("@redis:6379/0")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_that_the_shipped_rules_name_gets_to_those_who_use_it(name: str) -> None:
+    """What need not be set is passed on where the user sets it; the sandbox sets each of them."""
+    alone, tried = compose(MAIN).services[name], compose(MAIN, SANDBOX).services[name]
+    wanted = {f"{each}_FILE" for each in RULES.secret_names}
+    assert wanted - alone.passed <= set(alone.environment)
+    assert wanted <= set(tried.environment)
+    assert {each.removesuffix("_FILE").removeprefix("INCIDENTD_").lower() for each in wanted} <= set(alone.secrets)
+    assert "INCIDENTD_SHADOW_RULES" in alone.passed
+    assert "/etc/incidentd/shadow" in {mount.target for mount in alone.mounts}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_with_the_sandbox_every_destination_of_the_shipped_rules_is_set_up_and_none_is_real(
+    name: str, secrets: Path
+) -> None:
+    given = environ(compose(MAIN, SANDBOX).services[name], secrets / "sandbox", secrets)
+    settings = strict_settings(given)
+    keyring = Keyring(settings, given)
+    sandbox = SERVICES["sandbox"]
+    (listen,) = [each.partition(":")[2] for each in sandbox.command if each.startswith("--listen=")]
+    (mail,) = [each.partition(":")[2] for each in sandbox.command if each.startswith("--mail=")]
+    for spec in RULES.destinations.values():
+        found = keyring.destination(spec)
+        assert found, spec.name
+        if spec.kind == "email":
+            assert found.secret == f"smtp+plain://sandbox:{mail}/sandbox"
+        if spec.kind == "webhook":
+            assert found.secret == f"http://sandbox:{listen}/sandbox/webhook/{spec.name}"
+
+
+def test_what_need_not_be_set_stops_no_start(secrets: Path) -> None:
+    """Its files are there, and empty."""
+    for name in (each.removeprefix("INCIDENTD_").lower() for each in CREDENTIALS):
+        (secrets / name).write_text(f"the-users-own-{name}")
+    strict_settings(environ(compose(MAIN).services["migrate"], secrets, secrets))
 
 
 def test_a_credential_that_nobody_filled_in_stops_the_start_and_is_named(secrets: Path) -> None:

@@ -1,0 +1,105 @@
+"""What the schema of objectives refuses, in the words that faults of rules have."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from jsonschema import ValidationError
+from jsonschema.exceptions import best_match
+
+from incidentd.classify.section import closest
+from incidentd.objective.plain import Path
+
+EXPECTED = "$comment"
+"""Where the schema says in words what a pattern, or one of several forms, asks for."""
+
+_LONGEST = 60
+_TYPES = {
+    "object": "a mapping of names to values", "array": "a list", "string": "text", "number": "a number",
+    "boolean": "true or false",
+}  # fmt: skip
+_FORMS = ("oneOf", "anyOf", "not")
+_LAST = 3
+"""That none of several forms fits follows from what else is wrong there."""
+
+
+def refusals(errors: Iterable[ValidationError]) -> Iterator[tuple[Path, str]]:
+    """For each place the path to what is wrong there, and what was expected."""
+    for place, found in groupby(sorted(errors, key=_place), _place):
+        error = min(found, key=_weight)
+        cause = _cause(error)
+        yield _path(error), f"{place}: {cause}" if place else cause
+
+
+def _path(error: ValidationError) -> Path:
+    """Where it is wrong: the field itself, where one is known to be."""
+    if error.validator == "additionalProperties":
+        return (*error.absolute_path, _first_unknown(error))
+    inner = best_match([error]) if error.validator in _FORMS else None
+    return tuple((inner or error).absolute_path)
+
+
+def _place(error: ValidationError) -> str:
+    return ".".join(str(part) for part in error.absolute_path)
+
+
+def _weight(error: ValidationError) -> int:
+    order = ("type", "additionalProperties", "required")
+    return _LAST + 1 if error.validator in _FORMS else order.index(error.validator) if error.validator in order else _LAST
+
+
+def _cause(error: ValidationError) -> str:
+    say = _WORDS.get(str(error.validator))
+    return say(error) if say else f"does not suit the schema ({error.validator})"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _type(error: ValidationError) -> str:
+    wanted = _TYPES[str(error.validator_value)]
+    in_quotes = wanted == "text" and isinstance(error.instance, bool | int | float)
+    return f"must be {wanted}{': put it in quotes' if in_quotes else ''}"
+
+
+def _missing(error: ValidationError) -> str:
+    missing = [name for name in error.validator_value if name not in error.instance]
+    return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+
+
+def _unknown(error: ValidationError) -> str:
+    name = _first_unknown(error)
+    return f"unknown field {_shown(name)}{closest(name, error.schema['properties'])}"
+
+
+def _first_unknown(error: ValidationError) -> str:
+    return next(name for name in error.instance if name not in error.schema["properties"])
+
+
+def _expected(error: ValidationError) -> str:
+    expected = error.schema.get(EXPECTED)
+    return f"must be {expected}" if expected else f"does not suit the schema ({error.validator})"
+
+
+def _pattern(error: ValidationError) -> str:
+    return f"{_shown(error.instance)} is not {error.schema[EXPECTED]}"
+
+
+_WORDS: Mapping[str, Callable[[Any], str]] = {
+    "type": _type,
+    "required": _missing,
+    "additionalProperties": _unknown,
+    "const": lambda error: f"must be {error.validator_value}",
+    "enum": lambda error: f"{_shown(error.instance)} is none of {', '.join(error.validator_value)}",
+    "pattern": _pattern,
+    "minLength": lambda _: "is empty",
+    "maxLength": lambda error: f"is longer than {error.validator_value} characters",
+    "minItems": lambda error: f"must hold at least {error.validator_value}",
+    "maxItems": lambda error: f"must hold no more than {error.validator_value}",
+    "minimum": lambda error: f"{_shown(error.instance)} is below {error.validator_value}",
+    "maximum": lambda error: f"{_shown(error.instance)} is above {error.validator_value}",
+    "exclusiveMaximum": lambda error: f"{_shown(error.instance)} is not below {error.validator_value}",
+    **dict.fromkeys(_FORMS, _expected),
+}
