@@ -22,6 +22,7 @@ from incidentd.objective.wording import refusals
 NAME = "objectives.yaml"
 _STATED = "budget-minutes."
 _SCHEMA = "openslo.schema.json"
+_LONGEST_NAME = 63
 _PERIOD = re.compile("[1-9][0-9]{0,4}[mhdwMQY]")
 _UNITS = {
     "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
@@ -83,7 +84,7 @@ def _read(text: str, ledger: Ledger) -> Iterator[Objective]:
 def _named(value: object) -> str:
     metadata = value.get("metadata") if isinstance(value, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else ""
+    return name[:_LONGEST_NAME] if isinstance(name, str) and name.isprintable() else ""
 
 
 def _objective(document: Document, ledger: Ledger, row: str) -> Objective:

@@ -25,7 +25,8 @@ _LAST = 3
 
 def refusals(errors: Iterable[ValidationError]) -> Iterator[tuple[Path, str]]:
     """For each place the path to what is wrong there, and what was expected."""
-    for place, found in groupby(sorted(errors, key=_place), _place):
+    listed = sorted(errors, key=_place)
+    for place, found in groupby((each for each in listed if not _follows(each, listed)), _place):
         error = min(found, key=_weight)
         cause = _cause(error)
         yield _path(error), f"{place}: {cause}" if place else cause
@@ -37,6 +38,12 @@ def _path(error: ValidationError) -> Path:
         return (*error.absolute_path, _first_unknown(error))
     inner = best_match([error]) if error.validator in _FORMS else None
     return tuple((inner or error).absolute_path)
+
+
+def _follows(error: ValidationError, others: list[ValidationError]) -> bool:
+    """Whether no form fits because of something inside, which is told by itself."""
+    inside = f"{_place(error)}."
+    return error.validator in _FORMS and any(_place(other).startswith(inside) for other in others)
 
 
 def _place(error: ValidationError) -> str:
@@ -96,8 +103,8 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "pattern": _pattern,
     "minLength": lambda _: "is empty",
     "maxLength": lambda error: f"is longer than {error.validator_value} characters",
-    "minItems": lambda error: f"must hold at least {error.validator_value}",
-    "maxItems": lambda error: f"must hold no more than {error.validator_value}",
+    "minItems": lambda error: f"must list at least {error.validator_value}",
+    "maxItems": lambda error: f"must list no more than {error.validator_value}",
     "minimum": lambda error: f"{_shown(error.instance)} is below {error.validator_value}",
     "maximum": lambda error: f"{_shown(error.instance)} is above {error.validator_value}",
     "exclusiveMaximum": lambda error: f"{_shown(error.instance)} is not below {error.validator_value}",
