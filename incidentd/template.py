@@ -4,13 +4,14 @@ https://jinja.palletsprojects.com/en/stable/sandbox/
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from incidentd.errors import IncidentdError
@@ -21,6 +22,16 @@ LONGEST = 256 * 1024
 _FILE = "<template>"
 _FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 """What a template's expressions raise."""
+
+_IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (ZeroDivisionError, "a division by zero"),
+    (RecursionError, "it calls itself without end"),
+    (OverflowError, "a number that is too large"),
+    (LookupError, "an item that isn't there"),
+    (TypeError, "a value of a kind that this can't be done with"),
+    (Exception, "a value that this can't be done with"),
+)
+_NO_ATTRIBUTE = re.compile(r"'?\w+ object'? has no (?:attribute|element) (.*)", re.DOTALL)
 
 _NASTY = 'it\'s "quoted" \\ <b> {{ 1 }}\n\tnext line \u2028'
 """Labels hold anything: what is not put through ``tojson`` shows at once that it breaks the JSON around it."""
@@ -51,10 +62,9 @@ def render(text: str, picture: Mapping[str, Any]) -> str:
     try:
         made = _compiled(text).render(picture)
     except TemplateSyntaxError as error:
-        raise RenderError(error.lineno, f"is no Jinja2: {error.message}") from None
+        raise RenderError(error.lineno, f"is no Jinja2: {_as_clause(error.message)}") from None
     except _FAILURES as error:
-        shown = error.message if isinstance(error, TemplateError) else type(error).__name__
-        raise RenderError(_line(error.__traceback__), f"can't be filled in: {shown}") from None
+        raise RenderError(_line(error.__traceback__), f"can't be filled in: {_failure(error)}") from None
     if len(made) > LONGEST:
         raise RenderError(0, f"makes more than {LONGEST:,} characters")
     return made
@@ -75,6 +85,22 @@ def trial(text: str, *, as_json: bool) -> Trial | None:
     return None
 
 
+def _failure(error: Exception) -> str:
+    """Why an expression failed, without what it was about."""
+    if isinstance(error, TemplateNotFound):
+        return "a template can't include or import another"
+    if isinstance(error, TemplateError):
+        return _as_clause(error.message)
+    return next(words for kind, words in _IN_WORDS if isinstance(error, kind))
+
+
+def _as_clause(message: str | None) -> str:
+    said = (message or "").removesuffix(".")
+    if found := _NO_ATTRIBUTE.fullmatch(said):
+        return f"there is no {found[1]} where it is looked for"
+    return said[:1].lower() + said[1:]
+
+
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
@@ -91,7 +117,9 @@ def _compiled(text: str) -> Template:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     """Nothing is escaped by itself: what is made is JSON or plain text, never HTML."""
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, loader=FunctionLoader(lambda _name: None)
+    )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True, "sort_keys": False, "default": _refuse}
     return environment
 

@@ -164,7 +164,7 @@ def _headers(section: Section) -> dict[str, str]:
         wrong = [each for each in in_header(value) if not VARIABLE.fullmatch(each)]
         if not _HEADER.fullmatch(name) or name.lower() in _OURS:
             section.complain(f"headers: {name[:100]!r} is no header's name, or incidentd's own", "headers")
-        elif wrong or not _HEADER_VALUE.fullmatch(value):
+        elif wrong or "${" in _IN_HEADER.sub("", value) or not _HEADER_VALUE.fullmatch(value):
             section.complain(
                 f"headers: {name}: a value is plain text on one line, and names a secret as ${{INCIDENTD_…}}", "headers"
             )
@@ -217,9 +217,11 @@ def _option(section: Section, name: str, kind: Kind) -> str:
     """Its text; several are apart by line breaks."""
     option = kind.options[name]
     if option.several:
-        values = section.texts(name)
+        before, values = len(section.ledger.faults), section.texts(name)
         if not section.has(name):
             section.complain(f"{name} is missing")
+        elif not values and len(section.ledger.faults) == before:
+            section.complain(f"{name} is empty", name)
     else:
         values = tuple(filter(None, [section.text(name, None if option.required else "")]))
     for value in values:

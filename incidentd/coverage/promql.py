@@ -82,7 +82,10 @@ def shapes_of(expr: str, recorded: Recorded) -> tuple[Shape, ...]:
         ExpressionError: it is no PromQL.
     """
     parser = _Parser(list(_tokens(expr)), recorded)
-    shapes = parser.level(0)
+    try:
+        shapes = parser.level(0)
+    except RecursionError:
+        raise ExpressionError("brackets or signs are nested too deeply") from None
     if parser.next:
         raise ExpressionError(f"{parser.next[:40]!r} stands where an operator, or the end, was expected")
     return tuple(each for each in shapes if not any(domain.is_none for domain in each.facts.values()))

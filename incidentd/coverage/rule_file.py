@@ -38,7 +38,11 @@ def load_rule_files(places: Iterable[str]) -> RuleFiles:
     texts: dict[str, str] = {}
     faults: list[Fault] = []
     for place in places:
-        found = list(_paths(place))
+        try:
+            found = list(_paths(place))
+        except ValueError:
+            faults.append(Fault(place, 0, "", "is no pattern for files: ** stands between two /"))
+            continue
         if not found:
             faults.append(Fault(place, 0, "", "there is no such rule file, nor one in such a folder"))
         for path, named in found:
@@ -129,6 +133,7 @@ class _Reader:
             group.complain("another group of this file has this name", "name")
         names.add(group.row)
         self._duration(group, "interval")
+        group.number("limit", 0, least=0)
         labels = self._texts(group, "labels")
         for each in group.nodes("rules"):
             rule = as_section(each, "a rule", self.ledger, group.row)

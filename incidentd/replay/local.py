@@ -16,6 +16,9 @@ class LocalTime:
     note: str = ""
 
 
+_YEARS = range(1970, 3000)
+
+
 def parse_local(text: str) -> LocalTime:
     """The instant. Where the clocks go back, a time that comes twice is the first one, and ``note`` says so.
 
@@ -28,6 +31,8 @@ def parse_local(text: str) -> LocalTime:
         said = datetime.fromisoformat(written)
     except ValueError:
         raise SettingsError(f"{text[:60]!r} is no time such as '2026-10-25T02:30 Europe/Berlin' or …T00:30Z") from None
+    if said.year not in _YEARS:
+        raise SettingsError(f"{text[:60]!r} is not in the years {_YEARS.start} to {_YEARS.stop - 1}")
     if said.tzinfo is not None:
         zone = _zone(name) if name.strip() else said.tzinfo
         return LocalTime(said.astimezone(UTC), zone)

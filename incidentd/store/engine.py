@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from incidentd.errors import ConflictError, SchemaError, StoreError, StoreUnavailableError
+from incidentd.errors import ConflictError, SchemaError, SettingsError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def _execute_many(cursor: Any, statement: str, rows: Any, _context: object) -> b
 
 def _open_sqlite(url: sa.URL) -> Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database).parent)
     engine = sa.create_engine(
         url,
         pool_timeout=BUSY_SECONDS,
@@ -92,6 +92,14 @@ def _open_sqlite(url: sa.URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        cause = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise SettingsError(f"the database's folder {folder} can't be used: {cause}") from None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
