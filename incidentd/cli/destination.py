@@ -13,6 +13,8 @@ from incidentd.channels.channel import AlertDetail, Channel, Destination, News, 
 from incidentd.channels.registry import Means, make_channels
 from incidentd.classify import DestinationSpec, Rules, load
 from incidentd.classify.section import closest
+from incidentd.cli.given_up import sent_again
+from incidentd.cli.sandbox_set_up import with_sandbox
 from incidentd.cli.start import strict_settings
 from incidentd.cli.state import with_tokens
 from incidentd.clock import Clock, SystemClock
@@ -56,7 +58,10 @@ def test_command(
     ] = None,
     state: Annotated[Path, typer.Option(help="The folder that `up` keeps its tokens in.")] = Path("var"),
 ) -> None:
-    """Send a marked message through one destination and show what came back. A test of a page wakes people."""
+    """Send a marked message through one destination and show what came back. A test of a page wakes people.
+
+    Where it succeeds, what had been given up for that destination is sent again.
+    """
     try:
         raise typer.Exit(run(name, rules, os.environ, state, SystemClock()))
     except ConfigurationError as error:
@@ -67,13 +72,17 @@ def test_command(
 def run(name: str, folder: Path | None, environ: Mapping[str, str], state: Path, clock: Clock) -> int:
     """Send, end what was begun, and say what each came to. Returns 0 if all was accepted, else 1.
 
+    The sandbox of an `up` that runs on ``state`` counts where nothing real is set. What was given up for a destination
+    that works is sent again.
+
     Raises:
         ConfigurationError: rules or settings are unsound, or that destination isn't there or not set up.
     """
     if folder is not None:
         environ = {**environ, "INCIDENTD_RULES": str(folder)}
     table = load(rules_folder(environ))
-    environ = with_tokens(environ, state, create=False)
+    given = with_tokens(environ, state, create=False)
+    environ = with_sandbox(given, state, table.secret_names)
     settings = strict_settings(environ)
     spec = _named(table, name)
     hidden = hidden_values(settings, environ, table.secret_names)
@@ -81,7 +90,13 @@ def run(name: str, folder: Path | None, environ: Mapping[str, str], state: Path,
     destination = _ready(spec, settings, environ)
     means = Means(clock.now, settings.pagerduty_events_url, settings.slack_api_url)
     trial = _Trial(make_channels(means)[spec.kind], destination, settings.http_seconds, Redactor(hidden))
-    return 0 if all(trial.tell(each) for each in _stories(spec, settings, clock)) else _FAILED
+    if spec.variables & (environ.keys() - given.keys()):
+        typer.echo(f"{spec.name} is the sandbox's: no real one is set up")
+    if not all(trial.tell(each) for each in _stories(spec, settings, clock)):
+        return _FAILED
+    if told := sent_again(spec.name, environ, state, clock):
+        typer.echo(told)
+    return 0
 
 
 def _named(table: Rules, name: str) -> DestinationSpec:

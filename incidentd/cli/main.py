@@ -157,7 +157,10 @@ def sandbox_command(
     journal: Annotated[Path | None, typer.Option(help="File that keeps what was received; by default none.")] = None,
     mail: Annotated[str, typer.Option(help="Address and port that takes mail; empty: none does.")] = "127.0.0.1:8025",
 ) -> None:
-    """Run the stand-ins for PagerDuty, Slack, mail and webhooks alone. They sign with INCIDENTD_SLACK_SIGNING_SECRET."""
+    """Run the stand-ins for PagerDuty, Slack, mail and webhooks alone.
+
+    They sign with INCIDENTD_SLACK_SIGNING_SECRET.
+    """
     with told():
         raise typer.Exit(sandbox.run(dict(os.environ), listen, product, journal, mail))
 

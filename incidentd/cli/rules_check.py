@@ -107,9 +107,9 @@ def _rules(folder: Path | None) -> Rules:
 
 
 def _objectives(folder: Path) -> tuple[Objective, ...]:
+    if not folder.is_dir():
+        raise _UnusableError("objectives", [Fault(str(folder), 0, "", "there is no such folder")])
     try:
-        if not folder.is_dir():
-            raise RulesError([Fault(str(folder), 0, "", "there is no such folder")])
         return load_objectives(folder)
     except RulesError as error:
         raise _UnusableError("objectives", error.faults) from error

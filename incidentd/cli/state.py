@@ -38,6 +38,18 @@ def held(state: Path) -> Iterator[None]:
         yield
 
 
+def is_held(state: Path) -> bool:
+    """Whether an `up` runs on this folder now."""
+    try:
+        with (state / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _lock(state: Path) -> IO[str]:
     try:
         state.mkdir(parents=True, exist_ok=True)
@@ -56,7 +68,7 @@ def with_tokens(
             continue
         path = state / file
         if create and not path.exists():
-            _write(path, secrets.token_urlsafe(32))
+            keep(path, secrets.token_urlsafe(32))
         if path.exists():
             result[variable] = path.read_text("utf-8").strip()
     return result
@@ -69,8 +81,8 @@ def with_database(environ: Mapping[str, str], state: Path) -> dict[str, str]:
     return {**environ, "INCIDENTD_DATABASE_URL": f"sqlite:///{(state / 'incidentd.db').resolve()}"}
 
 
-def _write(path: Path, token: str) -> None:
-    """All or nothing: a start cut off in the middle must not leave an empty token behind."""
+def keep(path: Path, token: str) -> None:
+    """Write a file that only its owner reads, all or nothing: a start cut off must not leave an empty token behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.touch(mode=0o600)

@@ -9,6 +9,7 @@ import typer
 from incidentd.classify import load
 from incidentd.cli.listen import claim
 from incidentd.cli.part import group, refuse_missing, web
+from incidentd.cli.sandbox_set_up import remember
 from incidentd.cli.stand_in import stand_ins
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.cli.state import held, with_database, with_tokens
@@ -41,7 +42,9 @@ def run(environ: Mapping[str, str], state: Path) -> int:
 
 def _run(environ: Mapping[str, str], state: Path, asked: Settings) -> int:
     environ = _for_people(_with_files(with_tokens(environ, state), state))
-    environ, stood_in = stand_ins(environ, load(rules_folder(environ)), asked.listen, state)
+    given = environ
+    environ, stood_in = stand_ins(given, load(rules_folder(given)), asked.listen, state)
+    remember(state, given, environ)
     environ, redis = _with_redis(environ, state)
     settings = inherited_settings(environ)
     refuse_missing(settings)

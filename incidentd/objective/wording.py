@@ -19,8 +19,6 @@ _TYPES = {
     "boolean": "true or false",
 }  # fmt: skip
 _FORMS = ("oneOf", "anyOf", "not")
-_LAST = 3
-"""That none of several forms fits follows from what else is wrong there."""
 
 
 def refusals(errors: Iterable[ValidationError]) -> Iterator[tuple[Path, str]]:
@@ -51,8 +49,11 @@ def _place(error: ValidationError) -> str:
 
 
 def _weight(error: ValidationError) -> int:
+    """How far what it says follows from other faults of the place: the least counts."""
     order = ("type", "additionalProperties", "required")
-    return _LAST + 1 if error.validator in _FORMS else order.index(error.validator) if error.validator in order else _LAST
+    if error.validator in _FORMS:
+        return len(order) + 1
+    return order.index(error.validator) if error.validator in order else len(order)
 
 
 def _cause(error: ValidationError) -> str:

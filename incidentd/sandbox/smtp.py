@@ -18,9 +18,7 @@ _SECONDS = 60.0
 class SmtpServer:
     """Listens on ``port`` of ``host`` until it is closed; 0 takes any free one."""
 
-    def __init__(
-        self, mailbox: Mailbox, clock: Callable[[], datetime], port: int = 0, host: str = LOOPBACK
-    ) -> None:
+    def __init__(self, mailbox: Mailbox, clock: Callable[[], datetime], port: int = 0, host: str = LOOPBACK) -> None:
         class Session(_Session):
             """With what is to be done with a mail."""
 

@@ -242,13 +242,16 @@ def retier(tx: Connection, changed: Mapping[str, Tier]) -> None:
         tx.execute(_RETIER, {"incidents": ids, "urgency": tier.value})
 
 
-def retry_given_up(tx: Connection, due_at: datetime) -> int:
+def retry_given_up(tx: Connection, due_at: datetime, destination: str | None = None) -> int:
     """What was refused for good is tried again: whoever reloads the rules may have mended the cause (model 35).
 
-    Nobody is told of what was over before that.
+    Of one destination only, where it is named: a test has shown that it works. Nobody is told of what was over before
+    that. Returns how many cursors there were.
     """
     is_open = sa.exists().where(INCIDENTS.c.id == CURSORS.c.incident_id, INCIDENTS.c.resolved_at.is_(None))
     given_up = sa.update(CURSORS).where(CURSORS.c.given_up.is_not(None), is_open)
+    if destination is not None:
+        given_up = given_up.where(CURSORS.c.destination == destination)
     again = given_up.values(due_at=due_at, behind_since=due_at, token=FREE, attempts=0, given_up=None)
     return tx.execute(again).rowcount
 

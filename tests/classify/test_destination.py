@@ -124,8 +124,14 @@ def test_fault_is_named_exactly(name: str) -> None:
 TEMPLATE_FAULTS = {
     "unclosed": ("{\n{{ headline | tojson }", ":2: is no Jinja2: unexpected '}'"),
     "name_unknown": ('{"a":\n{{ titel | tojson }}}', ":2: can't be filled in: 'titel' is undefined"),
-    "field_unknown": ("\n{{ incident.titel | tojson }}", ":2: can't be filled in: there is no 'titel' where it is looked"),
-    "only_with_alerts": ("{{ alerts[0].labels.alertname | tojson }}", ":1: can't be filled in: there is no 0 where it is looked for"),
+    "field_unknown": (
+        "\n{{ incident.titel | tojson }}",
+        ":2: can't be filled in: there is no 'titel'",
+    ),
+    "only_with_alerts": (
+        "{{ alerts[0].labels.alertname | tojson }}",
+        ":1: can't be filled in: there is no 0",
+    ),
     "not_escaped": (
         '{"title": "{{ headline }}"}',
         ":1: makes no JSON where a text holds quotes or line breaks: put each value through | tojson",
@@ -133,7 +139,10 @@ TEMPLATE_FAULTS = {
     "no_json": ("P0", ":1: makes no JSON where a text holds quotes or line breaks"),
     "out_of_the_sandbox": ("{{ ''.__class__ }}", ":1: can't be filled in: access to attribute '__class__' of 'str'"),
     "too_long": ("{% for i in range(99999) %}{{ headline | tojson }}{% endfor %}", ":1: makes more than 262,144"),
-    "includes_another": ('{% include "a.json.j2" %}', ":1: can't be filled in: a template can't include or import another"),
+    "includes_another": (
+        '{% include "a.json.j2" %}',
+        ":1: can't be filled in: a template can't include",
+    ),
     "divides_by_zero": ("{{ 1 / 0 }}", ":1: can't be filled in: a division by zero"),
     "calls_itself": ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", ":1: can't be filled in: it calls itself"),
     "adds_a_number_to_a_text": ("{{ headline + 1 }}", ":1: can't be filled in: a value of a kind that this can't"),

@@ -38,7 +38,7 @@ def test_the_installed_package_migrates_serves_its_pages_and_carries_the_sandbox
         assert requests.get(f"http://{listen}/static/page.css", timeout=10).ok
     sandbox = {"INCIDENTD_SLACK_SIGNING_SECRET": "signing-secret-of-the-test"}
     other = f"127.0.0.1:{free_port()}"
-    with part("sandbox", sandbox, tmp_path, f"--listen={other}", program=program):
+    with part("sandbox", sandbox, tmp_path, f"--listen={other}", "--mail=127.0.0.1:0", program=program):
         address = f"http://{other}/sandbox/"
         wait_until(lambda: is_answered(address), "the sandbox")
         assert "PagerDuty" in requests.get(address, timeout=10).text

@@ -1,7 +1,9 @@
 """`incidentd sandbox`: the stand-ins alone."""
 
 import json
+import re
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -9,11 +11,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
 import requests
 from slack_sdk.signature import SignatureVerifier
 
 from incidentd.clock import SystemClock
 from incidentd.sandbox.app import create_sandbox
+from tests.e2e.rulebook import SHIPPED
 from tests.e2e.up import PROGRAM, STOP_SECONDS, command, environment
 from tests.servers import free_port, leashed, wait_until
 
@@ -57,7 +61,7 @@ class Product:
 def sandbox(folder: Path, product: str, journal: Path) -> Iterator[str]:
     """The command, until Ctrl-C; yields its address."""
     listen = f"127.0.0.1:{free_port()}"
-    options = ["--listen", listen, "--product", product, "--journal", str(journal)]
+    options = ["--listen", listen, "--product", product, "--journal", str(journal), "--mail", "127.0.0.1:0"]
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
             leashed([str(PROGRAM), "sandbox", *options]),
@@ -101,6 +105,36 @@ def test_the_sandbox_alone_takes_messages_and_sends_signed_presses(tmp_path: Pat
     assert [message.text for message in kept.slack.messages("#incidents")] == ["down"]
 
 
-def test_an_unsound_option_is_named(tmp_path: Path) -> None:
-    ended = command("sandbox", "--listen", "nowhere", cwd=tmp_path)
-    assert (ended.returncode, "--listen is not host:port" in ended.stderr) == (2, True)
+def test_the_sandbox_alone_takes_mail_and_webhooks_and_shows_them(tmp_path: Path) -> None:
+    journal = tmp_path / "sandbox.jsonl"
+    with sandbox(tmp_path, "http://127.0.0.1:9", journal) as url:
+        said = (tmp_path / "out").read_text()
+        (mail,) = re.findall(r"INCIDENTD_SMTP_URL=(\S+)", said)
+        assert f"{url}/webhook/<name>" in said
+        settings = {
+            "INCIDENTD_SMTP_URL": mail,
+            "INCIDENTD_STATUS_PAGE_URL": f"{url}/webhook/status-page",
+            "INCIDENTD_STATUS_PAGE_SECRET": "whsec_" + "c2VjcmV0" * 4,
+        }
+        for name in ("management-mail", "status-page"):
+            tested = command("destination", "test", name, "--rules", str(SHIPPED), cwd=tmp_path, **settings)
+            assert tested.returncode == 0, tested.stderr
+        page = requests.get(f"{url}/", timeout=5).text
+        assert "management@example.com" in page
+        assert "dev.incidentd.incident.opened" in page
+    kept = create_sandbox(clock=SystemClock().now, slack_signing_secret=SECRET, journal=journal)
+    assert [mail.to for mail in kept.mailbox.mails] == [("management@example.com",)]
+    assert {(hook.name, hook.signed) for hook in kept.hooks.hooks} == {("status-page", True)}
+
+
+@pytest.mark.parametrize("option", ["--listen", "--mail"])
+def test_an_unsound_option_is_named(tmp_path: Path, option: str) -> None:
+    ended = command("sandbox", "--listen", f"127.0.0.1:{free_port()}", option, "nowhere", cwd=tmp_path)
+    assert (ended.returncode, f"{option} is not host:port" in ended.stderr) == (2, True)
+
+
+def test_a_mail_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        mail = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = command("sandbox", "--listen", f"127.0.0.1:{free_port()}", "--mail", mail, cwd=tmp_path)
+    assert (ended.returncode, f"--mail: {mail} is taken" in ended.stderr) == (2, True)

@@ -166,6 +166,17 @@ def test_a_reload_tries_again_what_was_given_up_of_open_incidents_only(store: St
     assert [each.incident_id for each in _claimable(store, NOW)] == ["core"]
 
 
+def test_a_test_of_a_destination_tries_again_what_was_given_up_for_it_and_nothing_else(store: Store) -> None:
+    open_incident(store, "core")
+    open_cursors(store, ["core"])
+    store.write(lambda tx: tx.execute(sa.update(CURSORS).values(due_at=None, given_up="refused")))
+    assert store.write(lambda tx: cursors.retry_given_up(tx, NOW, "incidents")) == 0
+    assert _claimable(store, NOW) == []
+    assert store.write(lambda tx: cursors.retry_given_up(tx, NOW, "page-oncall")) == 1
+    assert [each.incident_id for each in _claimable(store, NOW)] == ["core"]
+    assert store.write(lambda tx: cursors.retry_given_up(tx, NOW, "page-oncall")) == 0
+
+
 def test_only_the_holder_of_the_lease_settles(store: Store) -> None:
     open_cursors(store, ["core"])
     before = _lease(store, "frozen", NOW + LEASE)
