@@ -89,6 +89,7 @@ def _told(
         verdict, notes = _of_tier(rules, Tier(tier), alert.labels.get("system", ""))
     else:
         verdict = classify(alert, rules)
+    verdict = verdict.at(when.at)
     answer_after, lasts = spans
     noted = ((when.note,) if when.note else ()) + notes
     return _Told(rules, when, plan(Story(alert, verdict, when.at, answer_after, lasts), rules), noted)
@@ -139,6 +140,7 @@ def _of_tier(rules: Rules, tier: Tier, system: str) -> tuple[Verdict, tuple[str,
         policy=table.policy if table else DEFAULT_POLICY,
         version=rules.version,
         destinations=table.destinations if table else (),
+        observing=table.observing if table else None,
     )
     others = [row for row in table.rows if row.tier is tier] if table else []
     differ = [row.name for row in others if (row.policy, row.destinations) != (verdict.policy, verdict.destinations)]

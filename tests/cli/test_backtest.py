@@ -174,6 +174,18 @@ def test_labels_and_a_file_are_simulated_as_the_table_classifies_them(tmp_path: 
     assert json.loads(by_file.stdout)["row"] == "astudio/mcp-below-99.5"
 
 
+@pytest.mark.parametrize("asked", [["--tier", "P0"], ["--label", "slo=core-api", "--label", "sli=outage"]])
+def test_a_plan_tells_nobody_while_the_system_is_observed_and_not_longer(tmp_path: Path, asked: list[str]) -> None:
+    folder = copy_rules(tmp_path)
+    replace_in(folder, "avalo.yaml", ("system: avalo\n", "system: avalo\nobserve: true\nobserve_until: 2026-12-08\n"))
+    plans = [
+        typed("simulate", "--rules", folder, "--system", "avalo", *asked, "--at", at).stdout
+        for at in ("2026-12-07T23:59Z", "2026-12-08T00:00Z")
+    ]
+    assert ["Only observed: nobody is told." in each for each in plans] == [True, False]
+    assert ["through PagerDuty" in each for each in plans] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -188,6 +200,7 @@ def test_labels_and_a_file_are_simulated_as_the_table_classifies_them(tmp_path: 
             ["--tier", "P1", "--at", "2026-03-29T02:30 Europe/Berlin"],
             "2026-03-29 02:30 does not exist in Europe/Berlin",
         ),
+        (["--tier", "P1", "--at", "9999-12-31T23:59Z"], "'9999-12-31T23:59Z' is not in the years 1970 to 2999"),
         (["--tier", "P1", "--acknowledge-after", "soon"], "--acknowledge-after 'soon' is no time such as 12m"),
     ],
 )

@@ -202,3 +202,29 @@ def test_what_is_neither_a_file_nor_an_incident_is_said(tmp_path: Path, monkeypa
     migrate(open_engine(f"sqlite:///{tmp_path}/none.db"))
     said = CliRunner().invoke(app, ["rules", "explain", "7"])
     assert (said.exit_code, "7: there is no such file, and no such incident" in said.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "--alerts", "slo/***"], "slo/***: is no pattern for files: ** stands between two /"),
+        (["check", "--objectives", "nowhere"], "nowhere: there is no such folder"),
+        (["explain", "half.json"], "half.json: the body is no JSON from line 2, column 11 on"),
+        (["explain", "42", "--state", "half.json"], "42: there is no such file, and no database in half.json/"),
+    ],
+)
+def test_what_is_no_file_or_folder_is_said_with_its_name(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "half.json").write_text('{\n"labels":', "utf-8")
+    found = rules(*arguments)
+    assert found.exit_code == 2, found.output
+    assert found.stderr.startswith(said), found.stderr
+
+
+def test_a_state_folder_that_is_a_file_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "var").touch()
+    found = CliRunner().invoke(app, ["rules", "history", "--state", str(tmp_path / "var")])
+    assert (found.exit_code, found.exception.__class__) == (2, SystemExit)
+    assert "can't be used: it is a file" in found.stderr
