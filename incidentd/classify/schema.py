@@ -39,8 +39,8 @@ def _number(least: int, most: int = 1_000_000) -> Schema:
     return {"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, _whole("[0-9]{1,9}")]}
 
 
-def _list(item: Schema) -> Schema:
-    return {"anyOf": [item, {"type": "array", "items": item}]}
+def _list(item: Schema, least: int = 0) -> Schema:
+    return {"anyOf": [item, {"type": "array", "items": item, **({"minItems": least} if least else {})}]}
 
 
 def _object(fields: Mapping[str, Schema], required: tuple[str, ...] = ()) -> Schema:
@@ -212,7 +212,7 @@ def _held(kind: Kind) -> Schema:
 
 def _option(option: Option) -> Schema:
     text = _whole(option.pattern.pattern)
-    return _told(_list(text) if option.several else text, option.hint)
+    return _told(_list(text, 1) if option.several else text, option.hint)
 
 
 def _calendars() -> Schema:

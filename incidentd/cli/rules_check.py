@@ -11,7 +11,7 @@ import typer
 from incidentd.classify import Rules, check, load
 from incidentd.classify.report import show_check, show_faults
 from incidentd.cli.rules_folder import UNUSABLE, Folder
-from incidentd.coverage import Proof, RuleFiles, load_rule_files, prove
+from incidentd.coverage import Proof, RuleFiles, load_rule_files, prove, query_faults
 from incidentd.coverage.report import check_as_json, faults_as_json, show_proof
 from incidentd.errors import Fault, RulesError, SettingsError
 from incidentd.objective import Objective, compare, load_objectives, show_objectives
@@ -110,11 +110,14 @@ def _objectives(folder: Path) -> tuple[Objective, ...]:
     if not folder.is_dir():
         raise _UnusableError("objectives", [Fault(str(folder), 0, "", "there is no such folder")])
     try:
-        return load_objectives(folder)
+        found = load_objectives(folder)
     except RulesError as error:
         raise _UnusableError("objectives", error.faults) from error
     except OSError as error:
         raise _UnusableError("objectives", [Fault(str(folder), 0, "", str(error.strerror))]) from error
+    if faults := list(query_faults(found)):
+        raise _UnusableError("objectives", faults)
+    return found
 
 
 def _rule_files(places: list[str]) -> RuleFiles:

@@ -15,6 +15,8 @@ from incidentd.store import rules as stored
 from incidentd.store import shadow
 from incidentd.store.shadow import Comparison, Difference
 
+_NONE = "No shadow table has been read: INCIDENTD_SHADOW_RULES names its folder, and the log says why one was refused."
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -34,7 +36,7 @@ def shadow_command(
     if as_json:
         typer.echo(to_json(_json(found), indent=2).decode())
     elif found.shadow is None:
-        typer.echo("There is no shadow table: INCIDENTD_SHADOW_RULES names its folder.")
+        typer.echo(_NONE)
     else:
         typer.echo("\n".join(_lines(found)))
 

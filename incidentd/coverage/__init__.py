@@ -2,6 +2,7 @@
 
 from incidentd.coverage.alert_rule import AlertRule, RuleFiles
 from incidentd.coverage.finding import Finding, Kind
+from incidentd.coverage.objective_query import query_faults
 from incidentd.coverage.prove import Covered, Proof, prove
 from incidentd.coverage.rule_file import load_rule_files, parse_rule_files
 
@@ -15,4 +16,5 @@ __all__ = [
     "load_rule_files",
     "parse_rule_files",
     "prove",
+    "query_faults",
 ]

@@ -15,7 +15,7 @@ from incidentd.classify.condition import parse_number
 from incidentd.classify.document import MAX_BYTES
 from incidentd.classify.section import Ledger
 from incidentd.errors import Fault, RulesError
-from incidentd.objective.objective import Objective
+from incidentd.objective.objective import Objective, Query
 from incidentd.objective.plain import Document, documents
 from incidentd.objective.wording import refusals
 
@@ -23,6 +23,7 @@ NAME = "objectives.yaml"
 _STATED = "budget-minutes."
 _SCHEMA = "openslo.schema.json"
 _LONGEST_NAME = 63
+_PROMETHEUS = "prometheus"
 _PERIOD = re.compile("[1-9][0-9]{0,4}[mhdwMQY]")
 _UNITS = {
     "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
@@ -103,6 +104,7 @@ def _objective(document: Document, ledger: Ledger, row: str) -> Objective:
         bad=_query(ratio, "bad"),
         total=_query(ratio, "total"),
         stated=_stated(metadata.get("annotations", {}), document, ledger, row),
+        queries=tuple(_queries(spec.get("indicator", {}).get("spec", {}), document)),
         file=ledger.file,
         line=document.line(("spec", "objectives", 0)),
     )
@@ -110,6 +112,18 @@ def _objective(document: Document, ledger: Ledger, row: str) -> Objective:
 
 def _query(ratio: Mapping[str, Any], part: str) -> str:
     return str(ratio.get(part, {}).get("metricSource", {}).get("spec", {}).get("query", ""))
+
+
+def _queries(indicator: Mapping[str, Any], document: Document) -> Iterator[Query]:
+    """What Prometheus is asked; of other sources the languages are their own."""
+    ratio = indicator.get("ratioMetric", {})
+    metrics = {("ratioMetric", part): ratio.get(part) for part in ("good", "bad", "total", "raw")}
+    for path, metric in {**metrics, ("thresholdMetric",): indicator.get("thresholdMetric")}.items():
+        source = metric["metricSource"] if metric else {}
+        query = source.get("spec", {}).get("query")
+        if query is not None and source.get("type", _PROMETHEUS).lower() == _PROMETHEUS:
+            where = ("spec", "indicator", "spec", *path, "metricSource", "spec", "query")
+            yield Query(path[-1], query, document.line(where))
 
 
 def _stated(annotations: Mapping[str, str], document: Document, ledger: Ledger, row: str) -> dict[timedelta, float]:

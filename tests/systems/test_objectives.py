@@ -106,7 +106,7 @@ def test_a_folder_without_objectives_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "objectives.yaml").write_text(SOUND.replace("99.9", "100"), "utf-8")
     said = CliRunner().invoke(app, ["rules", "check", "--rules", rules, "--objectives", str(tmp_path)])
     assert said.exit_code == 2
-    assert "objectives.yaml:14: [checkout] spec.objectives.0.targetPercent: 100.0 is greater than" in said.output
+    assert "objectives.yaml:14: [checkout] spec.objectives.0.targetPercent: 100.0 is not below 100" in said.output
 
 
 def test_every_query_parses(tmp_path: Path) -> None:
@@ -133,18 +133,18 @@ def test_a_sound_objective_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("openslo/v1", "openslo/v2", ":1: [checkout] apiVersion: 'openslo/v1' was expected"),
-        ("kind: SLO", "kind: Service", ":2: [checkout] kind: 'SLO' was expected"),
-        ("name: checkout\n  ann", "name: Check out\n  ann", ":4: [Check out] metadata.name: 'Check out' does"),
+        ("openslo/v1", "openslo/v2", ":1: [checkout] apiVersion: must be openslo/v1"),
+        ("kind: SLO", "kind: Service", ":2: [checkout] kind: must be SLO"),
+        ("name: checkout\n  ann", "name: Check out\n  ann", ":4: [Check out] metadata.name: 'Check out' is not a name"),
         ("targetPercent: 99.9", "targetPercent: 100", ":14: [checkout] spec.objectives.0.targetPercent: 100.0"),
         ("targetPercent: 99.9", "targetPercent: 99.9\n      target: 0.999", ":14: [checkout] spec.objectives.0: "),
-        ("targetPercent: 99.9", 'targetPercent: "99.9"', ":14: [checkout] spec.objectives.0.targetPercent: '99.9'"),
-        ("duration: 30d", "duration: a month", ":10: [checkout] spec.timeWindow.0.duration: 'a month' does not match"),
-        ("isRolling: true", "isRolling: false", ":11: [checkout] spec.timeWindow.0: True was expected"),
-        ("Occurrences", "Guesses", ":12: [checkout] spec.budgetingMethod: 'Guesses' is not one of"),
-        ("Occurrences", "Timeslices", ":14: [checkout] spec.objectives.0: 'timeSliceWindow' is a required property"),
+        ("targetPercent: 99.9", 'targetPercent: "99.9"', ":14: [checkout] spec.objectives.0.targetPercent: must be a"),
+        ("duration: 30d", "duration: a month", ":10: [checkout] spec.timeWindow.0.duration: 'a month' is not a"),
+        ("isRolling: true", "isRolling: false", ":11: [checkout] spec.timeWindow.0: must be a window that rolls"),
+        ("Occurrences", "Guesses", ":12: [checkout] spec.budgetingMethod: 'Guesses' is none of"),
+        ("Occurrences", "Timeslices", ":14: [checkout] spec.objectives.0: timeSliceWindow is missing"),
         ("        total:", "        whole:", "spec.indicator.spec.ratioMetric: "),
-        ("  service: shop\n", "", ":8: [checkout] spec: 'service' is a required property"),
+        ("  service: shop\n", "", ":8: [checkout] spec: service is missing"),
         ('"43.2"', '"forty"', ":6: [checkout] budget-minutes.30d: 'forty' is no number of minutes"),
         ("minutes.30d", "minutes.month", ":6: [checkout] budget-minutes.month: what follows budget-minutes. must be"),
         ("kind: SLO", "kind: SLO\nkind: SLO", ":3: key 'kind' stands twice in the same place"),
