@@ -24,6 +24,7 @@ _STATED = "budget-minutes."
 _SCHEMA = "openslo.schema.json"
 _LONGEST_NAME = 63
 _PROMETHEUS = "prometheus"
+_PARTS = ("good", "bad", "total", "raw")
 _PERIOD = re.compile("[1-9][0-9]{0,4}[mhdwMQY]")
 _UNITS = {
     "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
@@ -117,8 +118,9 @@ def _query(ratio: Mapping[str, Any], part: str) -> str:
 def _queries(indicator: Mapping[str, Any], document: Document) -> Iterator[Query]:
     """What Prometheus is asked; of other sources the languages are their own."""
     ratio = indicator.get("ratioMetric", {})
-    metrics = {("ratioMetric", part): ratio.get(part) for part in ("good", "bad", "total", "raw")}
-    for path, metric in {**metrics, ("thresholdMetric",): indicator.get("thresholdMetric")}.items():
+    metrics: dict[tuple[str, ...], Any] = {("ratioMetric", part): ratio.get(part) for part in _PARTS}
+    metrics["thresholdMetric",] = indicator.get("thresholdMetric")
+    for path, metric in metrics.items():
         source = metric["metricSource"] if metric else {}
         query = source.get("spec", {}).get("query")
         if query is not None and source.get("type", _PROMETHEUS).lower() == _PROMETHEUS:

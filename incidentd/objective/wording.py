@@ -83,7 +83,7 @@ def _unknown(error: ValidationError) -> str:
 
 
 def _first_unknown(error: ValidationError) -> str:
-    return next(name for name in error.instance if name not in error.schema["properties"])
+    return next(str(name) for name in error.instance if name not in error.schema["properties"])
 
 
 def _expected(error: ValidationError) -> str:

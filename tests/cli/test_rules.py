@@ -210,7 +210,7 @@ def test_what_is_neither_a_file_nor_an_incident_is_said(tmp_path: Path, monkeypa
         (["check", "--alerts", "slo/***"], "slo/***: is no pattern for files: ** stands between two /"),
         (["check", "--objectives", "nowhere"], "nowhere: there is no such folder"),
         (["explain", "half.json"], "half.json: the body is no JSON from line 2, column 10 on"),
-        (["explain", "42", "--state", "half.json"], "42: there is no such file, and no database in half.json/"),
+        (["explain", "42", "--state", "half.json"], "42: there is no such file, and no database in "),
     ],
 )
 def test_what_is_no_file_or_folder_is_said_with_its_name(
