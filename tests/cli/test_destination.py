@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from incidentd.sandbox.server import SandboxServer
+from incidentd.store.engine import open_engine
+from incidentd.store.migrate import migrate
+from incidentd.store.tables import CURSORS
 from tests import canary
 from tests.channels.mail import Post
 from tests.channels.receiver import Receiver, answer
 from tests.e2e.up import command
+from tests.lifecycle.bench import alert, open_bench
 from tests.servers import free_port
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -53,6 +58,25 @@ def test_slack_has_one_card_that_is_marked_and_has_no_buttons(sandbox: SandboxSe
     assert "Nothing is wrong, and nothing is to be done." in str(card.blocks)
     assert "actions" not in {block["type"] for block in card.blocks}
     assert f"ts {card.ts}" in done.stdout
+
+
+def test_what_was_given_up_for_it_is_sent_again_once_it_works_and_nothing_else(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/var/incidentd.db"
+    (tmp_path / "var").mkdir()
+    migrate(open_engine(url))
+    given_up = sa.update(CURSORS).values(due_at=None, behind_since=None, token="", given_up="invalid_auth")
+    with open_bench(url, RULES) as bench:
+        bench.hear(alert())
+        bench.runtime.store.write(lambda tx: tx.execute(given_up))
+    settings = {"INCIDENTD_SLACK_BOT_TOKEN": TOKEN, "INCIDENTD_SLACK_API_URL": sandbox.slack_url}
+    first, second = (attempt("incidents", tmp_path, **settings) for _ in range(2))
+    assert "1 message given up before: sent again now, where incidentd runs" in first.stdout
+    assert "nothing that is still open was given up for it" in second.stdout
+    with open_engine(url).connect() as tx:
+        due = tx.execute(sa.select(CURSORS.c.destination).where(CURSORS.c.due_at.is_not(None))).scalars().all()
+    assert due == ["incidents"]
 
 
 def test_mail_is_sent_once(tmp_path: Path) -> None:
