@@ -49,6 +49,7 @@ from incidentd.lifecycle.react import Reactor
 from incidentd.lifecycle.rulebook import Rulebook, take_at_hand, take_in_force
 from incidentd.lifecycle.shadow import Reloaded, Shadow
 from incidentd.lifecycle.silence import Silence
+from incidentd.lifecycle.socket_standing import SocketStanding
 from incidentd.lifecycle.stand_in import Patience
 from incidentd.lifecycle.ticker import Ticker
 from incidentd.lifecycle.vouch import Voucher
@@ -135,8 +136,14 @@ class Runtime:
         self._outage = Outage(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
         self._patience = Patience(self.store, self.rulebook, self.clock, self._mark, self._hand_over)
         self._delivering = Delivering(self.store, self.clock.now)
+        self.slack_socket = SocketStanding(self.clock.now)
         self.lookout = Lookout(
-            self.store, self.rulebook, self.clock, self.enqueuer.answers, lambda: self._steady_clock.jump
+            self.store,
+            self.rulebook,
+            self.clock,
+            self.enqueuer.answers,
+            lambda: self._steady_clock.jump,
+            lambda: self.slack_socket.away,
         )
         self.drillmaster = self._make_drillmaster(environ)
         self._voucher = self._make_voucher()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from incidentd.errors import SettingsError
-from incidentd.settings import Settings, describe, hidden_values, load_settings, reserved, rules_folder
+from incidentd.settings import Settings, describe, hidden_values, load_settings, rules_folder
 
 STRONG = "0123456789abcdef-canary"
 
@@ -104,13 +104,6 @@ def test_a_lease_that_two_requests_could_outlast_is_refused(lease: str | None, h
 def test_a_lease_of_two_requests_is_fine(lease: str, http: str) -> None:
     settings = load_settings({"INCIDENTD_LEASE_SECONDS": lease, "INCIDENTD_HTTP_SECONDS": http})
     assert settings.lease_seconds >= 2 * settings.http_seconds
-
-
-def test_what_is_reserved_is_said_to_be_and_found_when_set() -> None:
-    names = [row.name for row in describe() if row.text.startswith("reserved: ")]
-    assert "INCIDENTD_SLACK_APP_TOKEN" in names
-    assert reserved(dict.fromkeys(names, "x")) == names
-    assert reserved({"INCIDENTD_SLACK_APP_TOKEN_FILE": "x", "INCIDENTD_SLACK_BOT_TOKEN": "x"}) == names[:1]
 
 
 def test_what_rules_name_is_hidden_wherever_it_stands(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """``incidentd …``: commands, their options, and how faults are told."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,6 @@ from incidentd.cli.simulate import simulate_command
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.cli.told import told
 from incidentd.clock import SystemClock
-from incidentd.settings import reserved
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate as migrate_database
 
@@ -48,18 +46,11 @@ def callback(
     """Settings come from the environment; `incidentd settings` lists them."""
 
 
-def warn(environ: Mapping[str, str]) -> None:
-    """Say what is set in vain."""
-    for name in reserved(environ):
-        typer.echo(f"{name} is set, but reserved: nothing reads it yet", err=True)
-
-
 @app.command("up")
 def up_command(
     state: Annotated[Path, typer.Option(help="Folder for the database, tokens and the private Redis.")] = Path("var"),
 ) -> None:
     """Run everything on this machine: web, workers, timekeeper, private Redis, SQLite, and the sandbox."""
-    warn(os.environ)
     with told():
         raise typer.Exit(up.run(dict(os.environ), state))
 
@@ -67,7 +58,6 @@ def up_command(
 @app.command()
 def serve() -> None:
     """Run the web part: webhook, API, Slack and pages. For many machines, with PostgreSQL and Redis."""
-    warn(os.environ)
     with told():
         raise typer.Exit(part.serve(dict(os.environ)))
 
@@ -75,7 +65,6 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker group: workers for each queue and a timekeeper."""
-    warn(os.environ)
     with told():
         raise typer.Exit(part.worker_group(dict(os.environ)))
 

@@ -12,7 +12,7 @@ import structlog
 from incidentd.cli.arrival import Arrival
 from incidentd.cli.listen import claim
 from incidentd.cli.measured import counted
-from incidentd.cli.stand_in import add_sandbox
+from incidentd.cli.stand_in import JOURNAL, add_sandbox
 from incidentd.cli.start import configure_logs, inherited_settings, strict_settings
 from incidentd.clock import SystemClock
 from incidentd.errors import RulesError, SettingsError, StoreError
@@ -27,6 +27,7 @@ from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import refuse_damaged
 from incidentd.web import server
 from incidentd.web.app import create_app
+from incidentd.web.slack_socket import SocketMode
 from workers.role import TIMEKEEPER
 
 log = structlog.get_logger("incidentd")
@@ -101,8 +102,11 @@ def refuse_missing(settings: Settings) -> None:
         )
     if settings.api_token is None:
         faults.append("INCIDENTD_API_TOKEN is not set: API clients and people have to authenticate")
-    if settings.slack_bot_token is not None and settings.slack_signing_secret is None:
-        faults.append("INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack could be believed")
+    if settings.slack_bot_token is not None and not (settings.slack_signing_secret or settings.slack_app_token):
+        faults.append(
+            "neither INCIDENTD_SLACK_SIGNING_SECRET nor INCIDENTD_SLACK_APP_TOKEN is set:"
+            " no button in Slack could be believed"
+        )
     if faults:
         raise SettingsError("\n".join(faults))
 
@@ -123,12 +127,15 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     signal.signal(signal.SIGHUP, _reloading(runtime))
     app = create_app(runtime)
     close_sandbox = add_sandbox(app, settings, environ)
+    socket_mode = SocketMode(runtime)
     settle()
     if runtime.is_away:
         arrival.start()
     try:
-        server.serve(app, listener)
+        # Not before it listens: under `up` the sandbox may be at the other end.
+        server.serve(app, listener, websockets=JOURNAL in environ, begun=socket_mode.start)
     finally:
+        socket_mode.close()
         arrival.close()
         close_sandbox()
         runtime.close()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from incidentd.settings import Setting, describe
 
-_RESERVED = "reserved: "
 _BEGINNING = """\
 # Configuration
 
@@ -79,8 +78,8 @@ GROUPS = (
         "Slack",
         ("slack_bot_token", "slack_signing_secret", "slack_api_url", "slack_app_token"),
         "`up`, `serve`, `worker`; `sandbox` the token and the signing secret",
-        "With a bot token `serve` and `up` need the signing secret too. Without a bot token `up` puts the sandbox in"
-        " Slack's place.",
+        "With a bot token `serve` and `up` need the signing secret too, or the app-level token, or both. Without a bot"
+        " token `up` puts the sandbox in Slack's place.",
     ),
     Group(
         "PagerDuty",
@@ -149,10 +148,4 @@ def _section(group: Group, known: dict[str, Setting]) -> Iterator[str]:
 
 
 def _meaning(setting: Setting) -> str:
-    """A reserved one says so in words: it may be set, and nothing reads it yet."""
-    text = setting.text.removeprefix(_RESERVED)
-    notes = [
-        *(["secret"] if setting.secret else []),
-        *(["reserved: nothing reads it yet"] if text != setting.text else []),
-    ]
-    return f"{text} ({'; '.join(notes)})" if notes else text
+    return f"{setting.text} (secret)" if setting.secret else setting.text

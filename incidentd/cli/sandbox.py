@@ -17,6 +17,7 @@ from incidentd.web import server
 
 _SIGNING_SECRET = "INCIDENTD_SLACK_SIGNING_SECRET"  # noqa: S105 - the variable's name
 _BOT_TOKEN = "INCIDENTD_SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
+_APP_TOKEN = "INCIDENTD_SLACK_APP_TOKEN"  # noqa: S105 - the variable's name
 _WEBHOOK_SECRET = "INCIDENTD_PAGERDUTY_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 _LARGEST_PORT = 65_535
 
@@ -33,14 +34,14 @@ def run(environ: Mapping[str, str], listen: str, product: str, journal: Path | N
     mail_address = _address("--mail", mail) if mail else None
     if not product.startswith(("http://", "https://")):
         raise SettingsError("--product is not an http:// or https:// address")
-    found = Settings.secrets(environ, (_SIGNING_SECRET, _BOT_TOKEN, _WEBHOOK_SECRET))
+    found = Settings.secrets(environ, (_SIGNING_SECRET, _BOT_TOKEN, _APP_TOKEN, _WEBHOOK_SECRET))
     secrets = {name: secret.get_secret_value() for name, secret in found.items()}
     listener = claim("--listen", host.strip("[]"), port)
     url = f"http://{host}:{listener.getsockname()[1]}{PATH}"
     sandbox = _sandbox(secrets, product, url, journal, mail_address)
     typer.echo(_welcome(url, secrets, _mail_url(sandbox)))
     try:
-        server.serve(site(sandbox, PATH), listener)
+        server.serve(site(sandbox, PATH), listener, websockets=True)
     finally:
         sandbox.close()
     return 0
@@ -56,6 +57,7 @@ def _sandbox(
         slack_signing_secret=secrets.get(_SIGNING_SECRET, SIGNING_SECRET),
         pagerduty_webhook_secret=secrets.get(_WEBHOOK_SECRET, WEBHOOK_SECRET),
         slack_token=secrets.get(_BOT_TOKEN),
+        slack_app_token=secrets.get(_APP_TOKEN),
         product_url=product,
         sandbox_url=url,
         journal=journal,

@@ -65,12 +65,13 @@ def stand_ins(environ: Mapping[str, str], rules: Rules, listen: str, state: Path
 def add_sandbox(app: FastAPI, settings: Settings, environ: Mapping[str, str]) -> Callable[[], None]:
     """Mount the sandbox where `up` asked for it. Returns what ends it."""
     journal = environ.get(JOURNAL)
-    if journal is None or settings.slack_signing_secret is None:
+    if journal is None:
         return lambda: None
     names = {value: name for name, value in environ.items() if value == _made_up_key(name)}
     sandbox = create_sandbox(
         clock=SystemClock().now,
-        slack_signing_secret=settings.signing_secrets()[0],
+        slack_signing_secret=next(iter(settings.signing_secrets()), ""),
+        slack_app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
         pagerduty_webhook_secret=next(iter(settings.pagerduty_secrets()), ""),
         product_url=f"http://{settings.listen}",
         sandbox_url=f"http://{settings.listen}{PATH}",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from incidentd.lifecycle.socket_standing import SocketAway
+
 PATIENCE = timedelta(seconds=10)
 """How long nobody may keep time before that is said; a timekeeper says twice a second that it does."""
 
@@ -16,6 +18,9 @@ TRIES = 2
 
 SETTLED = timedelta(seconds=5)
 """A failure that is younger may be one message's own: others to the same receiver may be accepted meanwhile."""
+
+SOCKET_PATIENCE = timedelta(seconds=10)
+"""How long a web part may be without its connection to Slack: one that is closed is opened anew within seconds."""
 
 REFUSED_FOR = timedelta(minutes=30)
 """How long a refusal is remembered where nothing was accepted since and nothing new is to be told."""
@@ -29,6 +34,7 @@ class Mode(StrEnum):
     WORKERS = "workers"
     PAGERDUTY = "pagerduty"
     SLACK = "slack"
+    SLACK_SOCKET = "slack_socket"
     EMAIL = "email"
     WEBHOOK = "webhook"
     REDIS = "redis"
@@ -86,6 +92,7 @@ class Known:
     redis_since: datetime | None = None
     clock_since: datetime | None = None
     cycle_at: datetime | None = None
+    socket_away: SocketAway | None = None
     receivers: tuple[Receiver, ...] = ()
     dying_since: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -123,6 +130,8 @@ def _degraded(known: Known, now: datetime) -> Iterator[Degraded]:
         for receiver in sorted(known.receivers, key=lambda each: (not each.pages, each.name)):
             if receiver.is_away(now) and receiver.failing_since:
                 yield _without(receiver, receiver.failing_since, refused=receiver.is_refusing(now))
+    if known.socket_away and (known.socket_away.refused or now - known.socket_away.since > SOCKET_PATIENCE):
+        yield _without_socket(known.socket_away)
     if known.redis_since:
         yield _without_redis(known.redis_since)
     if known.clock_since:
@@ -156,6 +165,19 @@ def _without_workers(dying_since: Mapping[str, datetime]) -> Degraded:
         f"Processes have ended as soon as they started ({', '.join(sorted(dying_since))})",
         "A timekeeper does what workers leave undone: pages leave within 5 s, and nothing is lost.",
         "This ends when they live on. The log of their worker group says why they end.",
+    )
+
+
+def _without_socket(away: SocketAway) -> Degraded:
+    cause = f" What went wrong: {away.cause}." if away.cause else ""
+    return Degraded(
+        Mode.SLACK_SOCKET,
+        away.since,
+        "Slack's Socket Mode has not been connected",
+        f"Buttons in Slack work only where Slack reaches incidentd's address. Acknowledge here.{cause}",
+        "Mend INCIDENTD_SLACK_APP_TOKEN or the app: incidentd doctor says how."
+        if away.refused
+        else "This ends by itself when Slack takes the connection.",
     )
 
 

@@ -14,6 +14,7 @@ from incidentd.lifecycle.crash_loop import looping
 from incidentd.lifecycle.degraded import Degraded, Known, degraded
 from incidentd.lifecycle.reception import Reception
 from incidentd.lifecycle.rulebook import Rulebook
+from incidentd.lifecycle.socket_standing import SocketAway
 from incidentd.store import cycles, pings
 from incidentd.store.engine import Store
 
@@ -36,6 +37,7 @@ class Lookout:
         clock: Clock,
         redis_answers: Callable[[], bool | None],
         clock_jump: Callable[[], timedelta | None],
+        socket_away: Callable[[], SocketAway | None] = lambda: None,
     ) -> None:
         self._store = store
         self._rulebook = rulebook
@@ -43,6 +45,7 @@ class Lookout:
         self._now = clock.now
         self._redis_answers = redis_answers
         self._clock_jump = clock_jump
+        self._socket_away = socket_away
         self._reception = Reception()
         self._known = Known(began_at=clock.now())
         self._missed = 0
@@ -71,7 +74,12 @@ class Lookout:
 
     def look(self) -> None:
         """Look once, and say in the log what is new."""
-        known = replace(self._known, redis_since=self._redis_since(), clock_since=self._clock_since())
+        known = replace(
+            self._known,
+            redis_since=self._redis_since(),
+            clock_since=self._clock_since(),
+            socket_away=self._socket_away(),
+        )
         self._known = self._with_database(known)
         self._tell()
 

@@ -20,6 +20,8 @@ PINGED, FAILED, WITHHELD = "accepted", "failed", "withheld"
 """What telling an outsider that all is well can come to."""
 DONE, UNCHANGED, LATE, IGNORED, FOREIGN, GAVE_UP = "done", "unchanged", "late", "ignored", "foreign", "gave_up"
 """What something that was done in PagerDuty can come to, beside being refused."""
+OPENED, ACKNOWLEDGED = "opened", "acknowledged"
+"""What becomes of a connection of Slack's Socket Mode, and of what comes over it, beside failing."""
 DRILLED = ("accepted", "failed", "missed")
 """What a drill can come to."""
 DRILL_STEPS = ("sent", "opened", "page", "message", "answer", "ended", "closed", "page closed")
@@ -133,6 +135,20 @@ class Meter:
             "What was told to have been done in PagerDuty, by what it came to.",
             ["outcome"],
             _each(_REACTIONS),
+        )
+        self.socket_connections = Counters(
+            registry,
+            "incidentd_slack_socket_connections_total",
+            "Tries to open a connection of Slack's Socket Mode: opened, refused by Slack, or failed on the way.",
+            ["outcome"],
+            _each((OPENED, REFUSED, FAILED)),
+        )
+        self.socket_envelopes = Counters(
+            registry,
+            "incidentd_slack_socket_envelopes_total",
+            "What came over Slack's Socket Mode: acknowledged, failed and so not acknowledged, or not understood.",
+            ["outcome"],
+            _each((ACKNOWLEDGED, FAILED, NOT_UNDERSTOOD)),
         )
         self.lateness = Histograms(
             registry,

@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from incidentd.sandbox.answer import JsonObject
@@ -17,7 +17,7 @@ from incidentd.sandbox.exchange import Exchange
 from incidentd.sandbox.fault import FaultBoard
 from incidentd.sandbox.handler import Handler
 from incidentd.sandbox.herald import Herald
-from incidentd.sandbox.interaction import Address, Press, Presser
+from incidentd.sandbox.interaction import Address, Press, Presser, address_of
 from incidentd.sandbox.journal import Journal
 from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.message import USERS, Message, User
@@ -27,6 +27,7 @@ from incidentd.sandbox.pagerduty import PagerDuty
 from incidentd.sandbox.pagerduty_rest import ALERTS, USER, USERS_LISTED, PagerDutyRest
 from incidentd.sandbox.slack import RESPONSE, Slack
 from incidentd.sandbox.smtp import LOOPBACK, SmtpServer
+from incidentd.sandbox.socket import Sockets
 
 KEEP = 20_000
 
@@ -86,6 +87,7 @@ def create_sandbox(
     product_url: Address = "",
     sandbox_url: Address = "",
     slack_token: str | None = None,
+    slack_app_token: str | None = None,
     journal: Path | None = None,
     keep: int | None = KEEP,
     users: Sequence[User] = USERS,
@@ -98,14 +100,16 @@ def create_sandbox(
 
     ``clock`` gives aware UTC instants. ``product_url`` is where incidentd listens and ``sandbox_url`` where this
     application is reached, both without a slash at the end; callables where they are known late. ``slack_token`` is
-    the one token that the Slack side takes; any, where None. The newest ``keep`` requests, events, alerts and messages
+    the one token that the Slack side takes, ``slack_app_token`` the one for Socket Mode; any, where None. The newest
+    ``keep`` requests, events, alerts and messages
     stay in memory; all, where None. ``routing_key_names`` are shown in place of routing keys. Without
     ``pagerduty_webhook_secret`` nobody is told what becomes of pages, so nothing can be done to them here.
     ``smtp_port`` of ``smtp_host`` is where mail is taken, 0 for any free port; None: nowhere.
     """
     ledger = Ledger(Journal(journal) if journal is not None else None, keep)
     pagerduty = PagerDuty(ledger, keep)
-    slack = Slack(ledger, keep, slack_token)
+    sockets = Sockets(ledger, slack_app_token, lambda: address_of(presser.sandbox_url))
+    slack = Slack(ledger, keep, slack_token, sockets)
     mailbox, hooks = Mailbox(ledger, keep), Hooks(ledger, keep)
     stand_ins = (pagerduty, slack, mailbox, hooks)
     appliers: dict[str, Callable[[JsonObject], None]] = {each.name: each.apply for each in stand_ins}
@@ -114,6 +118,7 @@ def create_sandbox(
     presser = Presser(
         slack.workspace,
         ledger,
+        sockets,
         secret=slack_signing_secret,
         product_url=product_url,
         sandbox_url=sandbox_url,
@@ -134,7 +139,7 @@ def create_sandbox(
     )
 
 
-def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> list[Route]:
+def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> list[BaseRoute]:
     async def enqueue(request: Request) -> Response:
         return await exchange.serve(pagerduty, "", request)
 
@@ -148,6 +153,7 @@ def _service_routes(exchange: Exchange, pagerduty: PagerDuty, slack: Slack) -> l
         Route("/pagerduty/v2/enqueue", enqueue, methods=["POST"]),
         Route("/slack/api/{method:path}", call, methods=["GET", "POST"]),
         Route("/slack/respond/{token}", respond, methods=["POST"]),
+        slack.sockets.route,
     ]
 
 

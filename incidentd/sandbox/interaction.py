@@ -1,4 +1,4 @@
-"""Pressing a button: the signed request that Slack would send to the app.
+"""Pressing a button: the signed request that Slack would send to the app, or the envelope where the app listens itself.
 
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload and
 https://docs.slack.dev/authentication/verifying-requests-from-slack
@@ -20,9 +20,9 @@ from slack_sdk.signature import SignatureVerifier
 from incidentd.sandbox.answer import JsonObject
 from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.message import APP_ID, BOT_ID, TEAM_ID, USERS, Message, User
+from incidentd.sandbox.socket import ANSWER_SECONDS, Sockets
 from incidentd.sandbox.workspace import RESPONSE_URL_LASTS, ResponseAddress, Workspace
 
-ANSWER_SECONDS = 3.0
 _GIVE_UP_SECONDS = 10.0
 
 Address = str | Callable[[], str]
@@ -30,7 +30,10 @@ Address = str | Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """One press and what the app answered. ``problem`` is what Slack would show the person; empty if all went well."""
+    """One press and what the app answered. ``problem`` is what Slack would show the person; empty if all went well.
+
+    ``status`` is 200 also where the app acknowledged it over Socket Mode.
+    """
 
     at: datetime
     user: User
@@ -40,6 +43,7 @@ class Press:
     status: int | None
     seconds: float
     problem: str
+    over_socket: bool = False
 
 
 class PressError(Exception):
@@ -66,6 +70,7 @@ class Presser:
         self,
         workspace: Workspace,
         ledger: Ledger,
+        sockets: Sockets,
         *,
         secret: str,
         product_url: Address,
@@ -78,6 +83,7 @@ class Presser:
         self.users = tuple(users)
         self._workspace = workspace
         self._ledger = ledger
+        self._sockets = sockets
         self._verifier = SignatureVerifier(secret)
         self._clock = clock
         self._presses: deque[Press] = deque(maxlen=100)
@@ -108,8 +114,8 @@ class Presser:
         with self._ledger.changed:
             found = self._find(message, channel)
             block_id, button = self._button(found, action_id, value)
-            body = self._body(found, block_id, button, person)
-        return self._send(body, found, button, person)
+            payload = self._payload(found, block_id, button, person)
+        return self._send(payload, found, button, person)
 
     def _user(self, user: User | str) -> User:
         if isinstance(user, User):
@@ -135,9 +141,9 @@ class Presser:
                 return block_id, button
         raise PressError("the message has no such button")
 
-    def _body(self, message: Message, block_id: str, button: JsonObject, user: User) -> bytes:
+    def _payload(self, message: Message, block_id: str, button: JsonObject, user: User) -> JsonObject:
         now = self._clock()
-        payload: JsonObject = {
+        return {
             "type": "block_actions",
             "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": TEAM_ID},
             "api_app_id": APP_ID,
@@ -153,7 +159,6 @@ class Presser:
             "response_url": self._response_url(message, user, now),
             "actions": [_action(block_id, button, now)],
         }
-        return urlencode({"payload": json.dumps(payload)}).encode()
 
     def _channel_name(self, channel_id: str) -> str:
         known = self._workspace.resolve(channel_id)
@@ -167,21 +172,28 @@ class Presser:
         addresses[token] = ResponseAddress(message.channel, message.ts, user.id, now + RESPONSE_URL_LASTS)
         return f"{address_of(self.sandbox_url)}/slack/respond/{token}"
 
-    def _send(self, body: bytes, message: Message, button: JsonObject, user: User) -> Press:
+    def _send(self, payload: JsonObject, message: Message, button: JsonObject, user: User) -> Press:
         now = self._clock()
         began = time.monotonic()
-        status, problem = self._post(body, f"{now.timestamp():.0f}")
+        over_socket = self._sockets.is_connected
+        status, problem = self._hand_over(payload) if over_socket else self._post(payload, f"{now.timestamp():.0f}")
         seconds = time.monotonic() - began
         if not problem and seconds > ANSWER_SECONDS:
             problem = f"answered after {seconds:.1f} s; Slack waits for {ANSWER_SECONDS:.0f} s"
         label = button["text"]["text"]
-        press = Press(now, user, label, button["action_id"], message.ts, status, seconds, problem)
+        press = Press(now, user, label, button["action_id"], message.ts, status, seconds, problem, over_socket)
         with self._ledger.changed:
             self._presses.append(press)
             self._ledger.touch()
         return press
 
-    def _post(self, body: bytes, timestamp: str) -> tuple[int | None, str]:
+    def _hand_over(self, payload: JsonObject) -> tuple[int | None, str]:
+        if self._sockets.wait(self._sockets.send("interactive", payload), ANSWER_SECONDS):
+            return 200, ""
+        return None, f"not acknowledged within {ANSWER_SECONDS:.0f} s"
+
+    def _post(self, payload: JsonObject, timestamp: str) -> tuple[int | None, str]:
+        body = urlencode({"payload": json.dumps(payload)}).encode()
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",

@@ -59,6 +59,7 @@ class SandboxServer:
         product_url: Address = "",
         slack_signing_secret: str = SIGNING_SECRET,
         slack_token: str | None = None,
+        slack_app_token: str | None = None,
         pagerduty_webhook_secret: str = "",
         journal: Path | None = None,
         clock: Callable[[], datetime] | None = None,
@@ -73,6 +74,7 @@ class SandboxServer:
             product_url=product_url,
             sandbox_url=lambda: self.url,
             slack_token=slack_token,
+            slack_app_token=slack_app_token,
             pagerduty_webhook_secret=pagerduty_webhook_secret,
             journal=journal,
             keep=keep,
@@ -215,7 +217,12 @@ class _Server(uvicorn.Server):
 
     def __init__(self, application: Starlette, started: threading.Event) -> None:
         config = uvicorn.Config(
-            application, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2
+            application,
+            lifespan="off",
+            ws="websockets-sansio",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
         )
         super().__init__(config)
         self._started_event = started

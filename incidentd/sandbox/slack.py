@@ -14,6 +14,7 @@ from incidentd.sandbox.fault import FaultKind, InjectedFault
 from incidentd.sandbox.ledger import Ledger, Recorded
 from incidentd.sandbox.message import Channel, Message, channel_named
 from incidentd.sandbox.method import METHODS, TEXT_MAX, message_content
+from incidentd.sandbox.socket import OPEN, Sockets
 from incidentd.sandbox.workspace import Workspace, deleted, edited, posted
 
 RESPONSE = "response_url"
@@ -24,9 +25,10 @@ class Slack:
 
     name = "slack"
 
-    def __init__(self, ledger: Ledger, keep: int | None, token: str | None) -> None:
+    def __init__(self, ledger: Ledger, keep: int | None, token: str | None, sockets: Sockets) -> None:
         self._ledger = ledger
         self._token = token
+        self.sockets = sockets
         self.workspace = Workspace(keep)
 
     @property
@@ -112,6 +114,8 @@ class Slack:
         return self._call(call, call.arguments, now)
 
     def _call(self, call: Call, arguments: Arguments, now: datetime) -> Answer:
+        if call.method == OPEN:
+            return self.sockets.open(call.token)
         if not call.token:
             raise MethodError("not_authed")
         if self._token is not None and not hmac.compare_digest(call.token.encode(), self._token.encode()):

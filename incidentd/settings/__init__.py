@@ -4,7 +4,7 @@ The environment is an argument, because a misspelt variable has to be found too,
 hold secrets.
 """
 
-from incidentd.settings.description import Setting, describe, reserved
+from incidentd.settings.description import Setting, describe
 from incidentd.settings.environment import PREFIX
 from incidentd.settings.load import (
     hidden_values,
@@ -24,7 +24,6 @@ __all__ = [
     "hidden_values",
     "load_settings",
     "read_sources",
-    "reserved",
     "rules_folder",
     "shadow_folder",
     "sources_file",

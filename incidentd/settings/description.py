@@ -1,16 +1,14 @@
 """The settings' documentation, read off ``Settings`` itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from incidentd.settings.environment import FILE, variable
+from incidentd.settings.environment import variable
 from incidentd.settings.kind import Allowed
 from incidentd.settings.settings import Settings
 
-_RESERVED = "reserved: "
 _BOUNDS = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
 
 
@@ -28,12 +26,6 @@ class Setting:
 def describe() -> list[Setting]:
     """All settings, in the order in which people read them."""
     return [_setting(name, field) for name, field in Settings.model_fields.items()]
-
-
-def reserved(environ: Mapping[str, str]) -> list[str]:
-    """The variables of this environment that are settings and do nothing yet."""
-    names = [variable(name) for name, field in Settings.model_fields.items() if _is_reserved(field)]
-    return [name for name in names if name in environ or name + FILE in environ]
 
 
 def allowed(field: FieldInfo) -> str:
@@ -54,7 +46,3 @@ def _setting(name: str, field: FieldInfo) -> Setting:
     secret = "Secret" in str(field.annotation)
     default = "" if field.default is None else str(field.default)
     return Setting(variable(name), default, secret, field.description or "", allowed(field))
-
-
-def _is_reserved(field: FieldInfo) -> bool:
-    return (field.description or "").startswith(_RESERVED)

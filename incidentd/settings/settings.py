@@ -64,7 +64,9 @@ class Settings(BaseModel):
     heartbeat_token: Secret | None = Field(None, description="what jobs report their heartbeats with, and nothing else")
     slack_bot_token: Secret | None = Field(None, description="Slack bot token")
     slack_signing_secret: Secrets | None = Field(None, description="proves that an interaction comes from Slack")
-    slack_app_token: Secret | None = Field(None, description="reserved: Slack app token, for Socket Mode")
+    slack_app_token: Secret | None = Field(
+        None, description="Slack app-level token, `xapp-…`: clicks come over Socket Mode, and Slack needn't reach us"
+    )
     slack_api_url: WebAddress | None = Field(None, description="Slack's Web API, when it isn't Slack's own")
     pagerduty_routing_key: Secret | None = Field(None, description="routing key of the default PagerDuty service")
     pagerduty_events_url: WebAddress | None = Field(None, description="PagerDuty's Events API, e.g. the EU's")

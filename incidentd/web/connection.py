@@ -119,6 +119,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._write_timer.cancel()
             self._write_timer = None
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection on; from here on its time is another's affair."""
+        self._stop_request_timer()
+        super().handle_websocket_upgrade()
+
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, also when its peer leaves the last answer unread."""
         self._close_soon(0)

@@ -12,6 +12,7 @@ from incidentd.incident.state import Incident
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.drillmaster import Order
 from incidentd.lifecycle.shadow import Reloaded
+from incidentd.lifecycle.socket_standing import SocketStanding
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.reaction import Reaction
@@ -47,6 +48,11 @@ class Runtime(Protocol):
     @property
     def meter(self) -> Meter:
         """What this process counts."""
+        ...
+
+    @property
+    def slack_socket(self) -> SocketStanding:
+        """Whether Slack's Socket Mode is connected here."""
         ...
 
     @property

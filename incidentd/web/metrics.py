@@ -19,6 +19,7 @@ from starlette.routing import Route
 from incidentd.clock import SystemClock
 from incidentd.errors import SchemaError, StoreError
 from incidentd.lifecycle.degraded import Degraded, Mode, modes
+from incidentd.lifecycle.socket_standing import SocketStanding
 from incidentd.meter import Meter
 from incidentd.meter.exposition import CONTENT_TYPE, text
 from incidentd.meter.folder import summed
@@ -43,6 +44,7 @@ class Scrape:
         monotonic = runtime.clock.monotonic
         self._meter = runtime.meter
         self._degraded = runtime.degraded
+        self._socket = runtime.slack_socket
         self._standing = Probe(lambda: _read(runtime), monotonic)
         self._newest: Standing | None = None
         # Not among threads that a database that hangs may all have taken.
@@ -54,7 +56,8 @@ class Scrape:
         return Response(await self._text.answer(), media_type=CONTENT_TYPE)
 
     def _told(self) -> bytes:
-        return text([*self._meter.collect(), degraded_gauge(self._degraded()), *gauges(self._newest)])
+        here = (degraded_gauge(self._degraded()), *socket_gauge(self._socket))
+        return text([*self._meter.collect(), *here, *gauges(self._newest)])
 
     async def _stands(self) -> Standing | None:
         """None: the database can't be asked, or doesn't answer in time; then one thread at most still waits for it."""
@@ -133,6 +136,13 @@ def degraded_gauge(found: Iterable[Degraded]) -> Metric:
     for mode in Mode:
         family.add_metric([mode], float(mode in present))
     return family
+
+
+def socket_gauge(standing: SocketStanding) -> Iterable[Metric]:
+    """None where no connection is expected."""
+    if standing.is_expected:
+        about = "Connections of Slack's Socket Mode that this web part has open."
+        yield _gauge("incidentd_slack_socket_open", about, standing.open_connections)
 
 
 def _read(runtime: Runtime) -> Standing:

@@ -3,7 +3,7 @@
 import signal
 import socket
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -20,14 +20,16 @@ _BACKLOG = 2048
 class _Server(uvicorn.Server):
     """Ends by returning: uvicorn itself would raise the signal again, and the process would seem killed."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._begun = begun
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
         self.ready.set()
+        self._begun()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -61,9 +63,20 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(app: ASGIApp, listener: socket.socket, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Serve until SIGTERM or SIGINT, finish what has begun, and return."""
-    _server(app, limits).run(sockets=[listener])
+def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    websockets: bool = False,
+    begun: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, finish what has begun, and return.
+
+    ``websockets``: take them too, as the sandbox does; incidentd itself has none. ``begun`` is called once it listens,
+    and must not block.
+    """
+    _Server(_config(app, limits, websockets=websockets), begun).run(sockets=[listener])
 
 
 @contextmanager
@@ -73,7 +86,7 @@ def serving(app: ASGIApp, listener: socket.socket, limits: Limits = DEFAULT_LIMI
     Raises:
         IncidentdError: the application did not start.
     """
-    server = _server(app, limits)
+    server = _Server(_config(app, limits))
     host, port = listener.getsockname()[:2]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
     thread.start()
@@ -86,12 +99,12 @@ def serving(app: ASGIApp, listener: socket.socket, limits: Limits = DEFAULT_LIMI
         thread.join(_GRACE_SECONDS)
 
 
-def _server(app: ASGIApp, limits: Limits) -> _Server:
-    config = uvicorn.Config(
+def _config(app: ASGIApp, limits: Limits, *, websockets: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=bounded(limits),
         loop="auto",
-        ws="none",
+        ws="websockets-sansio" if websockets else "none",
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -101,4 +114,3 @@ def _server(app: ASGIApp, limits: Limits) -> _Server:
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    return _Server(config)

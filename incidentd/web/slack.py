@@ -1,11 +1,9 @@
-"""Slack's clicks and commands.
+"""Slack's clicks and commands by HTTP: believed by their signatures, then handed on.
 
 Every request is checked on its raw bytes: https://docs.slack.dev/authentication/verifying-requests-from-slack.
-Slack waits 3 s, and then shows its user an error. ``response_url`` is never called.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,51 +13,17 @@ import structlog
 from fastapi import APIRouter
 from slack_sdk.signature import Clock as SlackClock
 from slack_sdk.signature import SignatureVerifier
-from sqlalchemy.engine import Connection
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from incidentd.channels.mrkdwn import line
-from incidentd.channels.slack_card import ACKNOWLEDGE, ESCALATE, RESOLVE, STILL_ON, TAKE_OVER
-from incidentd.errors import NotFoundError, RefusedError
-from incidentd.incident.command import Acknowledge, Command, Escalate, Note, Resolve, TakeOver
-from incidentd.incident.state import State
-from incidentd.lifecycle.work import Action
-from incidentd.store import query
-from incidentd.store.query import Filter, Listed
-from incidentd.web.click import LONGEST_NAME, mapping, person, text
-from incidentd.web.contract import Runtime
+from incidentd.web import interaction
+from incidentd.web.click import mapping
 from incidentd.web.guard import BoundedRoute, runtime_of
 from incidentd.web.problem import REQUEST_ID, ProblemError
-from incidentd.web.sweep import acknowledge_all, sweeps
-from incidentd.web.wait import stored
 
-STORE_SECONDS = 2.0
-MOST_LISTED = 20
-
-_VIA = "slack"
 _SIGNATURE = "x-slack-signature"
 _TIMESTAMP = "x-slack-request-timestamp"
-_INCIDENT_ID = re.compile(r"[0-9a-f-]{1,36}")
-_LONGEST_LINE = 300
-_COMMANDS: Mapping[str, type[Acknowledge | TakeOver | Resolve | Escalate]] = {
-    ACKNOWLEDGE: Acknowledge,
-    TAKE_OVER: TakeOver,
-    RESOLVE: Resolve,
-    ESCALATE: Escalate,
-}
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """One click on one of our buttons."""
-
-    incident_id: str
-    command: Command
-    channel: str
-    user: str
 
 
 @dataclass
@@ -83,89 +47,20 @@ router = APIRouter(prefix="/slack", route_class=SlackRoute, tags=["slack"])
 @router.post("/interactions")
 async def interactions(request: Request) -> Response:
     """A click. Answered within 3 s: 200 also where it is refused (the clicker is told), 503 where it may be lost."""
-    runtime, raw = runtime_of(request), await request.body()
+    raw = await request.body()
     signature = _verified(request, raw)
-    for place, click in enumerate(clicks(_payload(raw))):
-        outcome = await _press(runtime, click, signature if place == 0 else f"{signature}:{place}")
-        _log.info("slack_click", outcome=outcome, incident=click.incident_id, request_id=request.scope[REQUEST_ID])
-    for sweep in sweeps(_payload(raw)):
-        acknowledge_all(runtime, sweep)
-        _log.info("slack_click", outcome="begun", digest=sweep.digest, request_id=request.scope[REQUEST_ID])
+    await interaction.interact(runtime_of(request), _payload(raw), signature, request.scope[REQUEST_ID])
     return Response()
 
 
 @router.post("/commands")
 async def commands(request: Request) -> Response:
     """``/incident``: the open incidents, shown to who asks."""
-    runtime, raw = runtime_of(request), await request.body()
+    raw = await request.body()
     if _field(raw, "ssl_check") == "1":
         return Response()
     _verified(request, raw)
-    text = await run_in_threadpool(runtime.store.read, lambda tx: _overview(tx, runtime.settings.base_url))
-    return JSONResponse({"response_type": "ephemeral", "text": text})
-
-
-def clicks(payload: Mapping[str, Any]) -> list[Click]:
-    """The clicks on our buttons; everything else that Slack may send is left alone."""
-    if payload.get("type") != "block_actions" or not isinstance(payload.get("actions"), list):
-        return []
-    who, name = person(payload.get("user"))
-    channel = text(mapping(payload.get("channel")).get("id"))
-    found = (_click(mapping(action), channel, who, name) for action in payload["actions"])
-    return [click for click in found if click] if name else []
-
-
-def _click(action: Mapping[str, Any], channel: str, who: str, name: str) -> Click | None:
-    action_id = text(action.get("action_id"))
-    try:
-        value = mapping(json.loads(text(action.get("value"))))
-    except (ValueError, RecursionError):
-        value = {}
-    incident, episode = text(value.get("incident")), value.get("episode")
-    if not _INCIDENT_ID.fullmatch(incident) or not isinstance(episode, int):
-        return None
-    if action_id == STILL_ON:
-        return Click(incident, Note(name, "Still on."), channel, who)
-    command = _COMMANDS.get(action_id)
-    return Click(incident, command(name, via=_VIA, episode=episode), channel, who) if command else None
-
-
-async def _press(runtime: Runtime, click: Click, signature: str) -> str:
-    """Carry the click out; what came of it in a word."""
-    try:
-        future = runtime.submit_action(Action(click.incident_id, click.command, signature))
-        result = await stored(future, STORE_SECONDS, withdraw=True)
-    except RefusedError as error:
-        runtime.whisper(click.channel, click.user, _refusal(error, click.incident_id, runtime.settings.base_url))
-        return error.reason
-    except NotFoundError:
-        runtime.whisper(click.channel, click.user, "incidentd knows no such incident any more.")
-        return "not_found"
-    return "done" if result.changed else "unchanged"
-
-
-def _refusal(error: RefusedError, incident_id: str, base_url: str) -> str:
-    why = line(error.detail, _LONGEST_LINE)
-    return f"Not done: {why}. <{base_url}/incidents/{incident_id}|See the incident as it is now>."
-
-
-def _overview(tx: Connection, base_url: str) -> str:
-    unresolved = frozenset(State) - {State.RESOLVED}
-    found = query.by_urgency(tx, Filter(states=unresolved), MOST_LISTED + 1)
-    if not found:
-        return "No incident is open."
-    lines = [_overview_line(each, base_url) for each in found[:MOST_LISTED]]
-    if len(found) > MOST_LISTED:
-        lines.append(f"and more: <{base_url}/|see all>")
-    return "\n".join(lines)
-
-
-def _overview_line(listed: Listed, base_url: str) -> str:
-    incident = listed.incident
-    answer = incident.acknowledgement
-    state = f"acknowledged by {line(answer.by, LONGEST_NAME)}" if answer else incident.state.value
-    title = line(incident.title, _LONGEST_LINE)
-    return f"*{incident.tier}* <{base_url}/incidents/{incident.id}|#{listed.number}> {title} ({state})"
+    return JSONResponse(await interaction.command(runtime_of(request)))
 
 
 def _verified(request: Request, raw: bytes) -> str:

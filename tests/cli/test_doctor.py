@@ -152,7 +152,6 @@ ILL: dict[str, tuple[Mapping[str, str | None], str, Grade, str]] = {
     "shared key": (
         {"INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER": None}, "rules", WARNING, "with one routing key",
     ),
-    "reserved": ({"INCIDENTD_SLACK_APP_TOKEN": "xapp-0123456789abcdef"}, "settings", WARNING, "nothing reads it yet"),
 }  # fmt: skip
 
 
@@ -163,6 +162,30 @@ def test_what_is_wrong_is_named_with_how_to_mend_it(ward: Ward, name: str) -> No
     ward.expect(about, grade, says)
     if about != "settings":
         assert not [each for each in ward.found if each.about == "settings" and each.grade is FAULT]
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        ("missing_scope", "connections:write"),
+        ("not_allowed_token_type", "xapp-"),
+        ("invalid_auth", "xapp-"),
+        ("access_denied", "docs/troubleshooting.md"),
+    ],
+)
+def test_an_app_token_that_slack_refuses_is_named_with_how_to_mend_it(ward: Ward, error: str, mend: str) -> None:
+    fault = InjectedFault("slack", FaultKind.ERROR, method="apps.connections.open", error=error)
+    ward.sandbox.faults.inject(fault)
+    ward.examine(INCIDENTD_SLACK_APP_TOKEN=canary.of("INCIDENTD_SLACK_APP_TOKEN"))
+    ward.expect("Slack's Socket Mode", FAULT, f"Slack refused: {error}")
+    assert [mend in each.mend for each in ward.found if each.about == "Slack's Socket Mode"] == [True]
+
+
+def test_a_sound_app_token_stands_in_for_the_signing_secret_and_opens_no_connection(ward: Ward) -> None:
+    ward.examine(INCIDENTD_SLACK_APP_TOKEN=canary.of("INCIDENTD_SLACK_APP_TOKEN"), INCIDENTD_SLACK_SIGNING_SECRET=None)
+    ward.expect("Slack's Socket Mode", OK, "Slack takes the app-level token")
+    assert faults(ward.found) == []
+    assert ward.sandbox.slack.sockets.opened == 0
 
 
 @pytest.mark.parametrize(("mode", "grade"), [(0o600, OK), (0o640, OK), (0o644, WARNING), (0o666, FAULT)])

@@ -34,9 +34,12 @@ def secrets(rules: Path) -> dict[str, str]:
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxServer]:
-    signing, token = (canary.of(f"INCIDENTD_SLACK_{name}") for name in ("SIGNING_SECRET", "BOT_TOKEN"))
-    webhook = canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET")
-    with SandboxServer(slack_signing_secret=signing, slack_token=token, pagerduty_webhook_secret=webhook) as server:
+    slack = {
+        "slack_signing_secret": canary.of("INCIDENTD_SLACK_SIGNING_SECRET"),
+        "slack_token": canary.of("INCIDENTD_SLACK_BOT_TOKEN"),
+        "slack_app_token": canary.of("INCIDENTD_SLACK_APP_TOKEN"),
+    }
+    with SandboxServer(**slack, pagerduty_webhook_secret=canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET")) as server:
         yield server
 
 
@@ -138,7 +141,8 @@ def test_no_secret_shows_up_anywhere(up: Up, sandbox: SandboxServer, redis_serve
     names = (*secrets(rules), "the next token", "a wrong one")
     eavesdropper = Eavesdropper(redis_server)
     sandbox.fail("pagerduty", FaultKind.STATUS, times=1)
-    sandbox.fail("slack", FaultKind.ERROR, times=1, error="fatal_error")
+    sandbox.fail("slack", FaultKind.ERROR, times=1, method="apps.connections.open", error="invalid_auth")
+    sandbox.fail("slack", FaultKind.ERROR, times=1, method="chat.postMessage", error="fatal_error")
     sandbox.product_url = up.start().url
     alerts = EXAMPLE.read_bytes()
     assert requests.post(f"{up.url}/api/v1/alertmanager", data=alerts, headers=webhook("primary"), timeout=10).ok
@@ -151,7 +155,12 @@ def test_no_secret_shows_up_anywhere(up: Up, sandbox: SandboxServer, redis_serve
     sandbox.handle(sandbox.pagerduty.alerts[0], "acknowledge", "Anna Berg")
     wait_until(lambda: '"outcome": "done"' in up.log, "what was done in PagerDuty to count")
     wait_until(lambda: "Acknowledged" in str(sandbox.slack.cards("#incidents")[0].blocks), "the card to say so")
-    assert sandbox.press(sandbox.slack.cards("#incidents")[0], "incidentd_take_over", "Ben Okoro").status == 200
+    assert "slack_socket_refused" in up.log
+    press = sandbox.press(sandbox.slack.cards("#incidents")[0], "incidentd_take_over", "Ben Okoro")
+    assert (press.status, press.over_socket) == (200, False), "by HTTP, as no socket is open yet"
+    wait_until(lambda: sandbox.slack.sockets.is_connected, "the socket", 120)
+    press = sandbox.press(sandbox.slack.cards("#incidents")[0], "incidentd_resolve", "Ben Okoro")
+    assert (press.status, press.over_socket) == (200, True)
 
     assert [text for text in answers(up) if canary.leaks(text, names)] == []
     wait_until(lambda: [said for said in eavesdropper.heard if "rq:queue:page" in said], "jobs in Redis")

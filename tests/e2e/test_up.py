@@ -106,14 +106,6 @@ def test_the_sandbox_beside_a_real_one_is_for_this_machine_alone(
     assert (ended.returncode, f"which stands in for {stood_in} beside a real one" in ended.stderr) == (2, True)
 
 
-def test_what_is_set_in_vain_is_said(rules: Path, tmp_path: Path) -> None:
-    ended = command(
-        "serve", cwd=tmp_path, INCIDENTD_RULES=str(rules), INCIDENTD_SLACK_APP_TOKEN="xapp-canary-of-the-test"
-    )
-    assert "INCIDENTD_SLACK_APP_TOKEN is set, but reserved" in ended.stderr
-    assert "canary" not in ended.stderr
-
-
 @pytest.mark.parametrize("name", ["INCIDENTD_WEBHOOK_TOKEN", "INCIDENTD_API_TOKEN"])
 def test_the_web_part_by_itself_is_refused_without_its_tokens(rules: Path, tmp_path: Path, name: str) -> None:
     tokens = {

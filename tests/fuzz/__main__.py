@@ -7,7 +7,13 @@ import sys
 
 import atheris
 
-PARSERS = ["incidentd.intake", "incidentd.classify", "incidentd.web.slack", "incidentd.channels.pagerduty_webhook"]
+PARSERS = [
+    "incidentd.intake",
+    "incidentd.classify",
+    "incidentd.web.slack",
+    "incidentd.web.interaction",
+    "incidentd.channels.pagerduty_webhook",
+]
 
 with atheris.instrument_imports(include=PARSERS):
     from tests.fuzz.target import TARGETS

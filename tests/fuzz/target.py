@@ -12,6 +12,7 @@ from incidentd.errors import IntakeError, RulesError
 from incidentd.incident.command import Acknowledge, Escalate, Note, Resolve, TakeOver
 from incidentd.intake import CUT, LONGEST_VALUE, MOST_PAIRS, parse
 from incidentd.web import slack
+from incidentd.web.interaction import clicks
 from tests.classify.ground import CALENDARS, DESTINATIONS, ESCALATION, ONE, TIERS
 
 RECEIVED_AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -49,7 +50,7 @@ def rules(data: bytes) -> None:
 
 def interaction(data: bytes) -> None:
     """A click is on one of our buttons, by somebody with a name, or there is none."""
-    for click in slack.clicks(slack._payload(data)):
+    for click in clicks(slack._payload(data)):
         assert re.fullmatch(r"[0-9a-f-]{1,36}", click.incident_id)
         assert isinstance(click.command, Acknowledge | TakeOver | Resolve | Escalate | Note)
         assert click.command.by.strip()

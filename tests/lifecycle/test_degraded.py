@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 from incidentd.classify.kind import KINDS
 from incidentd.errors import StoreUnavailableError
 from incidentd.lifecycle.crash_loop import in_words, looping
-from incidentd.lifecycle.degraded import PRODUCTS, REFUSED_FOR, Known, Mode, Receiver, degraded, modes
+from incidentd.lifecycle.degraded import PRODUCTS, REFUSED_FOR, SOCKET_PATIENCE, Known, Mode, Receiver, degraded, modes
 from incidentd.lifecycle.lookout import HANGS_SECONDS, Lookout
 from incidentd.lifecycle.reception import Course
+from incidentd.lifecycle.socket_standing import SocketAway, SocketStanding
 from incidentd.sandbox.fault import FaultKind
 from incidentd.store import cycles
 from incidentd.store.deliveries import Outcome
@@ -45,6 +46,27 @@ def said(known: Known, now: datetime = NOW) -> list[str]:
 
 def test_nothing_is_said_where_all_is_there() -> None:
     assert degraded(replace(WELL, receivers=(replace(AWAY, failing_since=None),)), NOW) == ()
+
+
+def test_a_socket_is_missed_once_it_is_away_for_longer_than_a_reconnection_takes() -> None:
+    for since, missed in ((NOW - SOCKET_PATIENCE, []), (NOW - SOCKET_PATIENCE - SECOND, [Mode.SLACK_SOCKET])):
+        known = replace(WELL, socket_away=SocketAway(since))
+        assert [each.mode for each in degraded(known, NOW)] == missed
+
+
+def test_a_standing_is_away_only_where_a_connection_is_expected_and_none_is_open() -> None:
+    standing = SocketStanding(lambda: NOW)
+    assert (standing.away, standing.is_expected) == (None, False)
+    standing.expect()
+    assert standing.away == SocketAway(NOW)
+    assert [standing.failed("a", refused=False), standing.failed("a", refused=True)] == [True, False]
+    assert standing.away == SocketAway(NOW, "a", refused=True)
+    standing.opened()
+    standing.opened()
+    standing.closed()
+    assert (standing.away, standing.open_connections) == (None, 1)
+    standing.closed()
+    assert (standing.away, standing.open_connections) == (SocketAway(NOW), 0)
 
 
 def test_every_kind_of_receiver_has_a_mode_and_a_name() -> None:

@@ -27,6 +27,7 @@ from incidentd.keyring import Keyring
 from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.drillmaster import Order, begun
 from incidentd.lifecycle.shadow import Loaded, Reloaded
+from incidentd.lifecycle.socket_standing import SocketStanding
 from incidentd.lifecycle.work import Action, ActionResult, Webhook
 from incidentd.meter import Meter
 from incidentd.reaction import Reaction
@@ -105,6 +106,7 @@ class FakeRuntime:
         )
         self.admission = Admission(self.settings, {})
         self.meter.know_sources(self.admission.names)
+        self.slack_socket = SocketStanding(self.clock.now)
         self._policy = policy()
         self._seen: set[str] = set()
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from incidentd.errors import StoreUnavailableError
 from incidentd.incident.command import Acknowledge, Escalate, Note, Resolve, TakeOver
 from incidentd.tier import Tier
-from incidentd.web import slack
+from incidentd.web import interaction
 from tests.incident.build import Story
 from tests.web.client import Client
 from tests.web.fake import NOW, SLACK_SECRET, FakeRuntime, keep
@@ -112,7 +112,7 @@ def test_503_when_the_click_may_be_lost(client: Client, runtime: FakeRuntime, in
 
 
 def test_slack_is_answered_in_time_whatever_is_slow(client: Client, runtime: FakeRuntime, incident: str) -> None:
-    assert slack.STORE_SECONDS <= 2
+    assert interaction.STORE_SECONDS <= 2
     runtime.stuck = True
     begun = time.monotonic()
     assert send(client, click(incident)).status_code == 503

@@ -11,6 +11,7 @@ from incidentd.sandbox.ledger import Ledger
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import AlertState, PagerDuty, PagerDutyAlert
 from incidentd.sandbox.slack import Slack
+from incidentd.sandbox.socket import Sockets
 from incidentd.web.schema import EntryJson, IncidentJson
 
 
@@ -84,7 +85,8 @@ def look(instance: Instance, journal: Path) -> Evidence:
 
 def _received(journal: Path) -> tuple[PagerDuty, Slack]:
     ledger = Ledger(Journal(journal), keep=1)
-    pagerduty, slack = PagerDuty(ledger, keep=None), Slack(ledger, keep=None, token=None)
+    pagerduty = PagerDuty(ledger, keep=None)
+    slack = Slack(ledger, keep=None, token=None, sockets=Sockets(ledger, None, str))
     appliers = {pagerduty.name: pagerduty.apply, slack.name: slack.apply}
     ledger.replay(lambda service, effect: appliers[service](effect))
     return pagerduty, slack

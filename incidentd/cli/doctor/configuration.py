@@ -15,7 +15,6 @@ from incidentd.classify import check
 from incidentd.cli.doctor.finding import Finding, fault, ok, warning
 from incidentd.cli.doctor.patient import Patient
 from incidentd.cli.state import SANDBOX_PAGERDUTY_TOKENS, SANDBOX_TOKENS, TOKENS
-from incidentd.settings import reserved
 from incidentd.store.survey import sqlite_file
 
 _GIB = 1 << 30
@@ -29,8 +28,6 @@ def settings(patient: Patient) -> Iterator[Finding]:
     """Every variable that is wrong, and those that are needed and missing."""
     found = [*_wrong(patient), *_missing(patient)]
     yield from found
-    for name in reserved(patient.environ):
-        yield warning("settings", f"{name} is set, and nothing reads it yet", "unset it")
     if not found:
         yield ok("settings", f"{sum(name.startswith('INCIDENTD_') for name in patient.environ)} are set, all sound")
 
@@ -49,8 +46,11 @@ def _missing(patient: Patient) -> Iterator[Finding]:
     if given.api_token is None:
         says = "INCIDENTD_API_TOKEN is not set: programs and people could not come in"
         yield fault("settings", says, f"set INCIDENTD_API_TOKEN, {by_up}")
-    if given.slack_bot_token is not None and given.slack_signing_secret is None:
-        mend = "set INCIDENTD_SLACK_SIGNING_SECRET to the app's signing secret, under Basic Information"
+    if given.slack_bot_token is not None and not (given.slack_signing_secret or given.slack_app_token):
+        mend = (
+            "set INCIDENTD_SLACK_SIGNING_SECRET to the app's signing secret, under Basic Information; or, where Slack"
+            " can't reach this address, INCIDENTD_SLACK_APP_TOKEN"
+        )
         yield fault("settings", "INCIDENTD_SLACK_SIGNING_SECRET is not set: no button in Slack is believed", mend)
 
 

@@ -21,6 +21,7 @@ from incidentd.cli.doctor.instance import instance
 from incidentd.cli.doctor.patient import Patient, patient
 from incidentd.cli.doctor.receiver import receivers
 from incidentd.cli.doctor.record import records
+from incidentd.cli.doctor.slack_socket import socket_mode
 from incidentd.cli.doctor.upstream import alertmanagers
 from incidentd.process.log import configure, escape
 from incidentd.process.redaction import Redactor
@@ -67,6 +68,7 @@ def checks(examined: Patient) -> list[Check]:
         *(Check(about, partial(look, examined)) for about, look in looks.items()),
         *alertmanagers(examined),
         *receivers(examined),
+        *socket_mode(examined),
     ]
 
 
