@@ -77,7 +77,7 @@ GROUPS = (
     Group(
         "Slack",
         ("slack_bot_token", "slack_signing_secret", "slack_api_url", "slack_app_token"),
-        "`up`, `serve`, `worker`; `sandbox` the token and the signing secret",
+        "`up`, `serve`, `worker`; `sandbox` the tokens and the signing secret",
         "With a bot token `serve` and `up` need the signing secret too, or the app-level token, or both. Without a bot"
         " token `up` puts the sandbox in Slack's place.",
     ),

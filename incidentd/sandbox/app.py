@@ -101,9 +101,9 @@ def create_sandbox(
     ``clock`` gives aware UTC instants. ``product_url`` is where incidentd listens and ``sandbox_url`` where this
     application is reached, both without a slash at the end; callables where they are known late. ``slack_token`` is
     the one token that the Slack side takes, ``slack_app_token`` the one for Socket Mode; any, where None. The newest
-    ``keep`` requests, events, alerts and messages
-    stay in memory; all, where None. ``routing_key_names`` are shown in place of routing keys. Without
-    ``pagerduty_webhook_secret`` nobody is told what becomes of pages, so nothing can be done to them here.
+    ``keep`` requests, events, alerts and messages stay in memory; all, where None. ``routing_key_names`` are shown in
+    place of routing keys. Without ``pagerduty_webhook_secret`` nobody is told what becomes of pages, so nothing can be
+    done to them here.
     ``smtp_port`` of ``smtp_host`` is where mail is taken, 0 for any free port; None: nowhere.
     """
     ledger = Ledger(Journal(journal) if journal is not None else None, keep)

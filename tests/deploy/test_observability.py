@@ -15,11 +15,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from incidentd.channels.registry import KINDS
+from incidentd.clock import SystemClock
+from incidentd.lifecycle.socket_standing import SocketStanding
 from incidentd.meter import Meter
 from incidentd.meter.exposition import text
 from incidentd.store.standing import OPEN_STATES, Standing
 from incidentd.tier import Tier
-from incidentd.web.metrics import degraded_gauge, gauges
+from incidentd.web.metrics import degraded_gauge, gauges, socket_gauge
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.selector import Matcher, grouping, selectors
 from tests.servers import program
@@ -69,7 +71,9 @@ def exported() -> dict[str, dict[str, set[str]]]:
         alertmanagers={"am:9093": True},
         comparison_age=timedelta(0),
     )
-    raw = text([*Meter().collect(), degraded_gauge(()), *gauges(standing)]).decode()
+    socket = SocketStanding(SystemClock().now)
+    socket.expect()
+    raw = text([*Meter().collect(), degraded_gauge(()), *socket_gauge(socket), *gauges(standing)]).decode()
     found: dict[str, dict[str, set[str]]] = {}
     for sample in (sample for family in text_string_to_metric_families(raw) for sample in family.samples):
         labels = found.setdefault(sample.name, {})

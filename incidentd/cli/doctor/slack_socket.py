@@ -23,7 +23,7 @@ _MEND = {
     "account_inactive": "the app is not installed any more: install it again",
 }
 _ELSE = "switch Socket Mode on in the app's settings; docs/troubleshooting.md says what each answer of Slack's asks for"
-_NETWORK = "let this machine reach slack.com:443 and wss-primary.slack.com:443, or set HTTPS_PROXY"
+_NETWORK = "let this machine reach slack.com:443 and *.slack.com:443, or set HTTPS_PROXY"
 
 
 def socket_mode(patient: Patient) -> Iterator[Check]:
