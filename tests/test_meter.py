@@ -33,6 +33,8 @@ NAMES = {
     "incidentd_direct_pages": {"outcome"},
     "incidentd_pagerduty_webhooks": {"answer"},
     "incidentd_pagerduty_events": {"outcome"},
+    "incidentd_slack_socket_connections": {"outcome"},
+    "incidentd_slack_socket_envelopes": {"outcome"},
     "incidentd_deadline_lateness_seconds": set(),
     "incidentd_job_seconds": {"queue"},
     "incidentd_jobs_enqueued": {"queue"},

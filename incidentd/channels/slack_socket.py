@@ -85,6 +85,10 @@ class SocketDoor:
             raise TransientError("the connection to Slack can't be opened")
         return connection
 
+    def close(self) -> None:
+        """Open no more; connections that are open stay so."""
+        self._session.close()
+
     def _trust(self) -> ssl.SSLContext:
         """The authorities that all other requests trust."""
         verify = self._session.verify

@@ -80,13 +80,15 @@ def serve(
 
 
 @contextmanager
-def serving(app: ASGIApp, listener: socket.socket, limits: Limits = DEFAULT_LIMITS) -> Iterator[str]:
-    """Serve in a thread while the block runs; yields the base URL.
+def serving(
+    app: ASGIApp, listener: socket.socket, limits: Limits = DEFAULT_LIMITS, *, websockets: bool = False
+) -> Iterator[str]:
+    """Serve in a thread while the block runs; yields the base URL. ``websockets`` as in ``serve``.
 
     Raises:
         IncidentdError: the application did not start.
     """
-    server = _Server(_config(app, limits))
+    server = _Server(_config(app, limits, websockets=websockets))
     host, port = listener.getsockname()[:2]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
     thread.start()

@@ -8,6 +8,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Awaitable, Mapping
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -65,7 +66,8 @@ class SocketMode:
             self._thread.join(_CLOSE_SECONDS)
 
     def _run(self, door: SocketDoor) -> None:
-        asyncio.run(self._keep(door))
+        with closing(door):
+            asyncio.run(self._keep(door))
 
     async def _keep(self, door: SocketDoor) -> None:
         self._asked_to_end, self._loop = asyncio.Event(), asyncio.get_running_loop()

@@ -15,7 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect as websocket
 
+from incidentd.clock import SystemClock
+from incidentd.sandbox.app import create_sandbox
+from incidentd.sandbox.server import site
 from incidentd.web.app import create_app
 from incidentd.web.connection import DEFAULT_LIMITS, Limits
 from incidentd.web.server import bind, serving
@@ -286,3 +291,26 @@ def test_the_webhook_is_answered_in_milliseconds(patient: tuple[str, int]) -> No
         for _ in range(100):
             assert client.post(url, json=body).status_code == 200
         assert time.monotonic() - begun < 2
+
+
+def test_a_websocket_of_the_sandbox_outlives_the_time_that_a_request_may_take() -> None:
+    sandbox = create_sandbox(
+        clock=SystemClock().now, slack_signing_secret="unused", sandbox_url=lambda: f"{url}/sandbox"
+    )
+    with serving(site(sandbox), bind("127.0.0.1", 0), SHORT, websockets=True) as url:
+        opened = httpx.post(
+            f"{url}/sandbox/slack/api/apps.connections.open", headers={"Authorization": "Bearer xapp-a"}
+        )
+        with websocket(opened.json()["url"], proxy=None) as connection:
+            assert "hello" in str(connection.recv(30))
+            with pytest.raises(TimeoutError):
+                connection.recv(3 * SHORT.request_seconds)
+            sandbox.slack.sockets.disconnect("warning")
+            assert "warning" in str(connection.recv(30))
+    sandbox.close()
+
+
+def test_incidentd_itself_takes_no_websockets(patient: tuple[str, int]) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        websocket(f"ws://127.0.0.1:{patient[1]}/nowhere", proxy=None)
+    assert refused.value.response.status_code < 500

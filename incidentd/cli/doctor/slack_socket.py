@@ -1,6 +1,7 @@
 """Slack's Socket Mode: does Slack take the app-level token. No connection is opened, so that no click goes astray."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 
 from incidentd.channels.slack_api import SlackRefusedError
@@ -34,7 +35,8 @@ def socket_mode(patient: Patient) -> Iterator[Check]:
 
 def _look(patient: Patient, token: str) -> Iterator[Finding]:
     try:
-        SocketDoor(token, patient.settings.slack_api_url, SystemClock().now).address(_SECONDS)
+        with closing(SocketDoor(token, patient.settings.slack_api_url, SystemClock().now)) as door:
+            door.address(_SECONDS)
     except SlackRefusedError as error:
         yield fault(_ABOUT, str(error), _MEND.get(error.code, _ELSE))
     except DeliveryError as error:
