@@ -23,6 +23,7 @@ class SocketStanding:
         self._lock = threading.Lock()
         self._open = 0
         self._away: SocketAway | None = None
+        self._told = ""
         self._is_expected = False
 
     @property
@@ -50,7 +51,7 @@ class SocketStanding:
         """Slack has greeted us on a new connection."""
         with self._lock:
             self._open += 1
-            self._away = None
+            self._away, self._told = None, ""
 
     def closed(self) -> None:
         """A connection that was open has ended."""
@@ -61,10 +62,11 @@ class SocketStanding:
     def failed(self, cause: str, *, refused: bool) -> bool:
         """No connection could be opened. Returns whether that is news: the first failure, or another cause."""
         with self._lock:
-            before = self._away
-            if before is not None:
-                self._away = SocketAway(before.since, cause, refused)
-            return before is None or before.cause != cause
+            if self._away is not None:
+                self._away = SocketAway(self._away.since, cause, refused)
+            is_news = cause != self._told
+            self._told = cause
+            return is_news
 
     def _miss(self) -> None:
         if self._is_expected and not self._open and self._away is None:

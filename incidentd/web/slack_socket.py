@@ -8,7 +8,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Awaitable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -60,8 +60,10 @@ class SocketMode:
     def close(self) -> None:
         """Take nothing more, finish and acknowledge what is being handled, and close."""
         self._ending.set()
-        if self._loop is not None and self._asked_to_end is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._asked_to_end.set)
+        if self._loop is not None and self._asked_to_end is not None:
+            # The loop has ended by itself where the thread was not needed any more.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._asked_to_end.set)
         if self._thread is not None:
             self._thread.join(_CLOSE_SECONDS)
 
@@ -82,8 +84,9 @@ class SocketMode:
                 failure = await self._serve(door, ended)
             except Exception:
                 log.exception("slack_socket_failed")
-            tries = 0 if self._loop.time() - began >= STEADY_SECONDS else tries + 1
-            if tries or isinstance(failure, PermanentError):
+            is_steady = failure is None and self._loop.time() - began >= STEADY_SECONDS
+            tries = 0 if is_steady else tries + 1
+            if tries:
                 await _first(ended.wait(), asyncio.sleep(self._wait(tries, failure)))
         await asyncio.gather(*self._draining)
 
@@ -124,11 +127,10 @@ class SocketMode:
 
     async def _handle(self, envelope: Envelope) -> Mapping[str, Any] | None:
         """The same as by HTTP; whatever is not ours is acknowledged and left alone."""
-        match envelope.kind:
-            case _ if envelope.kind == INTERACTIVE:
-                await interact(self._runtime, envelope.payload, signature(envelope), envelope.id)
-            case _ if envelope.kind == COMMAND:
-                return await command(self._runtime)
+        if envelope.kind == COMMAND:
+            return await command(self._runtime)
+        if envelope.kind == INTERACTIVE:
+            await interact(self._runtime, envelope.payload, signature(envelope), envelope.id)
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from incidentd.errors import IncidentdError
 from incidentd.lifecycle.socket_standing import SocketStanding
@@ -63,8 +64,9 @@ class Wire:
         try:
             async for message in self._connection:
                 await self._take(message)
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as error:
+            if error.sent and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                self.reason = "too_large"
         except Exception:
             log.exception("slack_socket_failed")
         finally:

@@ -5,13 +5,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from incidentd.channels import slack_socket as way
-from incidentd.errors import StoreUnavailableError
+from incidentd.errors import PermanentError, StoreUnavailableError, TransientError
 from incidentd.incident.command import Acknowledge
 from incidentd.lifecycle.degraded import Known, Mode, degraded, modes
 from incidentd.lifecycle.work import ActionResult
@@ -35,9 +36,14 @@ LONG = 60.0
 """For what a busy machine may take its time with."""
 
 
+BACK_OFF = slack_socket.next_try
+
+
 @pytest.fixture(autouse=True)
 def _no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No bound that a busy machine could miss; those that a test is about are set there."""
+    """No bound that a busy machine could miss, and no pause; those that a test is about are set there."""
+    soon = timedelta(milliseconds=10)
+    monkeypatch.setattr(slack_socket, "next_try", lambda _tries, _asked, now, _random: now + soon)
     monkeypatch.setattr(slack_socket, "OPEN_SECONDS", LONG)
     monkeypatch.setattr(slack_wire, "GREETING_SECONDS", LONG)
     monkeypatch.setattr(slack_wire, "FINISH_SECONDS", LONG)
@@ -257,6 +263,17 @@ def test_a_token_that_slack_refuses_is_said_once_and_a_sound_one_is_taken_later(
         wait_until(lambda: runtime.slack_socket.open_connections, "a connection")
     told = [log for log in logs if log["log_level"] == "warning"]
     assert told == [{"event": "slack_socket_refused", "cause": "Slack refused: invalid_auth", "log_level": "warning"}]
+
+
+def test_pauses_grow_are_not_shorter_than_slack_asks_and_longest_after_a_refusal(
+    runtime: FakeRuntime, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_socket, "next_try", BACK_OFF)
+    mode = SocketMode(given(runtime, sandbox))
+    assert 0.5 <= mode._wait(1, None) <= 1
+    assert 15 <= mode._wait(50, TransientError("away")) <= 30
+    assert mode._wait(1, TransientError("later", timedelta(seconds=40))) == 40
+    assert mode._wait(1, PermanentError("no")) == slack_socket.REFUSED_SECONDS
 
 
 def test_socket_mode_that_is_switched_off_is_a_refusal(
