@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -92,5 +93,6 @@ class SocketDoor:
     def _trust(self) -> ssl.SSLContext:
         """The authorities that all other requests trust."""
         verify = self._session.verify
-        place = verify if isinstance(verify, str) else requests.certs.where()
-        return ssl.create_default_context(**{"capath" if Path(place).is_dir() else "cafile": place})
+        place = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+        is_folder = Path(place).is_dir()
+        return ssl.create_default_context(cafile=None if is_folder else place, capath=place if is_folder else None)

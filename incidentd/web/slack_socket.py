@@ -114,8 +114,12 @@ class SocketMode:
     def _failed(self, error: DeliveryError) -> DeliveryError:
         refused = isinstance(error, PermanentError)
         self._runtime.meter.socket_connections.add(REFUSED if refused else FAILED)
-        if self._standing.failed(str(error), refused=refused):
-            log.warning("slack_socket_refused" if refused else "slack_socket_away", cause=str(error))
+        if not self._standing.failed(str(error), refused=refused):
+            return error
+        if refused:
+            log.warning("slack_socket_refused", cause=str(error))
+        else:
+            log.warning("slack_socket_away", cause=str(error))
         return error
 
     def _wait(self, tries: int, failure: DeliveryError | None) -> float:

@@ -34,12 +34,12 @@ def secrets(rules: Path) -> dict[str, str]:
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxServer]:
-    slack = {
-        "slack_signing_secret": canary.of("INCIDENTD_SLACK_SIGNING_SECRET"),
-        "slack_token": canary.of("INCIDENTD_SLACK_BOT_TOKEN"),
-        "slack_app_token": canary.of("INCIDENTD_SLACK_APP_TOKEN"),
-    }
-    with SandboxServer(**slack, pagerduty_webhook_secret=canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET")) as server:
+    with SandboxServer(
+        slack_signing_secret=canary.of("INCIDENTD_SLACK_SIGNING_SECRET"),
+        slack_token=canary.of("INCIDENTD_SLACK_BOT_TOKEN"),
+        slack_app_token=canary.of("INCIDENTD_SLACK_APP_TOKEN"),
+        pagerduty_webhook_secret=canary.of("INCIDENTD_PAGERDUTY_WEBHOOK_SECRET"),
+    ) as server:
         yield server
 
 

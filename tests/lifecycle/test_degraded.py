@@ -56,7 +56,7 @@ def test_a_socket_is_missed_once_it_is_away_for_longer_than_a_reconnection_takes
 
 def test_a_standing_is_away_only_where_a_connection_is_expected_and_none_is_open() -> None:
     standing = SocketStanding(lambda: NOW)
-    assert (standing.away, standing.is_expected) == (None, False)
+    assert (standing.is_expected, standing.away is None) == (False, True)
     standing.expect()
     assert standing.away == SocketAway(NOW)
     assert [standing.failed("a", refused=False), standing.failed("a", refused=True)] == [True, False]
@@ -64,9 +64,9 @@ def test_a_standing_is_away_only_where_a_connection_is_expected_and_none_is_open
     standing.opened()
     standing.opened()
     standing.closed()
-    assert (standing.away, standing.open_connections) == (None, 1)
+    assert (standing.open_connections, standing.away is None) == (1, True)
     standing.closed()
-    assert (standing.away, standing.open_connections) == (SocketAway(NOW), 0)
+    assert (standing.open_connections, standing.away == SocketAway(NOW)) == (0, True)
 
 
 def test_every_kind_of_receiver_has_a_mode_and_a_name() -> None:

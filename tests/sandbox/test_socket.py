@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -27,10 +28,11 @@ def opened(sandbox: SandboxServer, token: str = TOKEN) -> Any:
     return requests.post(f"{sandbox.slack_url}apps.connections.open", headers=headers, timeout=30).json()
 
 
-def listen(sandbox: SandboxServer) -> ClientConnection:
-    connection = connect(opened(sandbox)["url"], compression=None, proxy=None)
-    assert json.loads(connection.recv(30))["type"] == "hello"
-    return connection
+@contextmanager
+def listening(sandbox: SandboxServer) -> Iterator[ClientConnection]:
+    with connect(opened(sandbox)["url"], compression=None, proxy=None) as connection:
+        assert json.loads(connection.recv(30))["type"] == "hello"
+        yield connection
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_what_is_not_acknowledged_is_sent_again_and_what_is_is_not(
 ) -> None:
     monkeypatch.setattr(stand_in, "ANSWER_SECONDS", 0.0)
     sockets = sandbox.slack.sockets
-    with listen(sandbox) as connection:
+    with listening(sandbox) as connection:
         sent = sockets.send("interactive", {"x": 1})
         first, second = (json.loads(connection.recv(30)) for _ in range(2))
         assert first == second

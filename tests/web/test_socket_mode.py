@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from incidentd.channels import slack_socket as way
+from incidentd.channels.backoff import next_try
 from incidentd.errors import PermanentError, StoreUnavailableError, TransientError
 from incidentd.incident.command import Acknowledge
 from incidentd.lifecycle.degraded import Known, Mode, degraded, modes
@@ -34,9 +35,6 @@ from tests.web.fake import NOW, FakeRuntime, keep
 TOKEN = canary.of("INCIDENTD_SLACK_APP_TOKEN")
 LONG = 60.0
 """For what a busy machine may take its time with."""
-
-
-BACK_OFF = slack_socket.next_try
 
 
 @pytest.fixture(autouse=True)
@@ -268,7 +266,7 @@ def test_a_token_that_slack_refuses_is_said_once_and_a_sound_one_is_taken_later(
 def test_pauses_grow_are_not_shorter_than_slack_asks_and_longest_after_a_refusal(
     runtime: FakeRuntime, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slack_socket, "next_try", BACK_OFF)
+    monkeypatch.setattr(slack_socket, "next_try", next_try)
     mode = SocketMode(given(runtime, sandbox))
     assert 0.5 <= mode._wait(1, None) <= 1
     assert 15 <= mode._wait(50, TransientError("away")) <= 30
@@ -298,7 +296,7 @@ STRANGE = {
     "too large": json.dumps({"type": "interactive", "envelope_id": "big", "payload": {"x": "y" * (2 << 20)}}),
     "a reason that is none": '{"type": "hello", "reason": null}',
 }
-LEFT_ALONE = {
+LEFT_ALONE: dict[str, tuple[str, JsonObject]] = {
     "unknown type": ("workflow_step", {"x": 1}),
     "an event": ("events_api", {"event": {"type": "app_mention"}}),
     "no payload": ("interactive", {}),
