@@ -16,7 +16,7 @@ ACKNOWLEDGED = 'incidentd_slack_socket_envelopes_total{outcome="acknowledged"} '
 
 
 def metric(up: Up, name: str) -> float:
-    return float(requests.get(f"{up.url}/metrics", timeout=10).text.split(name)[1].split("\n")[0])
+    return float(requests.get(f"{up.url}/metrics", timeout=10).text.split(f"\n{name}")[1].split("\n")[0])
 
 
 def card(up: Up) -> str:
