@@ -44,5 +44,5 @@ def test_a_press_in_the_sandbox_comes_over_the_socket_that_up_has_opened(make_up
     [incident] = up.get("/api/v1/incidents")["incidents"]
     assert incident["state"] == "acknowledged"
     assert up.interrupt() == 0
-    assert '"reason": "stopping"' in up.log
+    assert "slack_socket_left" in up.log
     assert "slack_socket_failed" not in up.log
