@@ -33,13 +33,17 @@ class ResponseTime:
 
 @dataclass(frozen=True, slots=True)
 class TierPolicy:
-    """One tier under one policy. ``acknowledgement`` None: an acknowledgement never lapses."""
+    """One tier under one policy. ``acknowledgement`` None: an acknowledgement never lapses.
+
+    ``updates`` is how often what holds is said again while an incident is open; None: never.
+    """
 
     response: ResponseTime
     acknowledgement: timedelta | None
     opening: tuple[str, ...]
     levels: tuple[Level, ...]
     calendar: Calendar = ALWAYS
+    updates: timedelta | None = None
 
     @property
     def observing(self) -> "TierPolicy":
@@ -74,6 +78,11 @@ class Policy:
         """The policy that a round beginning now follows: one that tells people, also where this one only observes."""
         telling = self.enforced or self
         return telling.newer or telling
+
+    @property
+    def without_updates(self) -> "Policy":
+        """This policy where what holds is never said again."""
+        return replace(self, tiers={tier: replace(each, updates=None) for tier, each in self.tiers.items()})
 
     @property
     def observing(self) -> "Policy":

@@ -332,7 +332,8 @@ class Runtime:
     def due(self) -> Work:
         """Find and mark what is due now."""
         escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
-        work = due(self.store, self.clock.now(), escalate, self._mark)
+        now = self.clock.now()
+        work = due(self.store, now, escalate, self._mark, self.rulebook.in_force.observed(now))
         try:
             self._look_for_silence()
             self._look_for_outages()

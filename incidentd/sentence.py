@@ -1,7 +1,7 @@
 """What a timeline entry says, in a sentence for people: one source for pages, threads and reports."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from incidentd.timeline import (
@@ -36,6 +36,7 @@ from incidentd.timeline import (
     TierSet,
     Unanswered,
     Unknown,
+    Updated,
 )
 
 _WHY = {
@@ -51,6 +52,8 @@ _WHY = {
 def sentence(entry: Entry, people: Mapping[int, str]) -> str:
     """One or two plain English sentences. ``people`` names who stands at each level. Instants are in UTC."""
     match entry.data:
+        case Updated():
+            return _update(entry, entry.data, people)
         case Opened() | AlertsChanged() | Prolonged() | Recovering() | FiringAgain() | Resolved():
             return _of_alerts(entry, entry.data, people)
         case RoundBegan() | LevelReached() | Unanswered() | Reminded() | ResponseMissed() | ClockSetBack():
@@ -104,6 +107,16 @@ def _alerts_changed(data: AlertsChanged) -> str:
     parts += [f"{_count(ended, 'alert')} no longer firing"] if ended else []
     joined = f"; now also in {_and(data.joined)}" if data.joined else ""
     return f"Alerts changed: {', '.join(parts) or 'none'}{joined}."
+
+
+def _update(entry: Entry, data: Updated, people: Mapping[int, str]) -> str:
+    told = f"; told last: {_level(data.level, people)}" if data.level else ""
+    snoozed = f", snoozed{_until(data.snoozed_until, entry.at)}" if data.snoozed_until else ""
+    has = f"{data.by} has it{snoozed}" if data.by else f"Nobody has answered{told}"
+    where = f" in {_and(data.regions)}" if data.regions else ""
+    fires = f"{_count(data.alerts, 'alert')} {'fires' if data.alerts == 1 else 'fire'}{where}: {data.reason}."
+    still = fires if data.alerts else "No alert fires any more."
+    return f"Open for {_long(entry.at - data.since)} as {data.tier}. {has}. {still}"
 
 
 def _resolved(entry: Entry, data: Resolved) -> str:
@@ -272,6 +285,14 @@ def _took(milliseconds: int) -> str:
     if milliseconds < _MINUTE:
         return f"{milliseconds / _SECOND:.1f} s"
     return f"{milliseconds // _MINUTE} min {milliseconds % _MINUTE // _SECOND} s"
+
+
+def _long(length: timedelta) -> str:
+    """In whole minutes: ``45 min``, ``1 h 30 min``, ``2 d``."""
+    hours, minutes = divmod(int(length / timedelta(minutes=1)), 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "less than a minute"
 
 
 _SECOND = 1000

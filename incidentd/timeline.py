@@ -97,6 +97,7 @@ class Opened:
     next_at: datetime | None = None
     respond_by: datetime | None = None
     observed: bool = False
+    update_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class TierRose:
     respond_by: datetime | None
     skipped: tuple[int, ...] = ()
     held: bool = False
+    update_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class TierSet:
     acknowledged_until: datetime | None = None
     skipped: tuple[int, ...] = ()
     held: bool = False
+    update_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,7 @@ class RoundBegan:
     next_at: datetime | None
     difference: str = ""
     respond_by: datetime | None = None
+    update_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,28 @@ class Reminded:
     told: ClassVar[Told] = Told.LOUDLY
     count: int
     next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What holds, said again while the incident is open; the next time at ``next_at``.
+
+    ``since`` is when this episode began, ``by`` who has it (empty: nobody), ``snoozed_until`` until when that one put
+    it off. ``alerts`` counts those that fire, in ``regions``; ``reason`` is the number that decided.
+    """
+
+    kind: ClassVar[str] = "update"
+    told: ClassVar[Told] = Told.QUIETLY
+    count: int
+    next_at: datetime | None
+    tier: Tier
+    since: datetime
+    level: int
+    by: str = ""
+    snoozed_until: datetime | None = None
+    alerts: int = 0
+    regions: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +326,7 @@ class ClockSetBack:
     hold_until: datetime | None
     grace_until: datetime | None
     alerts: tuple[Member, ...] = ()
+    update_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +460,7 @@ Known = (
     | LevelReached
     | Unanswered
     | Reminded
+    | Updated
     | ResponseMissed
     | Recovering
     | FiringAgain
@@ -450,8 +478,8 @@ KINDS: dict[str, type[Known]] = {
     kind.kind: kind
     for kind in (
         Opened, AlertsChanged, Prolonged, TierRose, TierSet, Acknowledged, TakenOver, RoundBegan, LevelReached,
-        Unanswered, Reminded, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, ClockSetBack, Accepted,
-        DeliveryFailed, GaveUp, FellBack, PagedDirectly, Reconciled, Silenced, Stale,
+        Unanswered, Reminded, Updated, ResponseMissed, Recovering, FiringAgain, Resolved, Noted, ClockSetBack,
+        Accepted, DeliveryFailed, GaveUp, FellBack, PagedDirectly, Reconciled, Silenced, Stale,
     )
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from incidentd.channels.channel import News
 from incidentd.channels.mrkdwn import line
 from incidentd.channels.slack_card import Message, concerned, question, section
 from incidentd.incident.state import State
-from incidentd.timeline import Entry, LevelReached, RoundBegan, Stale, TierRose, TierSet, Told
+from incidentd.timeline import Entry, LevelReached, RoundBegan, Stale, TierRose, TierSet, Told, Updated
 
 _SHOWN = 10
 _SENTENCE = 250
@@ -33,6 +33,7 @@ def reply(news: News, after: int) -> Reply | None:
     ]
     if not pending:
         return None
+    pending = _still_true(pending)
     loud = [entry for entry, _ in pending if entry.data.told is Told.LOUDLY]
     calls = news.incident.state is State.TRIGGERED and bool(loud) and not news.hushed
     mentions = "" if news.hushed else concerned(news, {_level(entry, news) for entry in loud})
@@ -44,6 +45,11 @@ def reply(news: News, after: int) -> Reply | None:
     is_asked = news.incident.state is not State.RESOLVED and any(isinstance(each.data, Stale) for each, _ in pending)
     blocks = [section(body), *([question(news.incident)] if is_asked else ())]
     return Reply(Message(body, blocks), calls, pending[-1][0].number)
+
+
+def _still_true(pending: list[tuple[Entry, str]]) -> list[tuple[Entry, str]]:
+    """Without updates that something followed: they said what held before it."""
+    return [*(each for each in pending[:-1] if not isinstance(each[0].data, Updated)), pending[-1]]
 
 
 def _level(entry: Entry, news: News) -> int:

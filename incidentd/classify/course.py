@@ -24,7 +24,8 @@ class Telling:
 class Course:
     """The first round, which lasts ``whole``, of so many ``rounds``; then a reminder each ``reminder``.
 
-    Times are those of ``calendar``; ``always`` never stands still.
+    Times are those of ``calendar``; ``always`` never stands still. ``updates``: how often what holds is said
+    again while it is open, answered or not, by the wall clock; None: never.
     """
 
     policy: str
@@ -34,6 +35,7 @@ class Course:
     whole: timedelta
     rounds: int
     reminder: timedelta
+    updates: timedelta | None = None
 
 
 def course_of(verdict: Verdict, rules: Rules) -> Course:
@@ -48,6 +50,7 @@ def course_of(verdict: Verdict, rules: Rules) -> Course:
         whole=sum((level.duration for level in tier.levels if level.tell), timedelta(0)),
         rounds=policy.rounds,
         reminder=policy.reminder,
+        updates=tier.updates,
     )
 
 

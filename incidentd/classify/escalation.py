@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from incidentd.calendars import ALWAYS, Calendar
 from incidentd.classify.destination import DestinationSpec
-from incidentd.classify.grading import TierSpec, acknowledgement, response
+from incidentd.classify.grading import TierSpec, acknowledgement, response, updates
 from incidentd.classify.kind import Kind
 from incidentd.classify.opening_hours import read_zone
 from incidentd.classify.section import Ledger, Section, as_section, closest, open_file
@@ -144,7 +144,7 @@ class _Policies:
         return found
 
     def _tier(self, tier: Tier, section: Section, base: TierPolicy | None) -> TierPolicy:
-        section.only("response", "acknowledgement", "opening", "levels", "calendar")
+        section.only("response", "acknowledgement", "opening", "levels", "calendar", "updates")
         spec = self._ground.tiers[tier]
         found = TierPolicy(
             response=response(section, base.response if base else spec.response),
@@ -152,6 +152,7 @@ class _Policies:
             opening=self._opening(section) if base is None or section.has("opening") else base.opening,
             levels=self._levels(section) if base is None or section.has("levels") else base.levels,
             calendar=self._calendar(section, base.calendar if base else ALWAYS),
+            updates=updates(section, base.updates if base else None),
         )
         self._check_reach(tier, found, section)
         return found

@@ -12,6 +12,8 @@ from incidentd.policy import ResponseTime
 from incidentd.tier import Tier
 
 NEVER = "never"
+MOST_OFTEN = timedelta(minutes=1)
+"""How often updates may come at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,18 @@ def acknowledgement(section: Section, default: timedelta | None) -> timedelta | 
     if value != NEVER and not found:
         section.complain(f"acknowledgement {value!r} is no duration such as 30m, nor never", "acknowledgement")
     return found or None
+
+
+def updates(section: Section, default: timedelta | None) -> timedelta | None:
+    """The field ``updates``: how often what holds is said again, or ``never``."""
+    value = section.text("updates", "")
+    if not value:
+        return default
+    found = None if value == NEVER else parse_span(value)
+    if value != NEVER and (found is None or found < MOST_OFTEN):
+        section.complain(f"updates {value!r} is no duration such as 15m, of at least 1m, nor never", "updates")
+        return default
+    return found
 
 
 def _tiers(file: Section) -> dict[Tier, TierSpec]:

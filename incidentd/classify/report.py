@@ -116,6 +116,9 @@ def _course(course: Course | None) -> Iterator[str]:
         rounds = f"{course.rounds} rounds in all" if course.rounds > 1 else "one round in all"
         again = f"again from the first level: {rounds}, then a reminder every {_span(course.reminder)}"
         told.append(f"{_after(course.whole):<14}{again}")
+    if course.updates:
+        every = f"every {_span(course.updates)}"
+        told.append(f"{every:<14}what holds, in the threads of Slack, while it is open")
     yield from _lines("is told", told or ["nobody"])
 
 

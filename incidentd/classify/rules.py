@@ -1,7 +1,8 @@
 """A rules table as loaded: sound, complete, and fixed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from incidentd.calendars import Calendar
 from incidentd.classify.destination import DestinationSpec
@@ -39,6 +40,15 @@ class Rules:
     heartbeats: Mapping[str, HeartbeatSpec] = field(default_factory=dict)
     drills: Mapping[str, DrillSpec] = field(default_factory=dict)
     observing: Mapping[str, Observing] = field(default_factory=dict)
+
+    def observed(self, now: datetime) -> frozenset[str]:
+        """The systems that are only observed at this instant."""
+        return frozenset(name for name, observing in self.observing.items() if observing.lasts(now))
+
+    @property
+    def without_updates(self) -> "Rules":
+        """These rules where what holds is never said again."""
+        return replace(self, policies={name: policy.without_updates for name, policy in self.policies.items()})
 
     @property
     def secret_names(self) -> frozenset[str]:

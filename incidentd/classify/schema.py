@@ -148,6 +148,7 @@ def _escalation(kinds: Mapping[str, Kind]) -> Schema:
             "opening": _told(_TEXTS, "Told at once, where people read."),
             "levels": _told({"type": "array", "items": level}, "Told in turn while nobody answers."),
             "calendar": _told(_TEXT, "The hours in which the clocks run; by default always."),
+            "updates": _told(_span("never", some=True), "How often what holds is said again, from 1m; or never."),
         }
     )
     tiers = {str(each): tier for each in Tier}

@@ -62,7 +62,10 @@ def told_in_words(rules: Rules, policy: str, tier: Tier, followers: Iterable[str
     for level in found.levels:
         steps.append((passed, level.tell))
         passed += level.duration
-    return [f"{when}: {', '.join(names)}{hours}" for when, names in _first_times(steps)]
+    told = [f"{when}: {', '.join(names)}{hours}" for when, names in _first_times(steps)]
+    if told and found.updates:
+        told.append(f"every {span_in_words(found.updates)} while it is open: what holds, in Slack's threads")
+    return told
 
 
 def span_in_words(span: timedelta) -> str:

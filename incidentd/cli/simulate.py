@@ -16,6 +16,7 @@ from incidentd.classify.report import show_faults
 from incidentd.classify.section import closest
 from incidentd.classify.span import parse_span
 from incidentd.classify.table import Table
+from incidentd.classify.wording import span_in_words
 from incidentd.cli.sample import alerts_in
 from incidentd.clock import SystemClock
 from incidentd.errors import ConfigurationError, IntakeError, RulesError, SettingsError
@@ -177,6 +178,8 @@ def _lines(told: _Told) -> list[str]:
         lines.append(f"Calendar {found.calendar}: closed. Clocks and pages wait until {_both(found.opens_at, zone)}.")
     if found.respond_by:
         lines.append(f"Answer due by {_both(found.respond_by, zone)}.")
+    if found.updates:
+        lines.append(f"Every {span_in_words(found.updates)} while it is open: an update in Slack's threads.")
     for moment in found.moments:
         lines += ["", f"{_both(moment.at, zone)}   {_after(moment.at - told.when.at)}"]
         lines += [f"    {each}" for each in moment.sentences]
@@ -186,7 +189,8 @@ def _lines(told: _Told) -> list[str]:
 
 def _end(found: Plan, zone: tzinfo) -> str:
     if found.next_at is None:
-        return "Nothing more happens by itself while the alert fires."
+        but = " but updates" if found.updates else ""
+        return f"Nothing more{but} happens by itself while the alert fires."
     return f"And so on: next at {_both(found.next_at, zone)}."
 
 
@@ -228,6 +232,7 @@ def _as_json(told: _Told) -> str:
         "notes": list(told.notes),
         "opens_at": _instant(found.opens_at, zone),
         "respond_by": _instant(found.respond_by, zone),
+        "updates_seconds": int(found.updates.total_seconds()) if found.updates else None,
         "moments": [_moment(each, told) for each in found.moments],
         "next_at": _instant(found.next_at, zone),
     }

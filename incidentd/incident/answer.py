@@ -16,6 +16,7 @@ from incidentd.incident.draft import Draft
 from incidentd.incident.levels import begin_round, last_level, next_level
 from incidentd.incident.shift import calmer, closer
 from incidentd.incident.state import Incident, State
+from incidentd.incident.update import next_update
 from incidentd.policy import TierPolicy
 from incidentd.timeline import (
     Acknowledged,
@@ -138,6 +139,7 @@ def change_tier(draft: Draft, command: ChangeTier) -> None:
             acknowledged_until=until,
             skipped=to.skipped,
             held=to.held,
+            update_at=next_update(draft, target),
         ),
         command.by,
     )

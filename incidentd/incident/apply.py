@@ -39,6 +39,7 @@ from incidentd.timeline import (
     Told,
     Unanswered,
     Unknown,
+    Updated,
 )
 
 
@@ -54,8 +55,10 @@ def apply(incident: Incident | None, entry: Entry) -> Incident:
         return _opened(None, entry, entry.data)
     if entry.number != incident.last + 1:
         raise ValueError(f"entry {entry.number} does not follow {incident.last}")
-    news = incident.news if entry.data.told is Told.NO else entry.number
-    return _step(replace(incident, last=entry.number, news=news), entry)
+    if entry.data.told is Told.NO:
+        return _step(replace(incident, last=entry.number), entry)
+    news_at = entry.at if incident.update_at else incident.news_at
+    return _step(replace(incident, last=entry.number, news=entry.number, news_at=news_at), entry)
 
 
 def fold(entries: Iterable[Entry]) -> Incident:
@@ -94,6 +97,8 @@ def _step(incident: Incident, entry: Entry) -> Incident:
             return replace(incident, exhausted=last, next_at=next_at)
         case Reminded(count=count, next_at=next_at):
             return replace(incident, reminders=count, next_at=next_at)
+        case Updated(count=count, next_at=next_at):
+            return replace(incident, updates=count, update_at=next_at)
         case ResponseMissed():
             return replace(incident, responded_in_time=False)
         case Recovering(hold_until=hold_until):
@@ -152,6 +157,7 @@ def _opened(before: Incident | None, entry: Entry, data: Opened) -> Incident:
         followers=_followers(data.alerts),
         unread=before.unread if before else {},
         observed=data.observed,
+        update_at=data.update_at,
     )
 
 
@@ -198,6 +204,7 @@ def _tiered(incident: Incident, data: TierRose | TierSet) -> Incident:
         exhausted=False,
         next_at=data.next_at,
         respond_by=data.respond_by,
+        update_at=data.update_at,
     )
 
 
@@ -257,6 +264,7 @@ def _round(incident: Incident, entry: Entry, data: RoundBegan) -> Incident:
     return replace(
         incident,
         observed=incident.observed and not enforced,
+        members=_told_of(incident.members) if enforced else incident.members,
         respond_by=data.respond_by if enforced else incident.respond_by,
         round=data.round,
         round_at=entry.at,
@@ -272,7 +280,13 @@ def _round(incident: Incident, entry: Entry, data: RoundBegan) -> Incident:
         held=False,
         next_at=data.next_at,
         acknowledgement=None,
+        update_at=data.update_at,
     )
+
+
+def _told_of(members: Mapping[str, Member]) -> dict[str, Member]:
+    """Observing has ended for all of them: hearing so of one again is no news."""
+    return {name: replace(member, observed=False) for name, member in members.items()}
 
 
 def _levelled(incident: Incident, data: LevelReached) -> Incident:
@@ -311,6 +325,7 @@ def _set_back(incident: Incident, entry: Entry, data: ClockSetBack) -> Incident:
         respond_by=data.respond_by,
         hold_until=data.hold_until,
         grace_until=data.grace_until,
+        update_at=data.update_at,
         acknowledgement=answer,
         members={**incident.members, **{member.fingerprint: member for member in data.alerts}},
     )
@@ -327,6 +342,7 @@ def _resolved(incident: Incident, entry: Entry, data: Resolved) -> Incident:
         recovering_at=None,
         hold_until=None,
         next_at=None,
+        update_at=None,
         silenced=frozenset(),
         silence="",
     )

@@ -123,6 +123,11 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Enforce:
+    """The rules no longer only observe its system."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
@@ -139,5 +144,6 @@ Command = (
     | Delivered
     | CorrectDeadlines
     | Observed
+    | Enforce
     | Tick
 )

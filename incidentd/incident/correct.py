@@ -11,6 +11,7 @@ from incidentd.incident.state import Incident, State
 from incidentd.timeline import ClockSetBack, Entry, Member
 
 NEXT, RESPOND, ACKNOWLEDGED, HOLD, GRACE = "next_at", "respond_by", "acknowledged_until", "hold_until", "grace_until"
+UPDATE = "update_at"
 
 
 def set_after(entries: Iterable[Entry], horizon: datetime) -> frozenset[str]:
@@ -49,6 +50,7 @@ def _deadlines(incident: Incident | None) -> dict[str, datetime | None]:
         ACKNOWLEDGED: None if answer is None or answer.snoozed else answer.until,
         HOLD: incident.hold_until,
         GRACE: incident.grace_until,
+        UPDATE: incident.update_at,
     }
 
 

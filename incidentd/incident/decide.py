@@ -11,6 +11,7 @@ from incidentd.incident.command import (
     Command,
     CorrectDeadlines,
     Delivered,
+    Enforce,
     Escalate,
     Note,
     Observed,
@@ -21,11 +22,13 @@ from incidentd.incident.command import (
 )
 from incidentd.incident.correct import correct
 from incidentd.incident.draft import Draft
+from incidentd.incident.enforce import enforce
 from incidentd.incident.hear import hear
 from incidentd.incident.levels import climb
 from incidentd.incident.observe import observe
 from incidentd.incident.settle import settle
 from incidentd.incident.state import Incident
+from incidentd.incident.update import update
 from incidentd.policy import Policy
 from incidentd.timeline import Entry
 
@@ -40,7 +43,8 @@ def decide(incident: Incident | None, command: Command, policy: Policy, now: dat
 
 
 def decision(incident: Incident | None, command: Command, policy: Policy, now: datetime) -> Draft:
-    """What follows, with the state it leads to: first what time has brought, then the command, then at most one level.
+    """What follows, with the state it leads to: first what time has brought, then the command, then at most one level,
+    and last what holds, where that is to be said again.
 
     So an answer at the deadline beats the page (model 11).
 
@@ -54,6 +58,7 @@ def decision(incident: Incident | None, command: Command, policy: Policy, now: d
     _carry_out(draft, command)
     if draft.entries or incident is not None:
         climb(draft)
+        update(draft)
     return draft
 
 
@@ -81,6 +86,8 @@ def _carry_out(draft: Draft, command: Command) -> None:
             correct(draft, command)
         case Observed(fact=found):
             observe(draft, found)
+        case Enforce():
+            enforce(draft)
         case Tick():
             pass
         case _ as never:

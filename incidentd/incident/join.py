@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from incidentd.incident.draft import Draft
+from incidentd.incident.enforce import enforce
 from incidentd.incident.levels import begin_round, lapse
 from incidentd.incident.merge import lives_on
 from incidentd.incident.shift import rise
@@ -33,9 +34,8 @@ def join(draft: Draft, changed: tuple[Member, ...], actor: str = ALERTMANAGER, d
 
 def _enforce(draft: Draft) -> None:
     """Observing has ended: from the first alert that counts in full, people are told as of one that opens now."""
-    incident = draft.incident
-    if incident.observed and any(not member.observed for member in incident.firing):
-        begin_round(draft, Ended.ENFORCED)
+    if any(not member.observed for member in draft.incident.firing):
+        enforce(draft)
 
 
 def _recover(draft: Draft) -> None:

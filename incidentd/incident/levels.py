@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from incidentd.incident.draft import Draft
 from incidentd.incident.state import State
+from incidentd.incident.update import next_update
 from incidentd.policy import Level, Policy, TierPolicy
 from incidentd.timeline import Ended, LevelReached, Reminded, RoundBegan, Unanswered
 
@@ -91,6 +92,7 @@ def begin_round(draft: Draft, why: Ended, *, difference: str = "", due: datetime
             next_at=first.next_at,
             difference=difference,
             respond_by=tier.response.deadline(draft.now, tier.calendar) if enforced else None,
+            update_at=next_update(draft, tier),
         ),
         due_at=due,
     )

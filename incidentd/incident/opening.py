@@ -70,6 +70,7 @@ def _open(draft: Draft, members: Iterable[Member], identity: Identity, *, episod
             next_at=first.next_at,
             respond_by=tier_policy.response.deadline(draft.now, tier_policy.calendar),
             observed=observed,
+            update_at=draft.now + tier_policy.updates if tier_policy.updates else None,
         ),
         actor=ALERTMANAGER,
     )

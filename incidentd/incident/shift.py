@@ -5,6 +5,7 @@ from datetime import datetime
 
 from incidentd.incident.draft import Draft
 from incidentd.incident.levels import start, step
+from incidentd.incident.update import next_update
 from incidentd.policy import Policy, TierPolicy
 from incidentd.tier import Tier
 from incidentd.timeline import TierRose
@@ -25,7 +26,10 @@ def rise(draft: Draft, target: Tier, row: str, reason: str) -> None:
     """The tier rises by itself: the level stays, the clocks come closer."""
     to = closer(draft, draft.policy.tiers[target])
     before = draft.incident.tier
-    draft.add(TierRose(before, target, row, reason, to.level, to.next_at, to.respond_by, to.skipped, to.held))
+    update_at = next_update(draft, draft.policy.tiers[target])
+    draft.add(
+        TierRose(before, target, row, reason, to.level, to.next_at, to.respond_by, to.skipped, to.held, update_at)
+    )
 
 
 def closer(draft: Draft, tier: TierPolicy) -> Shift:

@@ -55,7 +55,8 @@ class Incident:
     destination that failed with its fallback. ``silenced`` are the firing alerts of which Alertmanager tells nobody,
     and ``silence`` says why; ``stale_at`` is when people were last asked about an alert that nothing is heard of.
     ``unread`` are facts that a newer version stored and this one doesn't know, as JSON by name: they are kept.
-    ``observed``: it is only recorded, and nobody is told of it.
+    ``observed``: it is only recorded, and nobody is told of it. ``update_at`` is when what holds is said again, for the
+    ``updates`` + 1st time; where it is, ``news_at`` is when people were last told anything.
     """
 
     id: str
@@ -105,6 +106,9 @@ class Incident:
     stale_at: datetime | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
     observed: bool = False
+    update_at: datetime | None = None
+    updates: int = 0
+    news_at: datetime | None = None
 
     @property
     def state(self) -> State:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from incidentd.errors import NotFoundError
-from incidentd.incident.command import Tick
+from incidentd.incident.command import Enforce, Tick
 from incidentd.incident.wake import wake_at
 from incidentd.lifecycle.ledger import Ledger
+from incidentd.lifecycle.unobserved import no_longer_observed
 from incidentd.lifecycle.work import Action, ActionResult
 from incidentd.store import intake
 
@@ -36,12 +37,14 @@ def tick(ledger: Ledger, ids: Sequence[str]) -> list[timedelta]:
     Returns how late it was for each that time changed.
     """
     ledger.load(ids=ids)
+    enforced = no_longer_observed(ledger, ids)
     lateness = []
     for incident_id in ids:
         incident = ledger.get(incident_id)
         if incident is None:
             continue
         due_at = wake_at(incident)
-        if ledger.decide(incident_id, Tick()) and due_at is not None:
+        command = Enforce() if incident_id in enforced else Tick()
+        if ledger.decide(incident_id, command) and due_at is not None:
             lateness.append(ledger.now - due_at)
     return lateness

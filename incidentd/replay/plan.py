@@ -1,18 +1,19 @@
 """Who would be told what and when: one alert that goes on firing, and somebody who answers, or nobody."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from incidentd.alert import Alert
 from incidentd.classify import Rules, Verdict
+from incidentd.incident.wake import wake_at
 from incidentd.replay.book import Step
 from incidentd.replay.judge import Judged
 from incidentd.replay.play import Player
 from incidentd.replay.recording import Answer, Did, Hearing, RecordedAlert, Recording
 from incidentd.replay.telling import Teller, Telling
 from incidentd.sentence import sentence
-from incidentd.timeline import Ended, Entry, Reminded, RoundBegan
+from incidentd.timeline import Ended, Entry, Reminded, RoundBegan, Updated
 
 WHO = "Somebody"
 FARTHEST = timedelta(days=60)
@@ -36,6 +37,7 @@ class Plan:
     """``respond_by`` is until when an answer is in time. ``next_at``: when it would go on after the last moment.
 
     ``calendar`` names the hours in which its clocks run; ``opens_at`` is set where they are closed at the beginning.
+    ``updates`` is how often what holds is said again besides; a moment of nothing else is left out.
     """
 
     verdict: Verdict
@@ -44,6 +46,7 @@ class Plan:
     respond_by: datetime | None
     moments: tuple[Moment, ...]
     next_at: datetime | None
+    updates: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,18 @@ def plan(story: Story, rules: Rules) -> Plan:
     first = last = None
     for step in _steps(story, rules):
         first, last = first or step, step
+        if all(isinstance(entry.data, Updated) for entry in step.entries):
+            if story.lasts is None and wake_at(replace(step.after, update_at=None)) is None:
+                break
+            continue
         sentences = tuple(sentence(entry, people) for entry in step.entries)
         moments.append(Moment(step.at, tuple(e.kind for e in step.entries), sentences, tuple(teller.after(step))))
         if story.lasts is None and any(_repeats(entry) for entry in step.entries):
             break
     if first is None or last is None:
         raise ValueError("an alert that fires is an incident")
-    calendar = first.policy.tiers[first.after.tier].calendar
+    tier = first.policy.tiers[first.after.tier]
+    calendar = tier.calendar
     return Plan(
         verdict=story.verdict,
         calendar=calendar.name,
@@ -82,6 +90,7 @@ def plan(story: Story, rules: Rules) -> Plan:
         respond_by=first.after.respond_by,
         moments=tuple(moments),
         next_at=last.after.next_at if last.after.acknowledgement is None else last.after.acknowledgement.until,
+        updates=tier.updates,
     )
 
 
@@ -94,7 +103,7 @@ def _steps(story: Story, rules: Rules) -> Iterator[Step]:
     if story.answer_after is not None:
         answers = (Answer(story.at + story.answer_after, _INCIDENT, Did.ACKNOWLEDGED, WHO),)
     recording = Recording(story.at, until, (recorded,), answers)
-    yield from Player(recording, rules, [Judged({heard.value: story.verdict}, is_sign=False)]).steps()
+    yield from Player(recording, rules, [Judged({heard.value: story.verdict}, is_sign=False)], updates=True).steps()
 
 
 def _repeats(entry: Entry) -> bool:

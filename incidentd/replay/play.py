@@ -34,13 +34,15 @@ class Player:
 
     ``incidents`` are those that each alert of the recording came to, by its number in it; ``signs`` are the alerts
     that the table takes for a sign of life, which never are an incident. ``judged`` is what the table says of each
-    alert, where that is known already.
+    alert, where that is known already. Updates are left out unless ``updates``: they are many, and change nothing.
     """
 
-    def __init__(self, recording: Recording, rules: Rules, judged: Sequence[Judged] | None = None) -> None:
+    def __init__(
+        self, recording: Recording, rules: Rules, judged: Sequence[Judged] | None = None, *, updates: bool = False
+    ) -> None:
         self._recording = recording
         self._judged = judge(recording, rules) if judged is None else judged
-        self._book = Book(rules, recording.since)
+        self._book = Book(rules if updates else rules.without_updates, recording.since)
         self._known: dict[str, Known] = {}
         self._successors: dict[str, dict[str, None]] = {}
         self._waking: dict[str, datetime] = {}

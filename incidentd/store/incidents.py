@@ -42,15 +42,28 @@ _UPDATE = (
 )
 _FARTHEST = timedelta(minutes=6)
 """Beyond every mark: whoever wrote a later one had a clock which has gone back since."""
-_IS_DUE = sa.and_(
-    INCIDENTS.c.wake_at <= sa.bindparam("now"),
-    sa.or_(
-        INCIDENTS.c.asked_at.is_(None),
-        INCIDENTS.c.asked_at <= sa.bindparam("asked_before"),
-        INCIDENTS.c.asked_at > sa.bindparam("horizon"),
-    ),
+_IS_UNASKED = sa.or_(
+    INCIDENTS.c.asked_at.is_(None),
+    INCIDENTS.c.asked_at <= sa.bindparam("asked_before"),
+    INCIDENTS.c.asked_at > sa.bindparam("horizon"),
 )
+_IS_DUE = sa.and_(INCIDENTS.c.wake_at <= sa.bindparam("now"), _IS_UNASKED)
 _ANY_DUE = sa.select(sa.exists().where(_IS_DUE))
+_NO_LONGER_OBSERVED = sa.and_(
+    INCIDENTS.c.observed,
+    INCIDENTS.c.resolved_at.is_(None),
+    INCIDENTS.c.system.not_in(sa.bindparam("systems", expanding=True)),
+    INCIDENTS.c.state.in_((State.TRIGGERED.value, State.ACKNOWLEDGED.value)),
+    _IS_UNASKED,
+)
+_ANY_NO_LONGER_OBSERVED = sa.select(sa.exists().where(_NO_LONGER_OBSERVED))
+_TO_ENFORCE = (
+    sa.select(INCIDENTS.c.id)
+    .where(_NO_LONGER_OBSERVED)
+    .order_by(INCIDENTS.c.tier, INCIDENTS.c.id)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 _DUE = (
     sa.select(INCIDENTS.c.id)
     .where(_IS_DUE)
@@ -152,9 +165,33 @@ def any_due(tx: Connection, now: datetime, mark: timedelta) -> bool:
     return tx.scalar(_ANY_DUE, _asked(now, mark)) or False
 
 
+def mark_no_longer_observed(
+    tx: Connection, systems: Collection[str], now: datetime, mark: timedelta, limit: int
+) -> list[str]:
+    """Ids of incidents that are only observed and fire, though their system is none of ``systems``; marked likewise."""
+    ids = list(tx.scalars(_TO_ENFORCE, _observed(systems, now, mark) | {"most": limit}))
+    if ids:
+        tx.execute(_ASK, {"ids": ids, "now": now})
+    return ids
+
+
+def any_no_longer_observed(tx: Connection, systems: Collection[str], now: datetime, mark: timedelta) -> bool:
+    """Whether ``mark_no_longer_observed`` would find any."""
+    return tx.scalar(_ANY_NO_LONGER_OBSERVED, _observed(systems, now, mark)) or False
+
+
 def _asked(now: datetime, mark: timedelta) -> dict[str, object]:
     """The parameters of ``_IS_DUE``."""
-    return {"now": now, "asked_before": now - mark, "horizon": now + _FARTHEST}
+    return {"now": now, **_unasked(now, mark)}
+
+
+def _observed(systems: Collection[str], now: datetime, mark: timedelta) -> dict[str, object]:
+    """The parameters of ``_NO_LONGER_OBSERVED``."""
+    return {"systems": sorted(systems), **_unasked(now, mark)}
+
+
+def _unasked(now: datetime, mark: timedelta) -> dict[str, object]:
+    return {"asked_before": now - mark, "horizon": now + _FARTHEST}
 
 
 def _columns(incident: Incident) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """How pages put things: durations, instants, and what an incident waits for."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -10,7 +10,7 @@ from incidentd.channels.link import dashboard, safe_href
 from incidentd.incident.slot import parse_episode, parse_page_slot
 from incidentd.incident.state import Incident, State
 from incidentd.store.query import AlertShown, Following
-from incidentd.timeline import Entry
+from incidentd.timeline import Entry, Updated
 
 _ON_TIME = timedelta(seconds=1)
 _DAY = 86_400
@@ -28,12 +28,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line of the timeline. ``since`` counts from the opening; ``late`` is set where it came late."""
+    """One line of the timeline. ``since`` counts from the opening; ``late`` is set where it came late.
+
+    ``earlier`` are updates that this one, the last before something else happened, stands for.
+    """
 
     entry: Entry
     sentence: str
     since: str
     late: str
+    earlier: tuple["Moment", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,18 @@ def days(incident: Incident, entries: Iterable[Entry], sentences: Iterable[str])
         Moment(entry, sentence, since(entry.at - incident.opened_at), _lateness(entry))
         for entry, sentence in zip(entries, sentences, strict=True)
     ]
-    return [Day(date, tuple(same)) for date, same in groupby(moments, lambda m: f"{m.entry.at:%A, %d %B %Y}")]
+    by_day = groupby(moments, lambda m: f"{m.entry.at:%A, %d %B %Y}")
+    return [Day(date, tuple(_gathered(same))) for date, same in by_day]
+
+
+def _gathered(moments: Iterable[Moment]) -> Iterator[Moment]:
+    """Updates in a row become one line."""
+    for is_update, run in groupby(moments, lambda m: isinstance(m.entry.data, Updated)):
+        some = list(run)
+        if is_update:
+            yield replace(some[-1], earlier=tuple(some[:-1]))
+        else:
+            yield from some
 
 
 def duration(length: timedelta) -> str:
