@@ -38,6 +38,7 @@ from incidentd.timeline import (
     TierSet,
     Unanswered,
     Unknown,
+    Updated,
 )
 
 AT = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
@@ -136,6 +137,22 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (Unanswered(1, last=False, next_at=None), "incidentd", "Nobody answered at any level. The levels begin anew."),
     (Unanswered(3, last=True, next_at=LATER), "incidentd", "Nobody answered at any level. Reminders follow."),
     (Reminded(2, LATER), "incidentd", "Reminder 2: still nobody has answered."),
+    (
+        Updated(1, LATER, Tier.P1, AT - timedelta(minutes=15), 2, alerts=2, regions=("eu", "us"), reason="99.4 < 99.5"),
+        "incidentd",
+        "Open for 15 min as P1. Nobody has answered; told last: level 2, engineering manager."
+        " 2 alerts fire in eu and us: 99.4 < 99.5.",
+    ),
+    (
+        Updated(5, LATER, Tier.P2, AT - timedelta(hours=49), 0, alerts=1, reason="99.4 < 99.5"),
+        "incidentd",
+        "Open for 2 d 1 h as P2. Nobody has answered. 1 alert fires: 99.4 < 99.5.",
+    ),
+    (
+        Updated(2, LATER, Tier.P0, AT - timedelta(minutes=90), 3, by="Ann", snoozed_until=LATER),
+        "incidentd",
+        "Open for 1 h 30 min as P0. Ann has it, snoozed until 14:35:00 UTC. No alert fires any more.",
+    ),
     (ResponseMissed(), "incidentd", "Nobody answered within the response time, due 14:29:00 UTC."),
     (Recovering(LATER), "incidentd", "No alert fires any more; resolved at 14:35:00 UTC unless one fires again."),
     (Prolonged((alert(), alert("2"))), "alertmanager", "Still reported: 2 alerts."),

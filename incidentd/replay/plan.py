@@ -19,6 +19,9 @@ WHO = "Somebody"
 FARTHEST = timedelta(days=60)
 """A plan ends at the latest after this time."""
 
+WITH_THREADS = "slack"
+"""The kind of destination that hears of updates; others are told what changed."""
+
 _INCIDENT = "simulated"
 
 
@@ -37,7 +40,7 @@ class Plan:
     """``respond_by`` is until when an answer is in time. ``next_at``: when it would go on after the last moment.
 
     ``calendar`` names the hours in which its clocks run; ``opens_at`` is set where they are closed at the beginning.
-    ``updates`` is how often what holds is said again besides; a moment of nothing else is left out.
+    ``updates`` is how often what holds is said again; a moment of nothing else is there only in a story with an end.
     """
 
     verdict: Verdict
@@ -66,17 +69,19 @@ class Story:
 def plan(story: Story, rules: Rules) -> Plan:
     """What the table and the clock make of a story. Every receiver accepts at once."""
     teller = Teller()
+    threads = {name for name, spec in rules.destinations.items() if spec.kind == WITH_THREADS}
     people = {number: person.name for number, person in rules.people.items()}
     moments: list[Moment] = []
     first = last = None
     for step in _steps(story, rules):
         first, last = first or step, step
-        if all(isinstance(entry.data, Updated) for entry in step.entries):
-            if story.lasts is None and wake_at(replace(step.after, update_at=None)) is None:
+        if story.lasts is None and _is_update(step):
+            if wake_at(replace(step.after, update_at=None)) is None:
                 break
             continue
+        told = tuple(each for each in teller.after(step) if not _is_update(step) or each.destination in threads)
         sentences = tuple(sentence(entry, people) for entry in step.entries)
-        moments.append(Moment(step.at, tuple(e.kind for e in step.entries), sentences, tuple(teller.after(step))))
+        moments.append(Moment(step.at, tuple(e.kind for e in step.entries), sentences, told))
         if story.lasts is None and any(_repeats(entry) for entry in step.entries):
             break
     if first is None or last is None:
@@ -104,6 +109,10 @@ def _steps(story: Story, rules: Rules) -> Iterator[Step]:
         answers = (Answer(story.at + story.answer_after, _INCIDENT, Did.ACKNOWLEDGED, WHO),)
     recording = Recording(story.at, until, (recorded,), answers)
     yield from Player(recording, rules, [Judged({heard.value: story.verdict}, is_sign=False)], updates=True).steps()
+
+
+def _is_update(step: Step) -> bool:
+    return all(isinstance(entry.data, Updated) for entry in step.entries)
 
 
 def _repeats(entry: Entry) -> bool:

@@ -9,7 +9,7 @@ from incidentd.incident.command import Tick
 from incidentd.incident.decide import decide
 from incidentd.incident.state import Incident, State
 from incidentd.incident.tiering import natural_tier
-from incidentd.incident.wake import wake_at
+from incidentd.incident.wake import APART, wake_at
 from incidentd.policy import Policy
 from incidentd.timeline import (
     Ended,
@@ -22,6 +22,7 @@ from incidentd.timeline import (
     TierRose,
     TierSet,
     Unanswered,
+    Updated,
 )
 
 MOMENT = timedelta(microseconds=1)
@@ -59,6 +60,22 @@ def check_observed(before: Incident | None, incident: Incident, policy: Policy) 
         assert audience(incident, policy) == set()
         assert (incident.next_at, incident.respond_by, incident.level) == (None, None, 0)
         assert before is None or before.observed
+
+
+def check_updates(entries: Iterable[Entry], incident: Incident, policy: Policy, now: datetime) -> None:
+    """What holds is said again while it is open, on time, once, and nowhere else."""
+    every = (policy.observing if incident.observed else policy).tiers[incident.tier].updates
+    if incident.state is State.RESOLVED or every is None:
+        assert incident.update_at is None
+    else:
+        assert incident.update_at is not None
+        assert now - APART < incident.update_at <= now + every * 3 / 2
+        due = wake_at(incident)
+        assert due is not None
+        assert due <= max(incident.update_at, now + APART)
+    told = [entry for entry in entries if isinstance(entry.data, Updated)]
+    assert len(told) <= 1
+    assert told == list(entries)[-1:] or not told
 
 
 def check_steps(before: Incident | None, entries: Iterable[Entry], now: datetime) -> None:

@@ -17,6 +17,7 @@ from incidentd.incident.command import (
     ChangeTier,
     Command,
     Delivered,
+    Enforce,
     Escalate,
     Identity,
     Note,
@@ -45,7 +46,15 @@ from tests.incident.build import (
     tiers,
     with_levels,
 )
-from tests.incident.law import Spacing, check_clocks, check_facts, check_hours, check_observed, check_steps
+from tests.incident.law import (
+    Spacing,
+    check_clocks,
+    check_facts,
+    check_hours,
+    check_observed,
+    check_steps,
+    check_updates,
+)
 from tests.incident.profile import effort
 
 SATURDAY = datetime.fromisoformat("2026-03-07T03:00:00+00:00")
@@ -59,6 +68,11 @@ POLICIES: dict[str, Policy] = {
     "nobody at level 1": with_levels(Tier.P0, (), ("page-manager",), ("page-cto",)),
     "nobody at all": with_levels(Tier.P1, (), (), ()),
     "seconds": policy({tier: replace(tiers()[tier], levels=levels((0.1, 0.2, 0.1))) for tier in (Tier.P0, Tier.P1)}),
+    "with updates": policy({tier: replace(tiers()[tier], updates=15 * MINUTE) for tier in Tier}),
+    "with updates of what is urgent": policy(
+        {Tier.P0: replace(tiers()[Tier.P0], updates=MINUTE), Tier.P1: replace(tiers()[Tier.P1], updates=HOUR)},
+        calendar=OFFICE,
+    ),
     "longer when calmer": with_levels(Tier.P0, ("page-engineer",), ("page-manager",), minutes=(5, 10)),
 }
 WIDE = Scope(minimum=Tier.P2, regions=2, tier=Tier.P1)
@@ -199,6 +213,12 @@ class Life(RuleBasedStateMachine):
     def begin_or_end_observing(self) -> None:
         self.observed = not self.observed
 
+    @precondition(lambda self: self.story.opened and not self.observed)
+    @rule()
+    def enforce(self) -> None:
+        self._do(Enforce())
+        assert not self.story.incident.observed or self.story.state in (State.RECOVERING, State.RESOLVED)
+
     # Time
 
     @rule(wait=WAITS)
@@ -247,6 +267,7 @@ class Life(RuleBasedStateMachine):
         check_steps(before, entries, story.now)
         check_facts(story.incident)
         check_observed(before, story.incident, story.policy)
+        check_updates(entries, story.incident, story.policy, story.now)
         check_clocks(story.incident, story.policy, story.now)
         if policy_before.newer is None:
             check_hours(before, entries, story.incident, story.policy, story.now)

@@ -6,7 +6,7 @@ import pytest
 
 from incidentd.errors import RefusedError
 from incidentd.incident.audience import audience
-from incidentd.incident.command import AlertsHeard, Identity
+from incidentd.incident.command import AlertsHeard, Enforce, Identity
 from incidentd.incident.hear import takes
 from incidentd.incident.state import State
 from incidentd.incident.wake import wake_at
@@ -149,3 +149,30 @@ def test_within_a_persons_grace_the_end_of_observing_waits_for_its_end() -> None
     assert story.state is State.RESOLVED
     story.forward(minutes=11)
     assert (story.state, story.incident.observed, story.incident.level) == (State.TRIGGERED, False, 1)
+
+
+def test_when_the_rules_no_longer_observe_its_people_are_told_at_once_with_no_notification() -> None:
+    story = observed_story(Tier.P0)
+    story.acknowledge()
+    story.forward(hours=20)
+    (began,) = story.do(Enforce())
+    assert isinstance(began, RoundBegan)
+    assert (began.why, began.level, story.incident.acknowledgement) == (Ended.ENFORCED, 1, None)
+    assert story.incident.respond_by == story.now + 5 * MINUTE
+    assert {slot.destination for slot in story.told} == {"page-engineer", "incidents", "management", "scaling"}
+    assert story.do(Enforce()) == []
+    assert story.hear(member(tier=Tier.P0, started=story.entries[0].at, destinations=("scaling",))) == []
+
+
+def test_one_that_recovers_or_is_over_when_observing_ends_wakes_nobody() -> None:
+    story = observed_story()
+    story.resolve_alert()
+    assert (story.state, story.do(Enforce())) == (State.RECOVERING, [])
+    story.forward(minutes=5)
+    assert (story.state, story.do(Enforce()), story.told) == (State.RESOLVED, [], {})
+
+
+def test_what_people_are_told_of_is_not_begun_again() -> None:
+    story = Story()
+    story.fire()
+    assert story.do(Enforce()) == []

@@ -1,20 +1,30 @@
 """A system that its table only observes, with real store, rules and channels: the receivers hear nothing of it."""
 
+import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from incidentd.drill import DrillMark, labels_of
 from incidentd.errors import StoreUnavailableError
 from incidentd.incident.state import State
+from incidentd.intake import fingerprint
+from incidentd.jobs import ESCALATE
 from incidentd.lifecycle.work import Webhook
+from incidentd.runtime import Runtime
 from incidentd.store import query
 from incidentd.store.query import Filter
-from tests.lifecycle.bench import MINUTE, Bench, alert, lesser, open_bench
+from incidentd.tier import Tier
+from tests.lifecycle.bench import MINUTE, SECOND, Bench, alert, lesser, open_bench
 from tests.lifecycle.table import copy_rules, replace_in
+from tests.lifecycle.twin import twin
 from tests.servers import wait_until
 
 OBSERVED = ("system: avalo\n", "system: avalo\nobserve: true\n")
@@ -67,14 +77,13 @@ def test_an_alert_of_the_system_that_no_row_takes_is_observed_too(observing: Ben
     assert (observing.incident().row, said(observing)) == ("severity", 0)
 
 
-def test_when_a_reload_ends_observing_the_next_repeat_tells_people(observing: Bench, rules: Path) -> None:
+def test_when_a_reload_ends_observing_people_are_told_at_once(observing: Bench, rules: Path) -> None:
     observing.hear(alert())
     observing.forward(HOUR)
     observing.hear(alert())
     assert observing.kinds() == ["opened"], "a repeat is no news while it is observed"
     replace_in(rules, "avalo.yaml", (OBSERVED[1], OBSERVED[0]))
     observing.runtime.reload()
-    observing.hear(alert())
     observing.settle()
     incident = observing.incident()
     assert (incident.observed, incident.level, incident.version) == (False, 1, observing.runtime.rules.version)
@@ -92,11 +101,100 @@ def test_observing_ends_on_its_day_without_a_reload(database_url: str, rules: Pa
         bench.hear(alert())
         bench.settle()
         assert (bench.incident().observed, said(bench)) == (True, 0)
-        bench.forward(MINUTE)
-        bench.hear(alert(), alert("preview"))
+        bench.forward(MINUTE - SECOND / 1000)
+        assert (bench.incident().observed, said(bench)) == (True, 0)
+        bench.forward(SECOND / 1000)
+        began = next(entry for entry in bench.timeline() if entry.kind == "round")
+        assert began.at == datetime(2026, 1, 12, tzinfo=UTC)
+        assert len(bench.events("trigger")) == 1
+        before = bench.kinds()
+        bench.hear(alert())
+        assert bench.kinds() == before, "hearing of it again is no news"
+        bench.hear(alert("preview"))
         bench.settle()
         assert [found.observed for found in map(bench.incident, bench.incident_ids())] == [False, False]
         assert len(bench.events("trigger")) == 2
+
+
+def test_several_processes_end_observing_once_for_each_incident(database_url: str, rules: Path) -> None:
+    replace_in(rules, "avalo.yaml", BASELINE)
+    with open_bench(database_url, rules) as bench, ExitStack() as stack:
+        bench.hear(*(alert(f"place-{number}") for number in range(30)))
+        bench.clock.advance(datetime(2026, 1, 12, tzinfo=UTC) - bench.now)
+        runtimes = [bench.runtime, *(stack.enter_context(twin(bench)) for _ in range(2))]
+        start = threading.Barrier(3)
+
+        def keep_time(runtime: Runtime) -> list[str]:
+            start.wait()
+            found = list(runtime.due().get(ESCALATE, ()))
+            runtime.tick(found)
+            return found
+
+        with ThreadPoolExecutor(3) as pool:
+            found = [each for some in pool.map(keep_time, runtimes) for each in some]
+        assert sorted(found) == sorted(bench.incident_ids()), "each is marked by one of them"
+        for runtime in runtimes:
+            runtime.tick(found)
+        assert {tuple(bench.kinds(each)) for each in found} == {("opened", "round")}
+
+
+def test_it_ends_though_nothing_ran_at_its_instant(database_url: str, rules: Path) -> None:
+    replace_in(rules, "avalo.yaml", BASELINE)
+    with open_bench(database_url, rules) as bench:
+        bench.hear(alert())
+        bench.settle()
+        bench.clock.advance(timedelta(days=9))
+        bench.settle()
+        assert (bench.incident().observed, bench.incident().level) == (False, 1)
+        assert bench.incident().respond_by == bench.now + 5 * MINUTE
+
+
+def test_nobody_is_woken_for_one_that_recovers_when_observing_ends(database_url: str, rules: Path) -> None:
+    replace_in(rules, "avalo.yaml", BASELINE)
+    with open_bench(database_url, rules) as bench:
+        bench.hear(alert())
+        bench.forward(timedelta(days=6, hours=11, minutes=59))
+        bench.hear(alert(firing=False))
+        bench.forward(10 * MINUTE)
+        assert (bench.incident().state, said(bench)) == (State.RESOLVED, 0)
+
+
+def test_a_later_day_that_a_reload_names_is_kept(database_url: str, rules: Path) -> None:
+    replace_in(rules, "avalo.yaml", BASELINE)
+    with open_bench(database_url, rules) as bench:
+        bench.hear(alert())
+        replace_in(rules, "avalo.yaml", ("2026-01-12", "2026-01-14"))
+        bench.runtime.reload()
+        bench.forward(timedelta(days=7))
+        assert (bench.incident().observed, said(bench)) == (True, 0)
+        bench.forward(timedelta(days=2))
+        assert (bench.incident().observed, len(bench.events("trigger"))) == (False, 1)
+
+
+def test_a_system_whose_incidents_bear_another_name_is_observed_until_it_is_not(database_url: str, rules: Path) -> None:
+    replace_in(rules, "avalo.yaml", (BASELINE[0], BASELINE[1] + "key: {system: [team]}\n"))
+    named = alert(labels={"team": "money"})
+    with open_bench(database_url, rules) as bench:
+        bench.hear(named)
+        bench.forward(timedelta(days=6))
+        assert (bench.incident().system, bench.incident().observed, said(bench)) == ("money", True, 0)
+        assert not bench.runtime.due(), "it is not asked about again and again"
+        bench.forward(timedelta(days=1))
+        assert (bench.incident().observed, len(bench.events("trigger"))) == (False, 1)
+
+
+def test_a_drill_of_an_observed_system_reaches_people_as_ever(observing: Bench) -> None:
+    mark = DrillMark("01939e3c-0000-7000-8000-000000000000", Tier.P1, "avalo")
+    drill = alert()
+    labels = labels_of(mark, None)
+    observing.hear(replace(drill, labels=labels, fingerprint=fingerprint(labels)), drill)
+    observing.settle()
+    found = {incident.system: incident.observed for incident in map(observing.incident, observing.incident_ids())}
+    assert found == {"avalo": True, "incidentd-drill": False}
+    (page,) = observing.events("trigger")
+    assert "DRILL" in page.payload["summary"]
+    (card,) = observing.sandbox.slack.cards("#incidents")
+    assert "DRILL" in card.text
 
 
 def test_who_was_told_is_told_of_the_end_when_the_system_becomes_observed_meanwhile(

@@ -39,6 +39,8 @@ TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES, HEARTBEATS, REACTIONS)
 
 LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "whether any incident is due": lambda tx: incidents.any_due(tx, NOW, SECOND),
+    "whether observing has ended": lambda tx: incidents.any_no_longer_observed(tx, ["s1", "s2"], NOW, SECOND),
+    "for whom observing has ended": lambda tx: incidents.mark_no_longer_observed(tx, [], NOW, SECOND, 100),
     "due incidents": lambda tx: incidents.mark_due(tx, NOW, SECOND, 100),
     "whether any cursor is due": lambda tx: cursors.any_due(tx, NOW),
     "due cursors": lambda tx: cursors.mark_due(tx, NOW, SECOND, 100),
