@@ -118,7 +118,7 @@ def _course(course: Course | None) -> Iterator[str]:
         told.append(f"{_after(course.whole):<14}{again}")
     if course.updates:
         every = f"every {_span(course.updates)}"
-        told.append(f"{every:<14}what holds, in the threads of Slack, while it is open")
+        told.append(f"{every + ' ':<14}what holds, in the threads of Slack, while it is open")
     yield from _lines("is told", told or ["nobody"])
 
 

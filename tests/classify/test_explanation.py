@@ -10,7 +10,9 @@ from incidentd.alert import Alert
 from incidentd.classify import classify, explain
 from incidentd.classify.report import show_explanation
 from incidentd.classify.row import Fit
-from tests.classify.ground import NOW, alert, rules
+from incidentd.classify.wording import told_in_words
+from incidentd.tier import Tier
+from tests.classify.ground import ESCALATION, NOW, alert, rules
 
 RULES = rules("""\
 rows:
@@ -142,3 +144,13 @@ def test_of_a_system_that_is_observed_it_is_said_that_nobody_is_told() -> None:
         table = rules(f"system: shop\nobserve: true\n{until}{BUDGET}")
         text = show_explanation(explain(alert("120", system="shop", sli="budget", slo="b"), table))
         assert f"observed:     nobody is told {said}; otherwise as follows" in text
+
+
+def test_updates_are_named_with_who_is_told() -> None:
+    often = ESCALATION.replace("tell: [room]}]}", "tell: [room]}], updates: 90m}")
+    found = rules(escalation=often + "  rare: {extends: default, tiers: {P2: {updates: never}}}\n")
+    shown = show_explanation(explain(alert(severity="warning"), found))
+    assert "              every 1 h 30 min what holds, in the threads of Slack, while it is open\n" in shown
+    said = "every 1 h 30 min while it is open: what holds, in Slack's threads"
+    assert told_in_words(found, "default", Tier.P2) == ["at once: room", said]
+    assert told_in_words(found, "rare", Tier.P2) == ["at once: room"]

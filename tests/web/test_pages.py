@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from incidentd.store.cursors import open_slots
 from incidentd.store.deliveries import Delivery, Outcome, insert
 from incidentd.tier import Tier
 from incidentd.web.session import COOKIE, sign_in, sign_in_link
-from tests.incident.build import Story
+from tests.incident.build import MINUTE, Story, policy, tiers
 from tests.web.client import Client
 from tests.web.fake import API_TOKEN, NOW, PUBLIC_URL, FakeRuntime, keep, keep_alert
 
@@ -127,6 +128,23 @@ def test_nothing_that_an_alert_or_a_person_says_is_alive(person: Client, runtime
     assert "{{7*7}}" in page
     assert "49\"'" not in page
     assert re.findall(r"<script[^>]*>", page) == ['<script src="/static/page.js" defer>']
+
+
+def test_updates_in_a_row_are_one_line_with_the_earlier_ones_behind_it(person: Client, runtime: FakeRuntime) -> None:
+    story = Story(policy({Tier.P2: replace(tiers()[Tier.P2], updates=15 * MINUTE)}))
+    story.fire(tier=Tier.P2)
+    story.acknowledge("Ann")
+    story.forward(minutes=46)
+    story.note("Bob")
+    story.forward(minutes=15)
+    page = person.get(f"/incidents/{keep(runtime.store, story)}").text
+    timeline = page[page.index('id="timeline"') : page.index('class="side"')]
+    assert story.kinds.count("update") == 4
+    assert timeline.count('<li class="update">') == 2
+    assert timeline.count("<details") == 1
+    assert "2 earlier updates" in timeline
+    said = [f"Open for {length} as P2" for length in ("45 min", "15 min", "30 min", "1 h")]
+    assert sorted(said, key=timeline.index) == said
 
 
 @pytest.mark.parametrize(
