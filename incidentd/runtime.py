@@ -52,6 +52,7 @@ from incidentd.lifecycle.silence import Silence
 from incidentd.lifecycle.socket_standing import SocketStanding
 from incidentd.lifecycle.stand_in import Patience
 from incidentd.lifecycle.ticker import Ticker
+from incidentd.lifecycle.unobserved import ObservingWatch
 from incidentd.lifecycle.vouch import Voucher
 from incidentd.lifecycle.work import Action, ActionResult, Complaint, Webhook
 from incidentd.lifecycle.write import HEAVIEST, Answer, Item, Writer, weight
@@ -131,6 +132,8 @@ class Runtime:
         self._ticker = Ticker(
             self.store, self.rulebook, self.clock.now, self._mark, self._hand_over, self.complain, self.meter
         )
+        escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
+        self._observing = ObservingWatch(self.store, self.rulebook, escalate)
         self._silence = Silence(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
         self._silence_again_at = 0.0
         self._outage = Outage(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
@@ -333,8 +336,10 @@ class Runtime:
         """Find and mark what is due now."""
         escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
         now = self.clock.now()
-        work = due(self.store, now, escalate, self._mark, self.rulebook.in_force.observed(now))
+        work = due(self.store, now, escalate, self._mark)
         try:
+            if enforced := self._observing.look(now):
+                work = {**work, ESCALATE: [*work.get(ESCALATE, ()), *enforced]}
             self._look_for_silence()
             self._look_for_outages()
             self._patience.look()

@@ -1,6 +1,5 @@
 """Keeping time: find what is due, mark it so that nobody else enqueues it at once, and say who is to do it."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
@@ -17,17 +16,8 @@ _FARTHEST = WAIT + timedelta(minutes=1)
 _SOON = timedelta(minutes=1)
 
 
-def due(
-    store: Store,
-    now: datetime,
-    escalate_mark: timedelta,
-    deliver_mark: timedelta,
-    observed: Collection[str] | None = None,
-) -> Work:
+def due(store: Store, now: datetime, escalate_mark: timedelta, deliver_mark: timedelta) -> Work:
     """What is due now. Costs a read while nothing is.
-
-    ``observed`` are the systems that the rules only observe now: what was opened while they observed another is due.
-    None: that is not asked.
 
     Raises:
         StoreUnavailableError: the database can't be asked or marked.
@@ -36,7 +26,6 @@ def due(
     def anything(tx: Connection) -> bool:
         return (
             incidents.any_due(tx, now, escalate_mark)
-            or (observed is not None and incidents.any_no_longer_observed(tx, observed, now, escalate_mark))
             or cursors.any_due(tx, now)
             or buckets.any_due(tx, now)
             or cursors.any_beyond(tx, now + _FARTHEST)
@@ -45,10 +34,7 @@ def due(
     def mark(tx: Connection) -> Work:
         by_queue: dict[str, list[str]] = {}
         cursors.bring_back(tx, now + _FARTHEST, now + _SOON)
-        escalations = incidents.mark_due(tx, now, escalate_mark, MOST)
-        if observed is not None:
-            escalations += incidents.mark_no_longer_observed(tx, observed, now, escalate_mark, MOST)
-        if escalations:
+        if escalations := incidents.mark_due(tx, now, escalate_mark, MOST):
             by_queue[ESCALATE] = escalations
         called = call_up(tx, now, deliver_mark)
         for incident_id, queue in called + cursors.mark_due(tx, now, deliver_mark, MOST):

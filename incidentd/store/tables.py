@@ -73,7 +73,7 @@ sa.Index(
     postgresql_where=_RESOLVED,
 )
 
-# Seldom any: whether one of them is to be told of is asked several times a second.
+# Seldom any, and whether one of them is to be told of is asked again and again.
 _OBSERVED = sa.and_(INCIDENTS.c.observed, _OPEN)
 sa.Index("ix_incidents_observed", INCIDENTS.c.system, sqlite_where=_OBSERVED, postgresql_where=_OBSERVED)
 

@@ -39,8 +39,6 @@ TABLES = (INCIDENTS, CURSORS, ALERTS, ENTRIES, HEARTBEATS, REACTIONS)
 
 LOOKUPS: dict[str, Callable[[Connection], object]] = {
     "whether any incident is due": lambda tx: incidents.any_due(tx, NOW, SECOND),
-    "whether observing has ended": lambda tx: incidents.any_no_longer_observed(tx, ["s1", "s2"], NOW, SECOND),
-    "for whom observing has ended": lambda tx: incidents.mark_no_longer_observed(tx, [], NOW, SECOND, 100),
     "due incidents": lambda tx: incidents.mark_due(tx, NOW, SECOND, 100),
     "whether any cursor is due": lambda tx: cursors.any_due(tx, NOW),
     "due cursors": lambda tx: cursors.mark_due(tx, NOW, SECOND, 100),
@@ -113,6 +111,19 @@ def test_what_waits_after_failed_attempts_is_found_among_what_is_behind(full_sto
         with full_store.engine.connect() as connection:
             plan = connection.exec_driver_sql(f"{begin} {statement}", parameters).all()
         assert "ix_cursors_behind" in str(plan)
+
+
+@pytest.mark.parametrize("systems", [[], ["avalo"], ["avalo", "other"]])
+def test_for_whom_observing_has_ended_is_found_among_what_is_observed(full_store: Store, systems: list[str]) -> None:
+    with _statements(full_store.engine) as statements:
+        full_store.read(lambda tx: incidents.any_no_longer_observed(tx, systems, NOW, SECOND))
+        full_store.write(lambda tx: incidents.mark_no_longer_observed(tx, systems, NOW, SECOND, 100))
+    begin = "EXPLAIN QUERY PLAN" if full_store.engine.dialect.name == "sqlite" else "EXPLAIN"
+    assert len(statements) == 2
+    for statement, parameters in statements:
+        with full_store.engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"{begin} {statement}", parameters).all()
+        assert "ix_incidents_observed" in str(plan)
 
 
 def _scans(store: Store, look_up: Callable[[Connection], object]) -> Iterator[str]:
