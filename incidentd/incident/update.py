@@ -26,7 +26,7 @@ def update(draft: Draft) -> None:
     at = incident.update_at
     if at is None or at > draft.now:
         return
-    due_at = (draft.before and update_due(draft.before)) or at
+    due_at = (update_due(draft.before) if draft.before else None) or at
     if due_at <= draft.now or any(entry.data.told is not Told.NO for entry in draft.entries):
         draft.add(_standing(incident, _next(draft, at)), due_at=min(due_at, draft.now))
 

@@ -186,6 +186,16 @@ def test_tiers_ask_what_the_model_says(policy: str, tier: Tier) -> None:
     assert found.calendar.name == ("business-days" if tier == "P3" else "always")
 
 
+def test_agentmesh_alone_has_updates_every_15_minutes_but_of_p3() -> None:
+    found = {
+        (name, tier): each.updates
+        for name, policy in RULES.policies.items()
+        for tier, each in policy.tiers.items()
+        if each.updates
+    }
+    assert found == {("agentmesh", Tier(tier)): timedelta(minutes=15) for tier in ("P0", "P1", "P2")}
+
+
 def test_clocks_are_those_of_the_model() -> None:
     default, internal = RULES.policies["default"], RULES.policies["internal"]
 

@@ -146,6 +146,7 @@ def test_a_plan_goes_through_the_night_in_which_clocks_go_back() -> None:
     assert found.exit_code == 0, found.output
     lines = found.stdout.splitlines()
     assert "Note: 02:30 comes twice there that day: the first one was taken, CEST" in found.stdout
+    assert "Every 15 min while it is open: an update in Slack's threads." in lines
     assert "Answer due by 2026-10-25 02:35:00 CEST (2026-10-25 00:35:00 UTC)." in lines
     assert "2026-10-25 02:42:00 CEST (2026-10-25 00:42:00 UTC)   +0:12:00" in lines
     assert "2026-10-25 02:12:00 CET (2026-10-25 01:12:00 UTC)   +0:42:00" in lines

@@ -13,6 +13,7 @@ from incidentd.replay.plan import Story, plan
 from incidentd.replay.telling import How
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate
+from tests.classify.ground import ESCALATION, rules
 from tests.lifecycle.bench import MINUTE, RULES, Bench, alert, lesser, open_bench
 
 HOUR = 60 * MINUTE
@@ -108,16 +109,34 @@ def _to_the_millisecond(at: datetime) -> datetime:
 
 
 def planned(fires: Alert, at: datetime, answered: timedelta | None, lasts: timedelta) -> list[Told]:
-    rules = load(RULES)
-    found = plan(Story(fires, classify(fires, rules), at, answered, lasts + timedelta(microseconds=1)), rules)
+    shipped = load(RULES)
+    found = plan(Story(fires, classify(fires, shipped), at, answered, lasts + timedelta(microseconds=1)), shipped)
     return sorted(
         (
             _to_the_millisecond(moment.at),
-            f"level {each.level}" if each.how is How.PAGE else rules.destinations[each.destination].options["channel"],
+            f"level {each.level}"
+            if each.how is How.PAGE
+            else shipped.destinations[each.destination].options["channel"],
             each.how,
         )
         for moment in found.moments
         for each in moment.told
         # The bench has set up none of these.
-        if not rules.destinations[each.destination].optional
+        if not shipped.destinations[each.destination].optional
     )
+
+
+def test_updates_are_said_once_and_do_not_keep_a_plan_from_its_end() -> None:
+    often = rules(escalation=ESCALATION.replace("calendar: days}", "calendar: days, updates: 1m}"))
+    ticket = lesser("disk", "info")
+    found = plan(Story(ticket, classify(ticket, often), MONDAY_NOON, 5 * MINUTE), often)
+    assert [each.kinds for each in found.moments] == [("opened",), ("acknowledged", "update")]
+    assert (found.updates, found.next_at) == (MINUTE, None)
+
+
+def test_of_updates_only_threads_hear() -> None:
+    shipped = load(RULES)
+    fires = alert(labels=of("agentmesh", slo="db-errors", sli="error_rate"), annotations={"value": "0.3"})
+    found = plan(Story(fires, classify(fires, shipped), MONDAY_NOON, lasts=20 * MINUTE), shipped)
+    (told,) = [each.told for each in found.moments if each.kinds == ("update",)]
+    assert [each.destination for each in told] == ["alerts", "devops"]
