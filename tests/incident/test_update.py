@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from incidentd.incident.command import CorrectDeadlines
+from incidentd.incident.command import CorrectDeadlines, Delivered
 from incidentd.incident.correct import set_after
 from incidentd.incident.state import State
 from incidentd.incident.wake import APART, wake_at
 from incidentd.policy import Policy
 from incidentd.sentence import sentence
 from incidentd.tier import Tier
-from incidentd.timeline import Told, Updated
+from incidentd.timeline import DeliveryFailed, Told, Updated
 from tests.incident.build import HOUR, MINUTE, OFFICE, SECOND, Story, member, policy, tiers
 
 EVERY = 15 * MINUTE
@@ -100,6 +100,8 @@ def test_while_it_waits_it_goes_along_with_the_next_news(story: Story) -> None:
     story.forward(minutes=14, seconds=40)
     story.note()
     story.forward(seconds=30)
+    story.do(Delivered(DeliveryFailed("incidents", "e1", "503")))
+    assert story.kinds[-1] == "delivery_failed", "what nobody is told takes no update along"
     story.note()
     assert story.kinds[-2:] == ["note", "update"]
     assert story.forward(minutes=10) == []
@@ -114,7 +116,7 @@ def test_what_is_told_to_nobody_does_not_put_it_off(story: Story) -> None:
     assert minutes(story) == [15]
 
 
-@pytest.mark.parametrize("off", [2 * MINUTE, 20 * MINUTE, 2 * HOUR + 4 * MINUTE])
+@pytest.mark.parametrize("off", [2 * MINUTE, 10 * MINUTE, 20 * MINUTE, 2 * HOUR + 4 * MINUTE])
 def test_however_late_there_is_one_and_the_next_is_on_the_timetable(story: Story, off: timedelta) -> None:
     story.fire(tier=Tier.P2)
     story.acknowledge()
