@@ -26,10 +26,10 @@ HOUR = timedelta(hours=1)
 CHANNELS = ("#alerts", "#devops")
 
 
-def p2(name: str = "production", **changes: object) -> Alert:
+def p2(name: str = "production", firing: bool = True) -> Alert:
     """A P2 of agentmesh: nobody is told within the first hour but by its card."""
     labels = {"system": "agentmesh", "slo": "db-errors", "sli": "error_rate", "environment": name}
-    return alert(labels=labels, annotations={"value": "0.3"}, **changes)
+    return alert(labels=labels, annotations={"value": "0.3"}, firing=firing)
 
 
 def said(bench: Bench, channel: str = "#alerts") -> list[str]:
@@ -194,4 +194,4 @@ def observed(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 def test_what_is_only_observed_has_none(observed: Bench) -> None:
     observed.hear(p2())
     observed.forward(2 * HOUR)
-    assert (updates(observed), observed.sandbox.slack.requests) == (0, [])
+    assert (updates(observed), len(observed.sandbox.slack.requests)) == (0, 0)
