@@ -75,7 +75,13 @@ sa.Index(
 
 # Seldom any, and whether one of them is to be told of is asked again and again.
 _OBSERVED = sa.and_(INCIDENTS.c.observed, _OPEN)
-sa.Index("ix_incidents_observed", INCIDENTS.c.system, sqlite_where=_OBSERVED, postgresql_where=_OBSERVED)
+sa.Index(
+    "ix_incidents_observed",
+    INCIDENTS.c.tier,
+    INCIDENTS.c.id,
+    sqlite_where=_OBSERVED,
+    postgresql_where=_OBSERVED,
+)
 
 ENTRIES = sa.Table(
     "entries",

@@ -1,4 +1,4 @@
-"""The open incidents that are only observed, by system: observing may end."""
+"""The open incidents that are only observed, by urgency: observing may end."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,4 +13,6 @@ def upgrade() -> None:
     """An index; nothing that is there changes."""
     columns = sa.table("incidents", sa.column("observed", sa.Boolean), sa.column("resolved_at")).c
     is_open = sa.and_(columns.observed, columns.resolved_at.is_(None))
-    op.create_index("ix_incidents_observed", "incidents", ["system"], sqlite_where=is_open, postgresql_where=is_open)
+    op.create_index(
+        "ix_incidents_observed", "incidents", ["tier", "id"], sqlite_where=is_open, postgresql_where=is_open
+    )
