@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from incidentd.alert import Alert
 from incidentd.classify.classify import classify
 from incidentd.classify.condition import VALUE, parse_number
-from incidentd.classify.drill import drilled
+from incidentd.classify.drilled import drilled
 from incidentd.classify.row import Row
 from incidentd.classify.rules import Rules
 from incidentd.classify.table import SLO, SYSTEM

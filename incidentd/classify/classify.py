@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from incidentd.alert import Alert
 from incidentd.classify.condition import VALUE, Condition
-from incidentd.classify.drill import drilled
+from incidentd.classify.drilled import drilled
 from incidentd.classify.index import Candidate
 from incidentd.classify.line import one_line
 from incidentd.classify.row import Fit, Row

@@ -1,26 +1,19 @@
-"""``drills.yaml``: which drills run by themselves, and when; and what the table says of a drill's alert."""
+"""``drills.yaml``: which drills run by themselves, and when."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING
 
-from incidentd.alert import Alert
 from incidentd.classify.opening_hours import read_holidays, read_time, read_weekdays, read_zone
 from incidentd.classify.section import Ledger, Section, as_section, closest, is_blank, open_file
 from incidentd.classify.table import DEFAULT_POLICY, Shelf, Table
-from incidentd.classify.verdict import Verdict
-from incidentd.drill import DRILL_SYSTEM, DrillMark, mark_of, whose
+from incidentd.drill import whose
 from incidentd.errors import Fault
 from incidentd.policy import TierPolicy
 from incidentd.schedule import Schedule
 from incidentd.tier import Tier
 
-if TYPE_CHECKING:
-    from incidentd.classify.rules import Rules
-
-ROW = "drill"
 WITHIN = timedelta(minutes=5)
 SHORTEST, LONGEST = timedelta(seconds=10), timedelta(hours=1)
 LONGEST_ANSWER = timedelta(hours=4)
@@ -74,28 +67,6 @@ def drill_warnings(drills: Iterable[DrillSpec], shelf: Shelf, tables: Iterable[T
             yield Fault(
                 file, spec.line, spec.name, "answer is longer than level 1 lasts: level 2 may be told of a drill"
             )
-
-
-def drilled(alert: Alert, rules: "Rules") -> Verdict | None:
-    """The verdict on a drill's alert: the policy and the followers of the system that is drilled; None for others."""
-    mark = mark_of(alert)
-    return None if mark is None else _verdict(mark, rules)
-
-
-def _verdict(mark: DrillMark, rules: "Rules") -> Verdict:
-    table = rules.table_for({"system": mark.system})
-    return Verdict(
-        tier=mark.tier,
-        key=mark.key,
-        system=DRILL_SYSTEM,
-        slo=whose(mark.tier, mark.system),
-        row=ROW,
-        reason=f"a drill of {whose(mark.tier, mark.system)}",
-        title=mark.title.replace("{", "{{").replace("}", "}}"),
-        policy=table.policy if table else DEFAULT_POLICY,
-        version=rules.version,
-        destinations=table.destinations if table else (),
-    )
 
 
 def _drill(name: str, section: Section, tables: tuple[Table, ...]) -> DrillSpec | None:

@@ -8,7 +8,7 @@ from incidentd.classify.alternative import Alternative, alternatives, readings
 from incidentd.classify.classify import classify, find
 from incidentd.classify.condition import VALUE
 from incidentd.classify.course import Course, course_of
-from incidentd.classify.drill import drilled
+from incidentd.classify.drilled import drilled
 from incidentd.classify.heartbeat import taken_by
 from incidentd.classify.row import Fit, Row, title_of
 from incidentd.classify.rules import Rules

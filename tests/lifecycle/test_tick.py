@@ -1,8 +1,5 @@
 """Time's own command: on time, late, twice, early, and from many processes (model 11, 14)."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -11,7 +8,7 @@ from incidentd.incident.state import State
 from incidentd.lifecycle.work import Webhook
 from incidentd.store.tables import INCIDENTS
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser
-from tests.lifecycle.twin import twin
+from tests.lifecycle.twin import tick_together
 from tests.servers import wait_until
 
 
@@ -51,16 +48,7 @@ def test_several_processes_tick_a_hundred_due_incidents_once_each(bench: Bench) 
     bench.hear(*(lesser(f"slo-{number}", "critical") for number in range(100)))
     ids = bench.incident_ids()
     bench.clock.advance(15 * MINUTE)
-    start = threading.Barrier(3)
-    with ExitStack() as stack:
-        runtimes = [bench.runtime, *(stack.enter_context(twin(bench)) for _ in range(2))]
-
-        def tick(number: int) -> None:
-            start.wait()
-            runtimes[number].tick(ids)
-
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(tick, range(3)))
+    tick_together(bench, ids)
     assert [bench.kinds(each).count("level") for each in ids] == [1] * 100
 
 

@@ -1,9 +1,6 @@
 """Every 15 minutes what holds is said again in Slack, as agentmesh asks: with real store, rules and channels."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from incidentd.store.tables import METADATA
 from tests.channels.mail import Post
 from tests.lifecycle.bench import MINUTE, SECOND, Bench, alert, open_bench
 from tests.lifecycle.table import copy_rules, replace_in
-from tests.lifecycle.twin import twin
+from tests.lifecycle.twin import tick_together, twin
 
 EVERY = 15 * MINUTE
 HOUR = timedelta(hours=1)
@@ -129,16 +126,7 @@ def test_several_processes_write_each_update_once(bench: Bench) -> None:
     bench.hear(*(p2(f"place-{number}") for number in range(50)))
     ids = bench.incident_ids()
     bench.clock.advance(EVERY)
-    start = threading.Barrier(3)
-    with ExitStack() as stack:
-        runtimes = [bench.runtime, *(stack.enter_context(twin(bench)) for _ in range(2))]
-
-        def tick(number: int) -> None:
-            start.wait()
-            runtimes[number].tick(ids)
-
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(tick, range(3)))
+    tick_together(bench, ids)
     assert [bench.kinds(each).count("update") for each in ids] == [1] * 50
 
 

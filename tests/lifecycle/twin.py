@@ -1,7 +1,9 @@
 """A second process beside a bench's, on the same database and clock."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 from incidentd.runtime import Runtime
 from incidentd.settings import load_settings
@@ -18,3 +20,17 @@ def twin(bench: Bench, changes: Mapping[str, str | None] | None = None) -> Itera
         yield runtime
     finally:
         runtime.close()
+
+
+def tick_together(bench: Bench, ids: Sequence[str]) -> None:
+    """Three processes let time act on these incidents at the same moment."""
+    start = threading.Barrier(3)
+    with ExitStack() as stack:
+        runtimes = [bench.runtime, *(stack.enter_context(twin(bench)) for _ in range(2))]
+
+        def tick(runtime: Runtime) -> None:
+            start.wait()
+            runtime.tick(ids)
+
+        with ThreadPoolExecutor(len(runtimes)) as pool:
+            list(pool.map(tick, runtimes))
