@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import count, groupby
 from operator import itemgetter
 
-from incidentd.classify import Rules
+from incidentd.classify import Rules, Verdict
 from incidentd.errors import RefusedError
-from incidentd.incident.command import Acknowledge, Command, Note, Resolve, StartOver, TakeOver, Tick
+from incidentd.incident.command import Acknowledge, Command, Enforce, Note, Resolve, StartOver, TakeOver, Tick
 from incidentd.incident.state import State
 from incidentd.incident.wake import wake_at
 from incidentd.lifecycle.heard import weighed
@@ -46,6 +46,7 @@ class Player:
         self._known: dict[str, Known] = {}
         self._successors: dict[str, dict[str, None]] = {}
         self._waking: dict[str, datetime] = {}
+        self._ends: set[tuple[datetime, str]] = set()
         self._heap: list[tuple[datetime, str]] = []
         self._numbers = count(1)
         self.incidents: dict[int, str] = {}
@@ -72,11 +73,20 @@ class Player:
         """What time alone brings until then: what happens at a deadline itself is settled by what happens there."""
         while self._heap and self._heap[0][0] < before:
             at, incident_id = heapq.heappop(self._heap)
-            if self._waking.get(incident_id) == at:
+            self._book.now = at
+            if (at, incident_id) in self._ends:
+                self._ends.remove((at, incident_id))
+                self._enforce(incident_id)
+            elif self._waking.get(incident_id) == at:
                 del self._waking[incident_id]
-                self._book.now = at
                 self._book.decide(incident_id, Tick())
-                yield from self._done()
+            yield from self._done()
+
+    def _enforce(self, incident_id: str) -> None:
+        """Observing of its system is over: from now on people are told of what still fires."""
+        incident = self._book.get(incident_id)
+        if incident is not None and incident.observed and incident.firing:
+            self._book.decide(incident_id, Enforce())
 
     def _done(self) -> Iterator[Step]:
         for step in self._book.taken():
@@ -100,14 +110,16 @@ class Player:
                 self.signs.add(number)
             else:
                 alert = alert_of(self._recording.alerts[number], hearing)
-                notification.append((number, weighed(alert, judged.verdicts[hearing.value])))
+                notification.append((number, weighed(alert, judged.verdicts[hearing.value].at(hearing.at))))
         prints = {heard.alert.fingerprint for _, heard in notification}
         known = {each: self._as_it_is(self._known[each]) for each in prints if each in self._known}
         reception = Reception(self._book, self._new_id, known)
         reception.take([heard for _, heard in notification])
         self._known.update(reception.known)
         for number, heard in notification:
-            self._note(number, self._known.get(heard.alert.fingerprint))
+            known_now = self._known.get(heard.alert.fingerprint)
+            self._note(number, known_now)
+            self._note_end(heard.verdict, known_now)
 
     def _as_it_is(self, known: Known) -> Known:
         incident = self._book.get(known.incident_id) if known.incident_id else None
@@ -120,6 +132,15 @@ class Player:
         before = self._recording.alerts[number].incident
         if before is not None:
             self._successors.setdefault(before, {})[known.incident_id] = None
+
+    def _note_end(self, verdict: Verdict, known: Known | None) -> None:
+        """When its incident is no longer only observed."""
+        until = verdict.observing.until if verdict.observing else None
+        if until is not None and known is not None and known.incident_id is not None:
+            end = (until, known.incident_id)
+            if end not in self._ends:
+                self._ends.add(end)
+                heapq.heappush(self._heap, end)
 
     def _answer(self, answer: Answer) -> None:
         """What a person did counts for each open incident that has become of that person's."""

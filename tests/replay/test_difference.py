@@ -225,3 +225,15 @@ def test_a_key_that_is_wider_joins_incidents_and_a_narrower_one_splits_them() ->
     joined, split = compare(recording, apart, together), compare(recording, together, apart)
     assert (joined.incidents, joined.merged, joined.split) == ((2, 1), 1, 0)
     assert (split.incidents, split.merged, split.split) == ((1, 2), 0, 1)
+
+
+def test_who_would_be_told_follows_the_end_of_observing_as_it_does_in_the_product() -> None:
+    """By label system, as people are told: at once of what comes after it, and at the end of what fires on."""
+    end = BEGIN + timedelta(hours=6)
+    shop = f"system: shop\nobserve: true\nobserve_until: {end.isoformat()}\n{ONE}"
+    over = alert("outage", BEGIN, slo="over", system="shop")
+    on = alert("outage", BEGIN, timedelta(hours=6, minutes=3), slo="on", system="shop")
+    after = alert("outage", end + timedelta(hours=1), slo="after", system="shop")
+    _, outcome = played(ground.rules(one=shop), over, on, after)
+    pages = {each.slo: [page.at for page in each.pages] for each in outcome.incidents.values()}
+    assert pages == {"over": [], "on": [end], "after": [end + timedelta(hours=1)]}
