@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     r"""\s+|\#[^\n]*
     |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
     |(?P<range>\[[^\]]*\])
-    |(?P<number>(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?:[a-z]+(?:[0-9]+[a-z]+)*)?)
+    |(?P<number>(?:0[xX][0-9a-fA-F_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?)(?:[a-z]+(?:[0-9]+[a-z]+)*)?)
     |(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
     |(?P<sign>==|!=|>=|<=|=~|!~|[-+*/%^<>=(){},@])""",
     re.VERBOSE,
@@ -30,6 +30,7 @@ _LEVELS: tuple[tuple[str, ...], ...] = (
     ("or",), ("and", "unless"), tuple(_COMPARISONS), ("+", "-"), ("*", "/", "%", "atan2"), ("^",),
 )  # fmt: skip
 _SETS = ("or", "and", "unless")
+_RIGHT = "group_right"
 """Whatever they match by, what they let through keeps its labels."""
 _AGGREGATIONS = frozenset((
     "sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values", "bottomk", "topk", "quantile",
@@ -116,16 +117,21 @@ class _Parser:
         """The next token; empty at the end."""
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
+    @property
+    def _word(self) -> str:
+        """The next token as a keyword, which may stand in capitals."""
+        return self.next.lower()
+
     def level(self, number: int) -> tuple[Shape, ...]:
         """An operation of this precedence or of a higher one."""
         if number == len(_LEVELS):
             return self._unary()
         left = self.level(number + 1)
-        while self.next.lower() in _LEVELS[number]:
+        while self._word in _LEVELS[number]:
             operator = self._take().lower()
-            boolean, keep = self._modifiers()
+            boolean, keep, many = self._modifiers()
             right = self.level(number + 1)
-            joined = _joined(operator, left, right, boolean=boolean)
+            joined = _joined(operator, left, right, boolean=boolean) if many != _RIGHT else _measured(right)
             left = joined if operator in _SETS else tuple(keep(each) for each in joined)
         return left
 
@@ -137,17 +143,24 @@ class _Parser:
         self._at += 1
         return token
 
-    def _modifiers(self) -> tuple[bool, Callable[[Shape], Shape]]:
-        """``bool``, and which labels are left after ``on`` or ``ignoring``."""
-        boolean = False
+    def _modifiers(self) -> tuple[bool, Callable[[Shape], Shape], str]:
+        """``bool``, which labels are left after ``on`` or ``ignoring``, and on which side there may be many.
+
+        Of the many each keeps all its labels, but for those that it is given from the other side.
+        """
+        boolean, many = False, ""
         keep: Callable[[Shape], Shape] = _unchanged
-        while self.next in ("bool", "on", "ignoring", "group_left", "group_right"):
-            word = self._take()
-            boolean = boolean or word == "bool"
-            if word != "bool" and (self.next == "(" or word in ("on", "ignoring")):
+        while (word := self._word) in ("bool", "on", "ignoring", "group_left", _RIGHT):
+            self._take()
+            if word == "bool":
+                boolean = True
+            elif word in ("on", "ignoring"):
                 names = self._names()
-                keep = _keeping(names) if word == "on" else _dropping(names) if word == "ignoring" else _loosened
-        return boolean, keep
+                keep = _keeping(names) if word == "on" else _dropping(names)
+            else:
+                many, given = word, self._names() if self.next == "(" else ()
+                keep = _given(given) if given else _unchanged
+        return boolean, keep, many
 
     def _names(self) -> tuple[str, ...]:
         self._take("(")
@@ -167,8 +180,8 @@ class _Parser:
                 for each in self._unary()
             )
         shapes = self._primary()
-        while self.next.startswith("[") or self.next in ("offset", "@"):
-            if self._take() in ("offset", "@"):
+        while self.next.startswith("[") or self._word in ("offset", "@"):
+            if self._take().lower() in ("offset", "@"):
                 if self.next in ("-", "+"):
                     self._take()
                 self._take()
@@ -195,8 +208,8 @@ class _Parser:
         return self._named(first)
 
     def _named(self, name: str) -> tuple[Shape, ...]:
-        if name in _AGGREGATIONS and self.next in ("by", "without", "("):
-            return self._aggregated(name)
+        if name.lower() in _AGGREGATIONS and self._word in ("by", "without", "("):
+            return self._aggregated(name.lower())
         if self.next == "(":
             return _called(name, self._arguments())
         if name.lower() in ("inf", "nan"):
@@ -213,12 +226,15 @@ class _Parser:
         if name in _KEEPING:
             return shapes
         grouped = [(keep or _keeping(()))(each) for each in shapes]
+        if name == "count_values":
+            # The name of the label that it adds is a text that was not kept.
+            grouped = [_given(())(each) for each in grouped]
         return tuple(replace(each, bounds=(), number=None) for each in grouped)
 
     def _grouping(self) -> Callable[[Shape], Shape] | None:
-        if self.next not in ("by", "without"):
+        if self._word not in ("by", "without"):
             return None
-        return _keeping(self._names()) if self._take() == "by" else _dropping(self._names())
+        return _keeping(self._names()) if self._take().lower() == "by" else _dropping(self._names())
 
     def _arguments(self) -> list[tuple[Shape, ...]]:
         self._take("(")
@@ -339,6 +355,8 @@ def _called(name: str, arguments: list[tuple[Shape, ...]]) -> tuple[Shape, ...]:
     series = next((each for each in arguments if not _is_scalar(each)), ())
     if name in ("label_replace", "label_join"):
         return tuple(replace(each, others=Others.UNREAD, facts={}) for each in series)
+    if name == "info":
+        return tuple(replace(each, others=Others.UNREAD) for each in series) or (Shape(),)
     if name.startswith("histogram_quantile"):
         series = tuple(_dropping(("le",))(each) for each in series)
     return tuple(replace(each, bounds=(), number=None) for each in series) or (Shape(),)
@@ -356,9 +374,17 @@ def _unchanged(shape: Shape) -> Shape:
     return shape
 
 
-def _loosened(shape: Shape) -> Shape:
-    """After ``group_left`` or ``group_right`` labels of the other side may have come in."""
-    return replace(shape, others=Others.UNREAD)
+def _measured(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Their labels alone: the value is another one."""
+    return tuple(replace(each, bounds=(), number=None, always=False) for each in shapes)
+
+
+def _given(names: tuple[str, ...]) -> Callable[[Shape], Shape]:
+    def given(shape: Shape) -> Shape:
+        facts = {name: each for name, each in shape.facts.items() if name not in names}
+        return replace(shape, facts=facts, others=Others.UNREAD)
+
+    return given
 
 
 def _keeping(names: tuple[str, ...]) -> Callable[[Shape], Shape]:

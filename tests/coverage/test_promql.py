@@ -61,6 +61,14 @@ def bounds(expr: str) -> list[str]:
         ('label_replace(x{job="a"}, "job", "b", "job", ".*")', {}),
         ('sli:latency_p95:ms{slo="a"}', {"slo": ["a"], "sli": ["latency_p95"]}),
         ("vector(1)", {}),
+        ('x{job="a",zone="b"} / on (job) group_left y{zone="c"}', {"job": ["a"], "zone": ["b"]}),
+        ('x{job="a",zone="b"} / on (job) group_left () y{zone="c"}', {"job": ["a"], "zone": ["b"]}),
+        ('x{job="a",zone="b"} / on (job) group_left (zone) y{zone="c"}', {"job": ["a"]}),
+        ('x{job="a",zone="b"} / on (job) group_right y{zone="c"}', {"zone": ["c"]}),
+        ('x{job="a",zone="b"} > ON (job) GROUP_RIGHT (team) y{zone="c",team="d"}', {"zone": ["c"]}),
+        ('SUM(x{job="a",zone="b"}) BY (job)', {"job": ["a"]}),
+        ('SUM(x{job="a"})', {}),
+        ('x{job="a"} OFFSET 1h', {"job": ["a"]}),
     ],
 )
 def test_labels_are_followed_through_the_expression(expr: str, labels: dict[str, list[str]]) -> None:
@@ -77,6 +85,11 @@ def test_labels_are_followed_through_the_expression(expr: str, labels: dict[str,
         ("job:x:rate5m", Others.UNREAD),
         ('label_replace(x, "a", "b", "c", "d")', Others.UNREAD),
         ("x * on (job) group_left (team) y", Others.UNREAD),
+        ("x * on (job) group_left y", Others.SERIES),
+        ("sum(x) * on () group_right y", Others.SERIES),
+        ("SUM(x)", Others.ABSENT),
+        ('count_values("version", x)', Others.UNREAD),
+        ("info(x)", Others.UNREAD),
     ],
 )
 def test_of_the_other_labels_it_is_said_whether_they_can_be_there(expr: str, others: Others) -> None:
@@ -97,6 +110,8 @@ def test_of_the_other_labels_it_is_said_whether_they_can_be_there(expr: str, oth
         ("(x > 5) * 2", []),
         ("sum(x > 5)", []),
         ("x > y", []),
+        ("x > 1_000", ["value > 1000"]),
+        ("(x > 5) > on (job) group_right y", []),
     ],
 )
 def test_a_comparison_with_a_number_bounds_the_value(expr: str, said: list[str]) -> None:
@@ -218,6 +233,9 @@ AS_PROMETHEUS_HAS_THEM = [
     'changes(x[10m]) == 0 unless on (a) y',
     'predict_linear(x[6h], 4 * 3600) < 0',
     'avg_over_time((x > 5)[5m:1m])',
+    'SUM(x) BY (a) > BOOL 1',
+    'x{a="b"} OFFSET 5m / ON(a) GROUP_LEFT y',
+    'x @ END() OR TOPK(3, x)',
 ]  # fmt: skip
 
 
