@@ -22,6 +22,9 @@ from incidentd.incident.state import State
 from incidentd.tier import Tier
 
 _SUBJECT = 180
+_POLICY = SMTP.clone(cte_type="7bit")
+"""Whether a server takes 8 bits is not known before it is asked, and 7 pass every relay unchanged (RFC 6152)."""
+
 _LOUD = (Tier.P0, Tier.P1)
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -41,7 +44,7 @@ def letter(destination: Destination, news: News, now: datetime) -> EmailMessage:
 
     No header can be injected: what alerts hold stands in the subject alone, on one line.
     """
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_POLICY)
     sender = destination.options.get("from", "")
     mail["From"] = Address("incidentd", addr_spec=sender)
     mail["To"] = ", ".join(recipients(destination))

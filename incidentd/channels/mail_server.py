@@ -51,6 +51,8 @@ def mail_server(address: str) -> MailServer:
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) is not bool(password):
         raise PermanentError("the mail server's address has a user or a password, and not both")
+    if not f"{user}{password}".isascii():
+        raise PermanentError("user or password of the mail server's address holds other characters than ASCII's")
     if user and security is Security.NONE and not _is_own(parts.hostname):
         raise PermanentError("a password would travel without TLS: use smtp:// or smtps://")
     return MailServer(security, parts.hostname, port or _PORTS[security], user, password)

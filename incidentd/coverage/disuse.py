@@ -69,7 +69,10 @@ def _destinations(rules: Rules) -> Iterator[Finding]:
     told |= {name for row in rules.rows for name in row.destinations}
     told |= {name for table in rules.tables.values() for name in table.destinations}
     told |= {name for spec in rules.heartbeats.values() for name in spec.destinations}
-    told |= {spec.fallback for name, spec in rules.destinations.items() if spec.fallback and name in told}
+    # Only pages fall back.
+    told |= {
+        spec.fallback for name, spec in rules.destinations.items() if spec.pages and spec.fallback and name in told
+    }
     for name, spec in rules.destinations.items():
         if name not in told:
             cause = "is told nothing: no policy in use, no row and no table names it"

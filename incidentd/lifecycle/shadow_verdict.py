@@ -86,7 +86,11 @@ def _told(verdict: Verdict, rules: Rules) -> object:
     tier = policy.tiers[verdict.tier]
     # Two readings of one calendar are not equal: its holidays are a function.
     hours = (tier.calendar.name, tier.calendar.zone, tier.calendar.weekdays, tier.calendar.opens, tier.calendar.closes)
-    return replace(tier, calendar=ALWAYS), hours, frozenset(verdict.destinations)
+    followers = frozenset(verdict.destinations)
+    paged = policy.pages.intersection(followers, tier.opening, *(level.tell for level in tier.levels))
+    course = replace(policy, name="", version="", tiers={}, pages=paged)
+    scope = verdict.scope if verdict.scope and verdict.scope.tier < verdict.tier <= verdict.scope.minimum else None
+    return course, replace(tier, calendar=ALWAYS), hours, followers, scope
 
 
 def _first_what_decides(label: tuple[str, str]) -> tuple[int, str]:

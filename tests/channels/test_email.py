@@ -99,6 +99,17 @@ def test_the_first_mail_says_what_happened_in_text_and_html_to_all_recipients(
     assert parsedate_to_datetime(mail["Date"]).astimezone(UTC) == story.NOW
 
 
+def test_a_mail_has_no_byte_and_no_line_that_some_relay_would_change(post: Post, channel: EmailChannel) -> None:
+    """8 bits want a server that offers 8BITMIME (RFC 6152), and a line has at most 998 bytes (RFC 5322, 2.1.1)."""
+    for number, sentence in enumerate(("Größe über 5 €.", "größer " * 300), 1):
+        news = story.news("e1", entries=(story.opened(number),), sentences=(sentence,))
+        channel.deliver(story.mailbox(post.url()), news, seconds=10)
+        got = post.mails[-1]
+        assert got.content.isascii()
+        assert max(map(len, got.content.split(b"\r\n"))) <= 998
+        assert sentence in got.text
+
+
 def test_all_mails_of_an_incident_are_one_thread_through_a_reopening(post: Post, channel: EmailChannel) -> None:
     box = story.mailbox(post.url())
     first = channel.deliver(box, story.news("e1"), seconds=10)
@@ -207,6 +218,7 @@ def test_a_wrong_password_is_permanent_and_never_told(
         "smtp://mail.example.com/path",
         "smtp://user@mail.example.com",
         f"smtp+plain://user:{PASSWORD}@mail.example.com",
+        f"smtp://user:{PASSWORD}%C3%BC@mail.example.com",
     ],
 )
 def test_an_address_of_no_server_is_permanent(channel: EmailChannel, address: str) -> None:

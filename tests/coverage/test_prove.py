@@ -218,6 +218,14 @@ def test_a_fallback_of_what_is_told_is_used() -> None:
     assert findings(proven(rule(), table=rules(TABLE, destinations=more))) == []
 
 
+def test_a_fallback_of_what_is_no_page_is_never_told() -> None:
+    more = DESTINATIONS.replace('channel: "#room"}', 'channel: "#room", fallback: last}')
+    assert findings(proven(rule(), table=rules(TABLE, destinations=more + 'last: {kind: slack, channel: "#a"}\n'))) == [
+        "unused-destination: destinations.yaml:3: [last] is told nothing: "
+        "no policy in use, no row and no table names it",
+    ]
+
+
 def test_an_objective_without_an_alert_is_named_where_it_stands() -> None:
     files = parse_rule_files({"a.yml": "groups: []\n"})
     (promised,) = parse_objectives({"o.yaml": OBJECTIVE.replace("name: checkout", "name: search", 1)})

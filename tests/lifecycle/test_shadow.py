@@ -108,6 +108,12 @@ def test_repeats_ends_drills_and_our_own_alerts_are_not_counted(bench: Bench) ->
             "told",
         ),
         ("avalo.yaml", ("system: avalo\n", "system: avalo\nobserve: true\n"), "told"),
+        ("escalation.yaml", ("rounds: 3", "rounds: 1"), "told"),
+        (
+            "destinations.yaml",
+            ("alerts:\n  kind: slack", 'nobodys: {kind: slack, channel: "#a"}\n\nalerts:\n  kind: slack'),
+            None,
+        ),
         ("avalo.yaml", ("name: core-api-outage", "name: core-api-gone"), "row"),
         ("tiers.yaml", ("also: [environment]", "also: [region]"), "incident"),
         ("avalo.yaml", ("# avalo", "# Avalo"), None),
@@ -122,6 +128,13 @@ def test_what_differs_besides_the_tier_is_told_apart(
     bench.runtime.shadow.reload()
     bench.hear(alert())
     assert [each.kind for each in found(bench)] == ([kind] if kind else [])
+
+
+def test_how_many_regions_make_it_more_urgent_is_told_apart_where_it_matters(bench: Bench, folder: Path) -> None:
+    replace_in(folder, "avalo.yaml", ("    regions: 2\n", "    regions: 3\n"))
+    bench.runtime.shadow.reload()
+    bench.hear(alert(), alert("b", labels={"sli": "availability"}, annotations={"value": "99.7"}))
+    assert [(each.from_row, each.kind) for each in found(bench)] == [("avalo/core-api-below-99.8", "told")]
 
 
 def test_a_table_that_means_the_same_differs_on_nothing_whatever_its_calendars(bench: Bench, folder: Path) -> None:
@@ -269,7 +282,7 @@ def test_pruning_leaves_the_shadow_its_text(bench: Bench, folder: Path) -> None:
 def test_the_command_lists_what_differs(bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in bench.environ.items():
         monkeypatch.setenv(name, value)
-    assert "no shadow table" in CliRunner().invoke(app, ["shadow"]).output
+    assert "No shadow table" in CliRunner().invoke(app, ["shadow"]).output
     replace_in(folder, "avalo.yaml", CALMER)
     bench.runtime.shadow.reload()
     assert "No new alert" in CliRunner().invoke(app, ["shadow"]).output
