@@ -52,11 +52,11 @@ class Stretch:
     def words(self, name: str) -> str:
         """Such as ``80 <= value < 100``."""
         if self.least is not None and self.least == self.most:
-            return f"{name} = {self.least:g}"
-        least = "" if self.least is None else f"{self.least:g} {'<=' if self.with_least else '<'} "
-        most = "" if self.most is None else f" {'<=' if self.with_most else '<'} {self.most:g}"
-        if least and not most:
-            return f"{name} {'>=' if self.with_least else '>'} {self.least:g}"
+            return f"{name} = {_plain(self.least)}"
+        least = "" if self.least is None else f"{_plain(self.least)} {'<=' if self.with_least else '<'} "
+        most = "" if self.most is None else f" {'<=' if self.with_most else '<'} {_plain(self.most)}"
+        if self.least is not None and not most:
+            return f"{name} {'>=' if self.with_least else '>'} {_plain(self.least)}"
         return f"{least}{name}{most}"
 
 
@@ -128,6 +128,11 @@ def _by_regions(verdict: Verdict) -> Iterator[Alternative]:
     scope = verdict.scope
     if scope and scope.tier < verdict.tier <= scope.minimum:
         yield Alternative(scope.tier, verdict.row, f"{scope.minimum} or worse in {scope.regions} regions")
+
+
+def _plain(number: float) -> str:
+    """The number itself: six places of it would be another one."""
+    return repr(number).removesuffix(".0")
 
 
 def _stretches(limits: list[float]) -> Iterator[Stretch]:

@@ -52,8 +52,11 @@ _MENTION = Option(
     'a Slack mention such as "<!subteam^S0123456>" or "<@U0123456>", or a name without < > &',
 )
 
+_ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PART = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2: a dot stands between two atoms, or nobody takes the mail.
 _MAILBOX = Option(
-    re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"),
+    re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_PART}(?:\.{_PART}){{0,20}}"),
     "an address such as incidents@example.com",
 )
 _SERVER = Option(

@@ -22,6 +22,7 @@ from incidentd.store import rules as stored
 from incidentd.store.engine import Store
 from incidentd.store.migrate import check
 from incidentd.store.query import AlertShown, Listed
+from incidentd.store.sightings import is_own
 from incidentd.store.survey import open_reader, sqlite_file
 
 _MOST = 1_000
@@ -79,7 +80,11 @@ def _read(store: Store, reference: str, folder: Path | None) -> tuple[Rules, lis
     incident = found.incident
     alerts = store.read(lambda tx: query.alerts(tx, [incident.id], _MOST)).get(incident.id, [])
     typer.echo(f"#{found.number} {incident.title}: {incident.tier}, {incident.state}, {_count(alerts)}\n")
-    return _table(store, found, folder), [_alert(each) for each in alerts]
+    # What incidentd raises itself no row decides on: a table would say something else of it.
+    for own in (each for each in alerts if is_own(each.row)):
+        name = own.labels.get("alertname", "")
+        typer.echo(f"{own.tier} by {own.row}: {name} is raised by incidentd itself, and no row decides on it.\n")
+    return _table(store, found, folder), [_alert(each) for each in alerts if not is_own(each.row)]
 
 
 def _table(store: Store, found: Listed, folder: Path | None) -> Rules:

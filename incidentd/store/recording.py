@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from sqlalchemy.engine import Connection
 
 from incidentd.store.codec import load_data
-from incidentd.store.sightings import OWN_ROW, OWN_ROWS
+from incidentd.store.sightings import is_own
 from incidentd.store.tables import ALERTS, ENTRIES, INCIDENTS
 from incidentd.timeline import (
     Acknowledged,
@@ -94,7 +94,7 @@ def episodes(tx: Connection, since: datetime, after: Place) -> tuple[list[Stored
     And where the next look begins; None after the last.
     """
     rows = tx.execute(_EPISODES, {"fingerprint": after[0], "past": after[1]}).all()
-    found = [_episode(row) for row in rows if row.received_at >= since and not _is_own(row.row)]
+    found = [_episode(row) for row in rows if row.received_at >= since and not is_own(row.row)]
     return found, (rows[-1].fingerprint, rows[-1].past) if len(rows) == BATCH else None
 
 
@@ -119,8 +119,3 @@ def _episode(row: Any) -> StoredEpisode:
         labels=from_json(row.labels),
         readings=[(datetime.fromisoformat(at), value) for at, value in from_json(row.readings)],
     )
-
-
-def _is_own(row: str) -> bool:
-    """Whether incidentd raised the alert itself, so that no row decides on it."""
-    return row == OWN_ROW or row.startswith(OWN_ROWS)

@@ -16,6 +16,11 @@ OWN_ROWS = "heartbeats/"
 """The rows of alerts that incidentd raises itself: no Alertmanager knows of those."""
 
 
+def is_own(row: str) -> bool:
+    """Whether incidentd raised the alert itself, so that no row of a table decides on it."""
+    return row == OWN_ROW or row.startswith(OWN_ROWS)
+
+
 class Sighting(NamedTuple):
     """``started_at``: when the Alertmanager had started that showed it last, by its own clock.
 

@@ -18,6 +18,15 @@ TEMPLATE = "templates/mine.json.j2"
 
 FAULTS = {
     "recipient_missing": ("more: {kind: email, from: a@example.com}\n", "to is missing"),
+    **{
+        f"sender_is_no_address_{number}": (
+            f"more: {{kind: email, from: {sender}, to: b@example.com}}\n",
+            f"from '{sender}' is not an address such as incidents@example.com",
+        )
+        for number, sender in enumerate(
+            ("a..b@example.com", ".a@example.com", "a.@example.com", "a@b..c", "a@.b", f"{'a' * 65}@b")
+        )
+    },
     "sender_missing": ("more: {kind: email, to: a@example.com}\n", "from is missing"),
     "recipient_is_none": (
         "more: {kind: email, from: a@example.com, to: [b@example.com, nobody]}\n",

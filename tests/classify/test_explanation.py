@@ -105,6 +105,17 @@ def test_the_next_tier_up_and_down_is_named_with_the_nearest_number_that_leads_t
     assert others("3", sli="budget", severity="critical") == ["P2 50 <= value < 80"]
 
 
+def test_a_limit_is_named_as_it_is_and_never_rounded() -> None:
+    one = """\
+rows:
+  - {name: near, match: [sli="a"], when: [value < 99.99995], tier: P1}
+  - {name: rest, match: [sli="a"], when: [value < 1234567890], tier: P2}
+  - {name: many, match: [sli="a"], tier: P3}
+"""
+    found = explain(alert("100", sli="a"), rules(one)).alternatives
+    assert [each.needed for each in found] == ["value < 99.99995", "value >= 1234567890"]
+
+
 def test_more_regions_and_another_label_are_named_where_they_would_raise_it() -> None:
     assert others("85", sli="budget", slo="a") == [
         "P0 value >= 100",

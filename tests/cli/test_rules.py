@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from incidentd.cli.main import app
+from incidentd.lifecycle.work import Complaint
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate
 from tests.classify.ground import FILES
@@ -170,6 +171,21 @@ def test_an_alert_is_explained_from_a_file_and_from_standard_input() -> None:
     assert "avalo/core-api-below-99.5 (P0): takes it" in from_file.output
     assert "less urgent:  P1 with 99.5 <= value < 99.8 (avalo/core-api-below-99.8)" in from_file.output
     assert "after 5 min   level 2 (engineering manager): page-manager, incidents" in from_file.output
+
+
+def test_of_an_incident_that_incidentd_raised_itself_no_row_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/incidentd.db"
+    migrate(open_engine(url))
+    with open_bench(url) as bench:
+        bench.hear(complaints=(Complaint("json", "a webhook is no JSON"),))
+        incident = bench.incident()
+    monkeypatch.setenv("INCIDENTD_DATABASE_URL", url)
+    said = CliRunner().invoke(app, ["rules", "explain", "1"])
+    assert said.exit_code == 0, said.output
+    assert f"{incident.tier} by incidentd: " in said.output
+    assert "by severity" not in said.output
 
 
 def test_an_incident_is_explained_by_the_table_that_decided_on_it(
