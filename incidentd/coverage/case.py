@@ -97,11 +97,18 @@ def outcome(case: Case, rows: Iterable[Row], *, further: bool) -> Outcome:
 
 def _doubts(case: Case, row: Row, *, further: bool) -> list[str] | None:
     """What it depends on whether a row takes a case; None where it never does."""
-    answers = [(each.label, case.answer(each, further=further)) for each in row.matchers]
-    answers += [(each.operand, case.holds(each, further=further)) for each in row.conditions]
-    if any(answer is False for _, answer in answers):
-        return None
-    return [name for name, answer in answers if answer is None]
+    doubts: list[str] = []
+    for matcher in row.matchers:
+        answer = case.answer(matcher, further=further)
+        if answer is False:
+            return None
+        doubts += [] if answer else [matcher.label]
+    for condition in row.conditions:
+        answer = case.holds(condition, further=further)
+        if answer is False:
+            return None
+        doubts += [] if answer else [condition.operand]
+    return doubts
 
 
 def _case(rule: AlertRule, shape: Shape, external: Mapping[str, str]) -> Case:

@@ -12,6 +12,7 @@ from incidentd.coverage.disuse import disused
 from incidentd.coverage.finding import Finding, Kind
 from incidentd.coverage.promql import Others
 from incidentd.coverage.reach import unreached
+from incidentd.coverage.row_index import RowIndex
 from incidentd.errors import Fault
 from incidentd.objective import Objective
 from incidentd.tier import Tier
@@ -73,7 +74,8 @@ def prove(
     ``external`` are labels that Prometheus adds to each alert. A label that a rule doesn't name counts as absent, and
     is pointed out where the row would change with it; what a template makes is not known, and nothing is taken of it.
     """
-    alerts = tuple(_covered(rule, rules, files, external or {}) for rule in files.alerts)
+    rows = RowIndex(rules.rows)
+    alerts = tuple(_covered(rule, rules, rows, files, external or {}) for rule in files.alerts)
     findings = (
         *(finding for each in alerts for finding in _about(each, rules)),
         *unreached(((each.rule.name, row) for each in alerts for row in each.taken), rules),
@@ -82,10 +84,12 @@ def prove(
     return Proof(alerts, findings)
 
 
-def _covered(rule: AlertRule, rules: Rules, files: RuleFiles, external: Mapping[str, str]) -> Covered:
+def _covered(rule: AlertRule, rules: Rules, rows: RowIndex, files: RuleFiles, external: Mapping[str, str]) -> Covered:
     cases = cases_of(rule, files.recorded, external)
-    plain = tuple(outcome(each, rules.rows, further=False) for each in cases)
-    further = tuple(outcome(each, rules.rows, further=True) for each in cases)
+    plain, further = (
+        tuple(outcome(each, rows.candidates(each, further=named), further=named) for each in cases)
+        for named in (False, True)
+    )
     return Covered(rule, cases, plain, further, tuple(_lives(cases, rules)))
 
 

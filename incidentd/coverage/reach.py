@@ -38,5 +38,15 @@ def _gaps(row: Row, tier: Tier, rules: Rules) -> Iterator[str]:
     for number, level in enumerate(policy.levels, 1):
         if not level.tell:
             yield f"level {number} ({level.name}) reaches nobody"
-    if not (policy.levels or policy.opening or row.destinations):
+        elif _may_be_missing(level.tell, rules):
+            yield f"level {number} ({level.name}) reaches nobody but what is optional"
+    at_once = (*policy.opening, *row.destinations)
+    if not (policy.levels or at_once):
         yield "there is no level, and nobody is told at once"
+    elif not policy.levels and _may_be_missing(at_once, rules):
+        yield "there is no level, and nobody is told at once but what is optional"
+
+
+def _may_be_missing(names: Iterable[str], rules: Rules) -> bool:
+    """Whether nobody would be told as long as no variable is set, and nothing would say so."""
+    return all(rules.destinations[name].optional for name in names)

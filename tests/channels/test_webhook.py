@@ -315,6 +315,17 @@ def test_a_shipped_template_makes_what_its_service_documents(
         assert len(sent.body) < 28_000
 
 
+def test_discord_gets_no_field_that_it_would_refuse_the_message_for(
+    receiver: Receiver, channel: WebhookChannel
+) -> None:
+    """A value of white space alone is a missing one to it, which refuses the whole message."""
+    blank = story.news("e1", alerts=(replace(story.detail(), annotations={"summary": " \t "}),), runbook="")
+    channel.deliver(hook(receiver, options=template("discord.json.j2")), blank, seconds=5)
+    fields = receiver.requests[0].json["embeds"][0]["fields"]
+    assert fields
+    assert all(each["value"].strip() for each in fields)
+
+
 def test_github_reads_nothing_of_what_alerts_hold_as_markdown(receiver: Receiver, channel: WebhookChannel) -> None:
     channel.deliver(hook(receiver, options=template("github-issue.json.j2")), STORIES["evil"], seconds=5)
     _link, blank, *code = receiver.requests[0].json["body"].split("\n")

@@ -6,6 +6,8 @@ import pytest
 
 from incidentd.classify import Rules
 from incidentd.coverage import Kind, Proof, parse_rule_files, prove
+from incidentd.coverage.case import cases_of, outcome
+from incidentd.coverage.row_index import RowIndex
 from incidentd.objective import parse_objectives
 from tests.classify.ground import DESTINATIONS, ESCALATION, rules
 from tests.systems.test_objectives import SOUND as OBJECTIVE
@@ -183,6 +185,19 @@ def test_a_tier_without_levels_that_tells_nobody_at_once_is_a_fault() -> None:
     )
 
 
+def test_who_is_optional_alone_is_nobody() -> None:
+    """As long as its variable is not set, nobody is told there and nobody misses it."""
+    more = DESTINATIONS.replace("fallback: room}", "fallback: room, optional: true}")
+    proof = proven(rule(), table=rules(TABLE, destinations=more))
+    said = "nobody: escalation.yaml: [default P1] level 1 (engineer) reaches nobody but what is optional, for Slow"
+    assert said in findings(proof)
+    more = DESTINATIONS + "hook: {kind: webhook, url: INCIDENTD_HOOK, optional: true}\n"
+    quiet = ESCALATION.replace("P3: {opening: [room], calendar: days}", "P3: {opening: [hook], calendar: days}")
+    proof = proven(rule(), table=rules(TABLE.replace("tier: P1", "tier: P3"), destinations=more, escalation=quiet))
+    said = "nobody: escalation.yaml: [default P3] there is no level, and nobody is told at once but what is optional"
+    assert f"{said}, for Slow" in findings(proof)
+
+
 def test_a_row_that_neither_an_alert_nor_an_example_reaches_is_dead() -> None:
     table = TABLE.replace("examples:", '  - {name: lost, match: [slo="checkout", sli="typo"], tier: P2}\nexamples:')
     proof = proven(rule(), table=rules(table))
@@ -235,3 +250,24 @@ def test_an_objective_without_an_alert_is_named_where_it_stands() -> None:
         "silent-objective: o.yaml:14: [search] no alert looks after this objective of shop",
     ]
     assert proof.holds, "it is a warning"
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_the_index_leaves_out_no_row_that_may_take_an_alert(further: bool) -> None:
+    """Whatever is known of the label that it looks at: a value, some, any, or that it is absent."""
+    rows = "".join(
+        f"  - {{name: r{number}, match: [{match}], tier: P{number % 4}}}\n"
+        for number, match in enumerate(
+            ('slo="a", sli="x"', '\'slo=~"a|b"\', sli="y"', 'slo="b"', 'slo="", sli="x"', 'slo="c", sli="z"', 'sli="z"')
+        )
+    )
+    table = rules(f"rows:\n{rows}")
+    index = RowIndex(table.rows)
+    labels = ('slo="a"', 'slo=~"a|b"', 'slo!="a"', 'slo=~"a.*"', 'slo=""', 'sli="z"', 'slo="b",sli="x"', 'slo="none"')
+    for labelled in labels:
+        for expr in (f"m{{{labelled}}} > 1", f"sum(m{{{labelled}}}) > 1", f"sum by (slo, sli) (m{{{labelled}}}) > 1"):
+            text = "groups:\n  - name: g\n    rules:\n" + rule(expr)
+            (alert,) = parse_rule_files({"a.yml": text}).alerts
+            for case in cases_of(alert, {}, {}):
+                chosen = outcome(case, index.candidates(case, further=further), further=further)
+                assert chosen == outcome(case, table.rows, further=further), expr
