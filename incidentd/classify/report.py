@@ -10,7 +10,9 @@ from incidentd.classify.condition import parse_number
 from incidentd.classify.course import Course, Telling
 from incidentd.classify.example import ExampleResult
 from incidentd.classify.explanation import Answer, Asked, Explanation
+from incidentd.classify.line import printable
 from incidentd.classify.row import Fit
+from incidentd.classify.wording import span_in_words
 from incidentd.errors import Fault
 from incidentd.policy import ResponseTime
 
@@ -31,12 +33,12 @@ def show_check(check: Check) -> str:
         lines.append(f"Drills: {'; '.join(check.drills)}.")
     if check.missing:
         lines.append(f"No secret is set for: {', '.join(check.missing)}.")
-    return "\n".join([*lines, *(f"warning: {_line(str(fault))}" for fault in check.warnings)])
+    return "\n".join([*lines, *(f"warning: {printable(str(fault))}" for fault in check.warnings)])
 
 
 def show_faults(faults: Iterable[Fault], what: str = "rules") -> str:
     """One line for each fault, and how many there are."""
-    lines = [_line(str(fault)) for fault in faults]
+    lines = [printable(str(fault)) for fault in faults]
     return "\n".join([*lines, f"{_count(len(lines), 'fault')}. The {what} can't be used."])
 
 
@@ -46,7 +48,7 @@ def show_examples(results: Iterable[ExampleResult]) -> str:
     failed = [result for result in results if not result.holds]
     lines = [
         f"{each.example.file}:{each.example.line}: expected {each.example.row} {each.example.tier}, "
-        f"got {each.verdict.row} {each.verdict.tier} ({_line(each.verdict.reason)})"
+        f"got {each.verdict.row} {each.verdict.tier} ({printable(each.verdict.reason)})"
         for each in failed
     ]
     return "\n".join([*lines, f"{len(results) - len(failed)} of {_count(len(results), 'example')} hold."])
@@ -61,7 +63,9 @@ def show_explanation(explanation: Explanation) -> str:
     lines = [line for asked in explanation.asked for line in _asked(asked, explanation.taker)]
     shown = (*lines, "" if lines else "No row was asked.", *_verdict(explanation), *_others(explanation))
     version = f"version:      {explanation.verdict.version}"
-    return "\n".join(_line(line) for line in (*shown, *_observing(explanation), *_course(explanation.course), version))
+    return "\n".join(
+        printable(line) for line in (*shown, *_observing(explanation), *_course(explanation.course), version)
+    )
 
 
 def _verdict(explanation: Explanation) -> Iterator[str]:
@@ -114,10 +118,10 @@ def _course(course: Course | None) -> Iterator[str]:
     told = [f"{_after(each.after):<14}{_whom(each)}" for each in course.tellings]
     if course.whole:
         rounds = f"{course.rounds} rounds in all" if course.rounds > 1 else "one round in all"
-        again = f"again from the first level: {rounds}, then a reminder every {_span(course.reminder)}"
+        again = f"again from the first level: {rounds}, then a reminder every {span_in_words(course.reminder)}"
         told.append(f"{_after(course.whole):<14}{again}")
     if course.updates:
-        every = f"every {_span(course.updates)}"
+        every = f"every {span_in_words(course.updates)}"
         told.append(f"{every + ' ':<14}what holds, in the threads of Slack, while it is open")
     yield from _lines("is told", told or ["nobody"])
 
@@ -135,25 +139,11 @@ def _lines(head: str, lines: list[str]) -> Iterator[str]:
 def _response(response: ResponseTime) -> str:
     if response.days:
         return f"an answer within {_count(response.days, 'business day')}"
-    return "no answer is asked for" if response.within is None else f"an answer within {_span(response.within)}"
+    return "no answer is asked for" if response.within is None else f"an answer within {span_in_words(response.within)}"
 
 
 def _after(span: timedelta) -> str:
-    return f"after {_span(span)}" if span else "at once"
-
-
-def _span(span: timedelta) -> str:
-    """In whole units: ``1 h 30 min``."""
-    seconds = int(span.total_seconds())
-    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-    return (
-        " ".join(
-            f"{seconds % (size * most) // size} {unit}"
-            for size, unit, most in ((*each, most) for each, most in zip(units, (100_000, 24, 60, 60), strict=True))
-            if seconds % (size * most) // size
-        )
-        or "0 s"
-    )
+    return f"after {span_in_words(span)}" if span else "at once"
 
 
 def _short(text: str) -> str:
@@ -175,11 +165,6 @@ def _given(answer: Answer) -> str:
         return ""
     given = answer.given
     return f"   (is {given[:_LONGEST_GIVEN]!r})" if given else "   (absent)"
-
-
-def _line(text: str) -> str:
-    """Never more than one line, and no control characters: labels come from outside."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _count(number: int, what: str) -> str:

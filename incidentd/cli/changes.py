@@ -7,7 +7,9 @@ from datetime import datetime
 from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from incidentd.classify.line import printable
 from incidentd.replay.difference import Change, Difference, Pages, Unheard, Woken
 from incidentd.replay.night import BEGINS, ENDS
 
@@ -74,7 +76,7 @@ def _show_woken(woken: Iterable[Woken], console: Console) -> None:
     table = _table("Who is woken", "who", "through", "pages before", "after", "at night before", "after", "where")
     for each in woken:
         counts = (each.before.all, each.after.all, each.before.night, each.after.night)
-        table.add_row(each.person, each.destination, *map(str, counts), each.zone)
+        table.add_row(_as_it_is(each.person), each.destination, *map(str, counts), each.zone)
     if table.row_count:
         console.print(table)
 
@@ -88,7 +90,7 @@ def _show_changes(changes: Iterable[Change], console: Console) -> None:
     table = _table("Incidents that change", "incidents", "of", "tier", "row", "told", "pages before", "after")
     for kind, alike in ordered[:SHOWN]:
         before, after = sum(c.before.pages for c in alike), sum(c.after.pages for c in alike if c.after)
-        table.add_row(str(len(alike)), *kind, str(before), str(after))
+        table.add_row(str(len(alike)), *map(_as_it_is, kind), str(before), str(after))
     if table.row_count:
         console.print(table)
     if len(ordered) > SHOWN:
@@ -115,7 +117,8 @@ def _show_unheard(unheard: tuple[Unheard, ...], console: Console) -> None:
         return
     table = _table("Alerts that nobody would be told of", "system", "alert", "row", "alerts", "told before")
     for each in unheard:
-        table.add_row(each.system or "-", each.alertname or "-", each.row, str(each.alerts), str(each.of_them_new))
+        names = (each.system or "-", each.alertname or "-", each.row)
+        table.add_row(*map(_as_it_is, names), str(each.alerts), str(each.of_them_new))
     console.print(table)
 
 
@@ -124,6 +127,11 @@ def _table(title: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _as_it_is(text: str) -> Text:
+    """Brackets in it are no markup: labels and rows are named by others."""
+    return Text(printable(text))
 
 
 def _move(before: str, after: str) -> str:

@@ -9,6 +9,7 @@ import typer
 from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
+from incidentd.classify.line import printable
 from incidentd.cli.rules_store import State, rules_store
 from incidentd.lifecycle.shadow_verdict import MEANING
 from incidentd.store import rules as stored
@@ -60,7 +61,7 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"{each.alerts:>7,}  {rows}: {MEANING[each.kind]}"
         example = from_json(each.example)
         labels = ", ".join(f"{name}={value}" for name, value in example["labels"].items())
-        yield _clean(f"         last {each.last_at:%Y-%m-%d %H:%M:%S} UTC: {labels}")
+        yield printable(f"         last {each.last_at:%Y-%m-%d %H:%M:%S} UTC: {labels}")
 
 
 def _json(found: _Found) -> dict[str, object]:
@@ -76,7 +77,3 @@ def _json(found: _Found) -> dict[str, object]:
         "differing": found.comparison.differing if found.comparison else 0,
         "differences": differences,
     }
-
-
-def _clean(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -50,7 +50,7 @@ def _sheet(rules: Rules, results: list[ExampleResult]) -> Table:
     sheet.add_column("examples, by their lines")
     for name, tier in _rows(rules):
         of_row = [each for each in results if (each.example.row, each.example.file) == (name, _file(name))]
-        sheet.add_row(name, tier, _lines(of_row))
+        sheet.add_row(Text(name), tier, _lines(of_row))
     for table in rules.tables:
         unmatched = [each for each in results if each.example.row == NO_ROW and each.example.file == f"{table}.yaml"]
         if unmatched:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from incidentd.classify.check import Check
-from incidentd.coverage.finding import Finding
+from incidentd.classify.line import printable
 from incidentd.coverage.prove import Proof
 from incidentd.errors import Fault
 
@@ -18,8 +18,8 @@ def show_proof(proof: Proof, files: int) -> str:
     lines = [
         f"Alerts: {len(proof.alerts)} in {files} file{'' if files == 1 else 's'}. "
         f"{proven} have a row, a tier, a runbook and somebody at every level.",
-        *(f"fault: {_line(each)}" for each in faults),
-        *(f"warning: {_line(each)}" for each in warnings),
+        *(f"fault: {printable(str(each))}" for each in faults),
+        *(f"warning: {printable(str(each))}" for each in warnings),
     ]
     if faults:
         lines.append(
@@ -62,7 +62,3 @@ def faults_as_json(faults: Iterable[Fault], kind: str) -> dict[str, Any]:
 
 def _plain(kind: str, place: Fault) -> Mapping[str, object]:
     return {"kind": kind, "file": place.file, "line": place.line, "row": place.row, "cause": place.cause}
-
-
-def _line(finding: Finding) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(finding))

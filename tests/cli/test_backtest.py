@@ -1,6 +1,7 @@
 """``incidentd rules export``, ``rules backtest`` and ``simulate``, as they are typed."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from incidentd.classify import load
 from incidentd.cli.main import app
 from incidentd.clock import ManualClock, SystemClock
 from incidentd.incident.command import Acknowledge
-from incidentd.replay import write_export
+from incidentd.replay import Hearing, RecordedAlert, Recording, write_export
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate
 from tests.lifecycle.bench import MINUTE, RULES, alert, open_bench
@@ -218,3 +219,16 @@ def test_a_sign_of_life_is_no_incident_to_be_simulated(tmp_path: Path) -> None:
     found = typed("simulate", "--rules", folder, "--label", "alertname=Watchdog")
     assert found.exit_code == 2
     assert found.stderr == "a sign of life of dog in heartbeats.yaml: never an incident of its own\n"
+
+
+def test_brackets_in_what_alerts_hold_are_shown_as_they_are(other: Path, tmp_path: Path) -> None:
+    """They are no markup: neither is anything left out, nor does it end the command."""
+    name = "disk [/dev/sda] [red]full"
+    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    heard = RecordedAlert("1" * 16, at, {"alertname": name, "severity": "info"}, "was", (Hearing(at, True, None),))
+    recording = Recording(at, at + timedelta(days=1), (heard,), (), load(RULES).files)
+    file = tmp_path / "brackets.jsonl"
+    file.write_text("".join(f"{line}\n" for line in write_export(recording)), "utf-8")
+    said = typed("rules", "backtest", other, "--from", file)
+    assert said.exit_code == 0, said.output
+    assert name in said.output
