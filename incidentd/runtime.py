@@ -165,6 +165,11 @@ class Runtime:
             self.meter,
         )
 
+    def wind_down(self) -> None:
+        """Begin to send nothing more. Waits for nothing, and may be called from a signal handler."""
+        for sender in self._senders.values():
+            sender.wind_down()
+
     def close(self) -> None:
         """Finish what is on its way; begin nothing new."""
         self.drillmaster.close()

@@ -34,6 +34,10 @@ class Runtime(Protocol):
         """Record that a timekeeper's cycle ran to its end."""
         ...
 
+    def wind_down(self) -> None:
+        """Begin to send nothing more, also in what runs now. Waits for nothing; called from a signal handler."""
+        ...
+
     def close(self) -> None:
         """Let go of connections and threads."""
         ...

@@ -33,7 +33,7 @@ def serve(role: str, runtime: Runtime, settings: Settings) -> int:
 
     SIGHUP changes nothing here: a reloaded table reaches every process through the database.
     """
-    process = _Process()
+    process = _Process(runtime)
     process.install()
     watch_parent()
     settle()
@@ -56,8 +56,9 @@ def serve(role: str, runtime: Runtime, settings: Settings) -> int:
 class _Process:
     """Owns the signals, because workers come and go with Redis's connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self.stopping = threading.Event()
+        self._runtime = runtime
         self._worker: WakeUpWorker | None = None
 
     def install(self) -> None:
@@ -89,5 +90,7 @@ class _Process:
 
     def _stop(self, _signum: int, _frame: FrameType | None) -> None:
         self.stopping.set()
+        # A job holds hundreds of ids: all of them would take longer than a stop may.
+        self._runtime.wind_down()
         if self._worker is not None:
             self._worker.stop()

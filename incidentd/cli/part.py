@@ -19,6 +19,7 @@ from incidentd.errors import RulesError, SettingsError, StoreError
 from incidentd.lifecycle.crash_loop import CrashBook
 from incidentd.lifecycle.work import Complaint
 from incidentd.meter.folder import PLACE, counting_in
+from incidentd.process import hang_up
 from incidentd.process.heap import settle
 from incidentd.process.supervisor import Child, Supervisor
 from incidentd.runtime import Runtime
@@ -112,6 +113,7 @@ def refuse_missing(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runtime], None]) -> int:
+    hang_up.hold()
     refuse_missing(settings)
     configure_logs(settings, environ)
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)
@@ -125,6 +127,7 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
     if not runtime.is_away:
         begin(runtime)
     signal.signal(signal.SIGHUP, _reloading(runtime))
+    hang_up.release()
     app = create_app(runtime)
     close_sandbox = add_sandbox(app, settings, environ)
     socket_mode = SocketMode(runtime)

@@ -80,11 +80,14 @@ class Sender:
         self._results: GroupCommit[Result, None] = GroupCommit(self._record, name="recorder")
         self._pool = ThreadPoolExecutor(WIDTH, thread_name_prefix="sender")
         self._free = threading.Semaphore(WIDTH)
+        self._winding_down = False
 
     def deliver(self, queue: str, ids: Sequence[str]) -> None:
         """Send what these incidents have to tell in this queue. One that can't be told holds up no other.
 
         A few at a time: others may have got the same ids, and whoever comes second is to find something else to do.
+
+        What is left after ``wind_down`` is found again once its mark is over.
 
         Raises:
             StoreUnavailableError: nothing more can be claimed now; what was claimed is on its way.
@@ -109,6 +112,9 @@ class Sender:
         more = True
         while more:
             room = self._wait_for_room(len(ids))
+            if self._winding_down:
+                self._free.release(room)
+                return
             claimed: Claim | None = None
             try:
                 claimed = self._claim_sound(queue, ids, room)
@@ -143,8 +149,13 @@ class Sender:
         else:
             self._put_off(queue, ids[0])
 
+    def wind_down(self) -> None:
+        """Claim nothing more. Waits for nothing, and may be called from a signal handler."""
+        self._winding_down = True
+
     def close(self) -> None:
         """Finish what is on its way, and record it."""
+        self.wind_down()
         self._pool.shutdown(wait=True)
         self._results.close()
 

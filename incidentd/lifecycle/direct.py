@@ -69,6 +69,7 @@ class DirectPager:
         self._meter = meter
         self._pace = pace
         self._tries: dict[str, tuple[int, datetime]] = {}
+        self._accepted: set[str] = set()
         self._stored: set[tuple[str, datetime]] = set()
         self._pool = ThreadPoolExecutor(_WIDTH, "direct-page")
         self._stopping = threading.Event()
@@ -106,13 +107,15 @@ class DirectPager:
                 self._try(page)
 
     def _is_first(self, page: DirectPage) -> bool:
-        """Whether nobody on this machine has sent it yet. Without a folder to write to it is sent all the same."""
+        """Whether nobody on this machine has sent it yet.
+
+        Without a folder to write to it is sent all the same: with each notification of it, until it is accepted.
+        """
         try:
             return self._spool.put(page.name, dump(page))
         except OSError as error:
-            first = page.name not in self._tries
             log.error("direct_page_not_kept", cause=type(error).__name__, destination=page.destination)  # noqa: TRY400
-            return first
+            return page.name not in self._accepted
 
     def _try(self, page: DirectPage) -> None:
         """Send it, and keep that it was accepted."""
@@ -120,6 +123,7 @@ class DirectPager:
         came_to = self._sent(page)
         if isinstance(came_to, Receipt):
             self._tries[page.name] = (attempts, self._now())
+            self._note_accepted(page)
             self._meter.direct_pages.add("accepted")
             self._keep(replace(page, paged_at=self._now()))
             log.warning("direct_page", outcome="accepted", destination=page.destination, key=page.incident.key)
@@ -128,6 +132,11 @@ class DirectPager:
         self._tries[page.name] = (attempts + 1, next_try(attempts + 1, wait, self._now(), random))
         self._meter.direct_pages.add("failed")
         log.warning("direct_page", outcome="failed", destination=page.destination, cause=str(came_to))
+
+    def _note_accepted(self, page: DirectPage) -> None:
+        if len(self._accepted) > _REMEMBERED:
+            self._accepted.clear()
+        self._accepted.add(page.name)
 
     def _keep(self, page: DirectPage) -> None:
         try:

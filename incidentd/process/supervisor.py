@@ -15,6 +15,7 @@ from types import FrameType
 
 import structlog
 
+from incidentd.process.hang_up import held, release
 from incidentd.process.orphan import leashed
 
 FIRST_DELAY_SECONDS = 0.2
@@ -34,6 +35,8 @@ class Child:
     ``outlives``: stopped only when all that don't are gone, as they need it until their end. ``place`` is a variable
     that tells each process which of them it is, such as ``page-1``: the one that takes a dead one's place is told the
     same.
+
+    It starts with SIGHUP blocked, so that one which comes before it can be handled waits: see ``hang_up``.
     """
 
     name: str
@@ -61,6 +64,7 @@ class _Place:
     born_at: float = 0.0
     start_at: float = 0.0
     delay: float = 0.0
+    owed_reload: bool = False
 
     @property
     def running(self) -> bool:
@@ -82,15 +86,18 @@ class _Place:
     def start(self, now: float) -> None:
         try:
             # A group of its own: Ctrl-C in a terminal reaches the supervisor only, which stops all in their order.
-            self.process = subprocess.Popen(
-                leashed(self.child.argv), env=self.environ, stdin=subprocess.DEVNULL, process_group=0
-            )
+            with held():
+                self.process = subprocess.Popen(
+                    leashed(self.child.argv), env=self.environ, stdin=subprocess.DEVNULL, process_group=0
+                )
         except OSError as error:
             self._wait(now, lived=0.0)
             _log.warning("child_not_started", child=self.child.name, number=self.number, cause=str(error))
             return
         self.born_at = now
         _log.info("child_started", child=self.child.name, number=self.number, pid=self.process.pid)
+        if self.owed_reload:
+            self.reload()
 
     def reap(self, now: float) -> bool:
         """Whether the child has just died; then it is to start again after a while."""
@@ -112,6 +119,11 @@ class _Place:
     def _wait(self, now: float, lived: float) -> None:
         self.delay = next_delay(self.delay, lived)
         self.start_at = now + self.delay
+
+    def reload(self) -> None:
+        """Hang up on the child; on the next one where there is none just now."""
+        self.send(signal.SIGHUP)
+        self.owed_reload = self.process is None or self.process.poll() is not None
 
     def send(self, what: signal.Signals) -> None:
         if self.process is not None:
@@ -168,7 +180,8 @@ class Supervisor:
                     self.crashing(place.child.name)
         if self._wishes.reload:
             self._wishes.reload = False
-            self._send(self._places, signal.SIGHUP)
+            for place in self._places:
+                place.reload()
         if not self._wishes.stop:
             self._start_due()
 
@@ -221,6 +234,7 @@ def _signals(wishes: _Wishes) -> Iterator[int]:
     watched = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
     before = {signum: signal.signal(signum, wishes.note) for signum in watched}
     wakeup = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    release()
     try:
         yield readable
     finally:

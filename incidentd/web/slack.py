@@ -82,10 +82,11 @@ def _verified(request: Request, raw: bytes) -> str:
 
 
 def _is_signed(secret: str, now: float, raw: bytes, timestamp: str, signature: str) -> bool:
-    # Junk makes the verifier raise: ValueError, UnicodeDecodeError (which is one), TypeError (measured).
+    # Junk makes the verifier raise: ValueError, UnicodeDecodeError (which is one), TypeError, and OverflowError for a
+    # time beyond all floats (measured).
     try:
         return SignatureVerifier(secret, _Moment(now)).is_valid(raw, timestamp, signature)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
 
 

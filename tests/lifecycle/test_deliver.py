@@ -1,5 +1,6 @@
 """What is to be told reaches its receivers, whatever these do (model 31 to 36, "Receivers" of the fault table)."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -11,6 +12,7 @@ from incidentd.channels.channel import Channel
 from incidentd.incident.command import Acknowledge, Escalate
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import State
+from incidentd.lifecycle import deliver
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import AlertState
 from incidentd.store import query
@@ -416,3 +418,24 @@ def _attempts(bench: Bench) -> int:
         lambda tx: tx.execute(sa.select(sa.func.count()).select_from(DELIVERIES)).scalar_one()
     )
     return count
+
+
+def test_a_sender_that_winds_down_in_the_middle_of_a_job_leaves_the_rest_to_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job holds up to 500 ids: with a slow receiver they would outlast the time that a stop is given."""
+    monkeypatch.setattr(deliver, "WIDTH", 2)
+    bench.hear(*(alert(name) for name in ("core-api", "search", "basket", "login", "mail")))
+    bench.runtime.due()
+    slow, gate = held_back(bench)
+    job = threading.Thread(target=slow.deliver, args=(PAGE, bench.incident_ids()))
+    job.start()
+    assert gate.reached.wait(20)
+    slow.wind_down()
+    gate.open.set()
+    job.join(20)
+    slow.close()
+    assert not job.is_alive()
+    assert len(bench.events("trigger")) <= 2
+    bench.forward(10 * SECOND)
+    assert len(bench.events("trigger")) == 5

@@ -123,6 +123,22 @@ def test_without_a_folder_to_write_to_a_p0_is_paged_all_the_same(bench: Bench, t
     assert len(bench.events("trigger")) == 2
 
 
+def test_without_a_folder_a_page_that_is_refused_goes_out_with_the_next_notification(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """A full disk can keep both the database and the folder from being written."""
+    (tmp_path / "spool").write_text("no folder")
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    with _away(bench):
+        _post(bench, alert())
+        wait_until(lambda: bench.sandbox.pagerduty.requests, "the first try")
+        assert bench.events("trigger") == []
+        _paged(bench, alert())
+        _post(bench, alert())
+        _paged(bench, alert("other"), pages=2)
+    assert len(bench.events("trigger")) == 2
+
+
 def test_a_replay_that_is_slow_is_tried_again_and_is_no_error(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ class FakeRuntime:
     def __init__(self, journal: Path, redis_url: str | None, due: list[Work] | None = None) -> None:
         self._journal = journal
         self._due = due or []
+        self._winding_down = False
         self.enqueuer = Enqueuer(redis_url)
 
     def tick(self, ids: Sequence[str]) -> None:
@@ -36,6 +37,11 @@ class FakeRuntime:
 
     def beat(self) -> None:
         self._write("beat")
+
+    def wind_down(self) -> None:
+        if not self._winding_down:
+            self._winding_down = True
+            self._write("winding down")
 
     def close(self) -> None:
         self.enqueuer.close()

@@ -20,7 +20,11 @@ import os, signal, sys, time
 journal = open(sys.argv[1], "a", buffering=1)
 name, behaviour = sys.argv[2:]
 def note(what): print(name, what, os.getpid(), file=journal, flush=True)
+if behaviour == "slow":
+    note("begin")
+    while not os.path.exists(sys.argv[1] + ".go"): time.sleep(0.01)
 signal.signal(signal.SIGHUP, lambda *_: note("reload"))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 def stop(*_):
     note("term")
     if behaviour != "stubborn": sys.exit(0)
@@ -130,6 +134,30 @@ def test_sighup_reaches_all(folder: Path) -> None:
     supervised.process.send_signal(signal.SIGHUP)
     supervised.wait_for("well", "reload")
     supervised.wait_for("other", "reload")
+    supervised.process.terminate()
+    assert supervised.process.wait(10) == 0
+
+
+def test_sighup_waits_for_a_child_that_is_still_starting(folder: Path) -> None:
+    supervised = Supervised(folder, 5, "slow", "well")
+    supervised.wait_for("slow", "begin")
+    supervised.wait_for("well", "start")
+    supervised.process.send_signal(signal.SIGHUP)
+    supervised.wait_for("well", "reload")
+    (folder / "journal.go").touch()
+    supervised.wait_for("slow", "reload")
+    supervised.process.terminate()
+    assert supervised.process.wait(10) == 0
+    assert len(supervised.notes("slow", "begin")) == 1
+
+
+def test_sighup_reaches_the_child_that_takes_a_dead_ones_place(folder: Path) -> None:
+    supervised = Supervised(folder, 5, "done", "well")
+    supervised.wait_for("well", "start")
+    wait_until(lambda: any(line["seconds"] >= 1.6 for line in supervised.events("child_restarts")), "a long pause", 20)
+    supervised.process.send_signal(signal.SIGHUP)
+    supervised.wait_for("well", "reload")
+    supervised.wait_for("done", "reload")
     supervised.process.terminate()
     assert supervised.process.wait(10) == 0
 

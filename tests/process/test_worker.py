@@ -72,9 +72,10 @@ def test_sigterm_during_a_job_finishes_it_takes_nothing_new_and_exits_0(
     send(redis_server, "i2")
     page_worker.process.terminate()
     page_worker.process.terminate()
+    page_worker.wait_for("winding down")
     page_worker.open_gate("gate")
     assert page_worker.process.wait(10) == 0
-    assert page_worker.lines() == ["page hold-gate", "page done", "closed"]
+    assert page_worker.lines() == ["page hold-gate", "winding down", "page done", "closed"]
 
 
 def test_sigterm_ends_an_idle_worker_at_once(page_worker: WorkerProcess, redis_server: RedisServer) -> None:

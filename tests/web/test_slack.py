@@ -135,6 +135,7 @@ def changed(headers: dict[str, str], **more: Any) -> dict[str, Any]:
         lambda raw: signed(raw, at=""),
         lambda raw: signed(raw, at="1e3"),
         lambda raw: signed(raw, at="9" * 5000),
+        lambda raw: signed(raw, at="9" * 400),
         lambda raw: signed(raw, secret="another secret"),
         lambda raw: signed(raw + b"x"),
         lambda raw: changed(signed(raw), X_Slack_Signature=""),
