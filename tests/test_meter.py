@@ -23,6 +23,7 @@ from tests.servers import leashed, program
 NAMES = {
     "incidentd_webhooks": {"answer"},
     "incidentd_source_webhooks": {"source", "answer"},
+    "incidentd_cut_off_requests": {"answer"},
     "incidentd_alerts": {"outcome"},
     "incidentd_incidents_opened": {"tier"},
     "incidentd_observed_incidents": {"tier"},

@@ -136,7 +136,13 @@ def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runt
         arrival.start()
     try:
         # Not before it listens: under `up` the sandbox may be at the other end.
-        server.serve(app, listener, websockets=JOURNAL in environ, begun=socket_mode.start)
+        server.serve(
+            app,
+            listener,
+            websockets=JOURNAL in environ,
+            begun=socket_mode.start,
+            cut_off=runtime.meter.cut_off.add,
+        )
     finally:
         socket_mode.close()
         arrival.close()

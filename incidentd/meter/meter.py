@@ -34,6 +34,9 @@ STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
 
+CUT_OFF = ("408", "431")
+"""What a request is answered with that is cut off before it is whole."""
+
 _ANSWERS = ("200", "400", "401", "405", "413", "415", "503")
 _TOLD = ("202", "401", "413", "503")
 _REACTIONS = (DONE, UNCHANGED, REFUSED, LATE, IGNORED, FOREIGN, GAVE_UP)
@@ -68,6 +71,13 @@ class Meter:
             "Requests with a valid token, by the source that the token is of, and by the HTTP status of the answer.",
             ["source", "answer"],
             list(product((ONLY_SOURCE,), _ANSWERS)),
+        )
+        self.cut_off = Counters(
+            registry,
+            "incidentd_cut_off_requests_total",
+            "Requests to any address that never came whole: too slow (408), or with too much in front (431).",
+            ["answer"],
+            _each(CUT_OFF),
         )
         self.alerts = Counters(
             registry,

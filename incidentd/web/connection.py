@@ -5,6 +5,7 @@ of headers accepted, half-open requests still open after 45 s).
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol within ``limits``. Take a class of your own from ``bounded``."""
 
     limits = DEFAULT_LIMITS
+    cut_off: Callable[[str], None] = staticmethod(lambda _status: None)
 
     def __init__(
         self,
@@ -173,12 +175,13 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _write_refusal(self, status: bytes) -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.cut_off(status[:3].decode())
 
     def _close_soon(self, seconds: float) -> None:
         self.loop.call_later(seconds, self.transport.close)
         self.loop.call_later(seconds + _LINGER_SECONDS, self.transport.abort)
 
 
-def bounded(limits: Limits) -> type[BoundedConnection]:
-    """The protocol class with these limits."""
-    return type("Connection", (BoundedConnection,), {"limits": limits})
+def bounded(limits: Limits, cut_off: Callable[[str], None]) -> type[BoundedConnection]:
+    """The protocol class with these limits. ``cut_off`` is told the status of each answer that is given here."""
+    return type("Connection", (BoundedConnection,), {"limits": limits, "cut_off": staticmethod(cut_off)})

@@ -70,25 +70,31 @@ def serve(
     *,
     websockets: bool = False,
     begun: Callable[[], None] = lambda: None,
+    cut_off: Callable[[str], None] = lambda _status: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, finish what has begun, and return.
 
     ``websockets``: take them too, as the sandbox does; incidentd itself has none. ``begun`` is called once it listens,
-    and must not block.
+    and must not block. ``cut_off`` is told the status with which a request is refused that never comes whole.
     """
-    _Server(_config(app, limits, websockets=websockets), begun).run(sockets=[listener])
+    _Server(_config(app, limits, cut_off, websockets=websockets), begun).run(sockets=[listener])
 
 
 @contextmanager
 def serving(
-    app: ASGIApp, listener: socket.socket, limits: Limits = DEFAULT_LIMITS, *, websockets: bool = False
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    websockets: bool = False,
+    cut_off: Callable[[str], None] = lambda _status: None,
 ) -> Iterator[str]:
-    """Serve in a thread while the block runs; yields the base URL. ``websockets`` as in ``serve``.
+    """Serve in a thread while the block runs; yields the base URL. ``websockets`` and ``cut_off`` as in ``serve``.
 
     Raises:
         IncidentdError: the application did not start.
     """
-    server = _Server(_config(app, limits, websockets=websockets))
+    server = _Server(_config(app, limits, cut_off, websockets=websockets))
     host, port = listener.getsockname()[:2]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
     thread.start()
@@ -101,10 +107,10 @@ def serving(
         thread.join(_GRACE_SECONDS)
 
 
-def _config(app: ASGIApp, limits: Limits, *, websockets: bool = False) -> uvicorn.Config:
+def _config(app: ASGIApp, limits: Limits, cut_off: Callable[[str], None], *, websockets: bool) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=bounded(limits),
+        http=bounded(limits, cut_off),
         loop="auto",
         ws="websockets-sansio" if websockets else "none",
         log_config=None,

@@ -15,7 +15,7 @@ from incidentd.cli.start import strict_settings
 from incidentd.errors import SettingsError
 from incidentd.keyring import Keyring
 from incidentd.process.supervisor import STOP_SECONDS
-from incidentd.settings import load_settings
+from incidentd.settings import describe, load_settings
 from tests.deploy.composition import MAIN, SANDBOX, SECRETS, Service, compose, seconds, strings
 from tests.deploy.dockerfile import ROOT
 
@@ -31,6 +31,8 @@ CREDENTIALS = {
 }
 
 RULES = load(ROOT / "rules")
+OF_ALERTMANAGER = {"INCIDENTD_ALERTMANAGER_URL", "INCIDENTD_ALERTMANAGER_TOKEN"}
+"""The Alertmanager here has a fixed address, and asks nobody who they are."""
 OF_THE_SANDBOX = {"INCIDENTD_PAGERDUTY_WEBHOOK_SECRET", *RULES.secret_names}
 
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -173,6 +175,16 @@ def test_every_variable_that_the_shipped_rules_name_gets_to_those_who_use_it(nam
     assert {each.removesuffix("_FILE").removeprefix("INCIDENTD_").lower() for each in wanted} <= set(alone.secrets)
     assert "INCIDENTD_SHADOW_RULES" in alone.passed
     assert "/etc/incidentd/shadow" in {mount.target for mount in alone.mounts}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_secret_that_incidentd_can_use_can_be_given_as_a_file(name: str, secrets: Path) -> None:
+    alone = compose(MAIN).services[name]
+    usable = {each.name for each in describe() if each.secret} - OF_ALERTMANAGER
+    assert {f"{each}_FILE" for each in usable} <= alone.passed | set(alone.environment)
+    files = {each.removeprefix("INCIDENTD_").lower() for each in usable}
+    assert files <= set(alone.secrets)
+    assert files <= {file.name for file in secrets.iterdir()}
 
 
 @pytest.mark.parametrize("name", OURS)

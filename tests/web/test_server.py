@@ -19,12 +19,14 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
 from incidentd.clock import SystemClock
+from incidentd.meter.exposition import text
 from incidentd.sandbox.app import create_sandbox
 from incidentd.sandbox.server import site
 from incidentd.web.app import create_app
 from incidentd.web.connection import DEFAULT_LIMITS, Limits
 from incidentd.web.server import bind, serving
 from tests.servers import wait_until
+from tests.test_meter import value
 from tests.web.fake import WEBHOOK_TOKEN, FakeRuntime
 
 PATH = "/api/v1/alertmanager"
@@ -38,7 +40,7 @@ SOUND = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 @contextmanager
 def server(runtime: FakeRuntime, limits: Limits) -> Iterator[tuple[str, int]]:
     listener = bind("127.0.0.1", 0)
-    with serving(create_app(runtime), listener, limits) as url:
+    with serving(create_app(runtime), listener, limits, cut_off=runtime.meter.cut_off.add) as url:
         yield "127.0.0.1", int(url.rpartition(":")[2])
 
 
@@ -68,6 +70,22 @@ def rest(connection: socket.socket) -> bytes:
 
 def first(connection: socket.socket) -> bytes:
     return connection.recv(65_536).split(b"\r\n", 1)[0]
+
+
+def cut_off(runtime: FakeRuntime, answer: str) -> float:
+    return value(text(runtime.meter.collect()), "incidentd_cut_off_requests_total", answer=answer)
+
+
+def test_what_is_cut_off_is_counted_by_its_answer(runtime: FakeRuntime, hurried: tuple[str, int]) -> None:
+    with connect(hurried) as slow, connect(hurried) as long, connect(hurried) as sound:
+        slow.sendall(HEAD)
+        long.sendall(b"GET /" + b"x" * 100_000)
+        sound.sendall(SOUND)
+        assert first(sound) == b"HTTP/1.1 200 OK"
+        assert rest(long).startswith(b"HTTP/1.1 431 ")
+        assert rest(slow).startswith(b"HTTP/1.1 408 ")
+        rest(sound)
+    assert (cut_off(runtime, "408"), cut_off(runtime, "431")) == (1, 1)
 
 
 def test_a_header_of_10_mb_is_431_and_not_kept(patient: tuple[str, int]) -> None:
