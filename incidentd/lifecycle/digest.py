@@ -203,7 +203,7 @@ class DigestSender:
             digests.release(tx, digest.id, digest.turn, now)
             buckets.storm_is_over(tx, digest.id)
         digests.note(tx, digest.id, **changes)
-        digests_due = self._due_again(tx, digest, now, sent=receipt.sent)
+        digests_due = self._due_again(tx, digest, now, receipt)
         settled = Settled(
             cursor=cursor,
             token=told.bundle.token,
@@ -220,9 +220,13 @@ class DigestSender:
         )
         cursors.settle(tx, [settled])
 
-    def _due_again(self, tx: Connection, digest: Digest, now: datetime, *, sent: bool) -> datetime | None:
-        """After each change it is looked at once more, so that nothing that came meanwhile is missed."""
-        if sent or digests.has_untold(tx, digest.id, digest.turn):
+    def _due_again(self, tx: Connection, digest: Digest, now: datetime, receipt: Receipt) -> datetime | None:
+        """After each change it is looked at once more, so that nothing that came meanwhile is missed.
+
+        So it is while its incidents don't say that they were told: the database may be away while that is written.
+        """
+        unwritten = bool(receipt.reference) and digests.has_unaccepted(tx, digest.id, digest.turn)
+        if receipt.sent or unwritten or digests.has_untold(tx, digest.id, digest.turn):
             return now + digests.pause_after(now - digest.opened_at)
         if digests.has_loud(tx, digest.id):
             return max(now + digests.pause_after(now - digest.opened_at), (digest.replied_at or now) + CALLS_APART)

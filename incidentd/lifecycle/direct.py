@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel, Receipt
-from incidentd.errors import DeliveryError, IncidentdError, TransientError
+from incidentd.errors import DeliveryError, IncidentdError, TransientError, UncertainError
 from incidentd.incident.command import Delivered
 from incidentd.jobs import Work
 from incidentd.lifecycle.direct_page import DirectPage, direct_pages, dump, ended, is_own, load
@@ -100,6 +100,12 @@ class DirectPager:
         self._pool.submit(self._page, webhook)
 
     def _page(self, webhook: Webhook) -> None:
+        try:
+            self._page_all(webhook)
+        except Exception:  # the edge of a thread whose result nobody asks for
+            log.exception("direct_page_failed")
+
+    def _page_all(self, webhook: Webhook) -> None:
         now = self._now()
         unstored = [h for h in heard(webhook, self._rulebook.classifier, now) if _place(h) not in self._stored]
         for page in direct_pages(unstored, webhook.source, self._rulebook, now):
@@ -159,6 +165,9 @@ class DirectPager:
             return self._channels[destination.kind].deliver(destination, news, seconds=self._pace.http_seconds)
         except DeliveryError as error:
             return error
+        except Exception as error:  # a fault of ours in one page holds up no other
+            log.exception("channel failed", kind=destination.kind)
+            return UncertainError(f"incidentd itself failed ({type(error).__name__})")
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
@@ -170,16 +179,27 @@ class DirectPager:
                 log.exception("direct_pages_wait")
 
     def look(self) -> None:
-        """Send again what was not accepted yet; settle all with the database when it is back."""
+        """Send again what was not accepted yet; settle all with the database when it is back.
+
+        Raises:
+            StoreUnavailableError: the database is still away.
+            TransientError: a receiver is, which holds up no page of another one.
+        """
         notes = self._spool.notes()
         pages = {name: page for name, text in notes.items() if (page := self._readable(name, text))}
         for page in pages.values():
             due = self._tries.get(page.name, (0, self._now()))[1]
             if page.paged_at is None and due <= self._now() and not self._stopping.is_set():
                 self._try(page)
+        failure: TransientError | None = None
         for page in pages.values():
             if not self._stopping.is_set():
-                self._settle(page)
+                try:
+                    self._settle(page)
+                except TransientError as error:
+                    failure = error
+        if failure is not None:
+            raise failure
 
     def _readable(self, name: str, text: str) -> DirectPage | None:
         """One that can't be read is of an older version: it was sent when it was made."""
@@ -195,6 +215,7 @@ class DirectPager:
 
         Raises:
             StoreUnavailableError: the database is still away.
+            TransientError: its page is to be resolved, and the receiver does not take that now.
         """
         self._submit(Webhook(page.alerts, page.source)).result(REPLAY_SECONDS)
         note = self._spool.notes().get(page.name)

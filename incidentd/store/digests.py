@@ -292,6 +292,12 @@ def unaccepted(tx: Connection, digest: str, turn: int, most: int, after: str = "
     )
 
 
+def has_unaccepted(tx: Connection, digest: str, turn: int) -> bool:
+    """Whether ``unaccepted`` would find any."""
+    told = sa.exists().where(_STANDS_FOR, CURSORS.c.turn <= sa.bindparam("turn"), CURSORS.c.accepted_at.is_(None))
+    return bool(tx.scalar(sa.select(told), {"the_digest": digest, "turn": turn}))
+
+
 def accept(tx: Connection, cursors: Sequence[Any], at: datetime, page_key: str | None) -> None:
     """These were told; of pages, under this key."""
     if cursors:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from incidentd.alert import Alert
-from incidentd.errors import StoreUnavailableError
+from incidentd.errors import StoreUnavailableError, TransientError
 from incidentd.incident.state import State
 from incidentd.lifecycle import direct
 from incidentd.lifecycle.direct_page import load
@@ -21,6 +21,7 @@ from incidentd.sandbox.pagerduty import Event
 from incidentd.settings import load_settings
 from incidentd.timeline import PagedDirectly
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
+from tests.lifecycle.gate import Broken
 from tests.servers import wait_until
 
 ONCALL = "page-oncall"
@@ -137,6 +138,29 @@ def test_without_a_folder_a_page_that_is_refused_goes_out_with_the_next_notifica
         _post(bench, alert())
         _paged(bench, alert("other"), pages=2)
     assert len(bench.events("trigger")) == 2
+
+
+def test_a_fault_of_ours_in_one_page_keeps_no_other_from_going_out(bench: Bench) -> None:
+    channels = bench.runtime.direct._channels
+    broken = {**channels, "pagerduty": Broken(channels["pagerduty"], 1)}
+    with pytest.MonkeyPatch.context() as patch, _away(bench):
+        patch.setattr(bench.runtime.direct, "_channels", broken)
+        _post(bench, alert(), alert("other"))
+        wait_until(lambda: bench.events("trigger"), "the other page")
+        bench.clock.advance(2 * SECOND)
+        wait_until(lambda: _looked(bench) and len(bench.events("trigger")) == 2, "the one that failed")
+
+
+def test_a_page_that_can_not_be_resolved_yet_keeps_no_other_from_its_incident(bench: Bench, tmp_path: Path) -> None:
+    with _away(bench):
+        _paged(bench, alert(), alert("other"), pages=2)
+    bench.hear(alert(firing=False), alert("other", firing=False))
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    with pytest.raises(TransientError):
+        bench.runtime.direct.look()
+    assert (len(bench.events("resolve")), len(_notes(tmp_path))) == (1, 1)
+    bench.runtime.direct.look()
+    assert (len(bench.events("resolve")), _notes(tmp_path)) == (2, [])
 
 
 def test_a_replay_that_is_slow_is_tried_again_and_is_no_error(

@@ -8,9 +8,12 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
+from incidentd.errors import StoreUnavailableError
 from incidentd.incident.command import Acknowledge, ChangeTier
 from incidentd.incident.slot import PAGE, TELL
+from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.fold import those_beyond
 from incidentd.reaction import Did, Reaction
 from incidentd.sandbox.fault import FaultKind
@@ -298,3 +301,22 @@ def _in_no_or_two_places(bench: Bench) -> list[Any]:
 def _behind(bench: Bench) -> list[Any]:
     due = sa.select(CURSORS).where(CURSORS.c.due_at.is_not(None), CURSORS.c.slot != DIGEST_SLOT, ~CURSORS.c.echo)
     return bench.store.read(lambda tx: list(tx.execute(due)))
+
+
+def test_what_a_digest_told_is_written_to_its_incidents_however_often_the_database_fails_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, left = DigestSender._accept, [6]
+
+    def failing(sender: DigestSender, tx: Connection, *, told: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise StoreUnavailableError("away")
+        return accept(sender, tx, told=told)
+
+    monkeypatch.setattr(DigestSender, "_accept", failing)
+    storm(bench)
+    bench.forward(5 * MINUTE)
+    unwritten = sa.and_(CURSORS.c.digest.is_not(None), CURSORS.c.accepted_at.is_(None), CURSORS.c.slot != DIGEST_SLOT)
+    assert left[0] < 0
+    assert bench.store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).where(unwritten))) == 0
