@@ -108,6 +108,15 @@ _PASS_OVER = (
         attempts=0,
     )
 )
+_IS_OPEN = sa.exists().where(INCIDENTS.c.id == CURSORS.c.incident_id, INCIDENTS.c.resolved_at.is_(None))
+_MEMBER = CURSORS.alias("member")
+_TELLS_OF_OPEN = sa.and_(
+    CURSORS.c.slot == DIGEST_SLOT,
+    sa.exists()
+    .where(_MEMBER.c.digest == CURSORS.c.incident_id)
+    .where(INCIDENTS.c.id == _MEMBER.c.incident_id, INCIDENTS.c.resolved_at.is_(None)),
+)
+"""A digest's own row, as long as any of its incidents is open."""
 _POSTPONED = ("token", "due_at", "attempts", "uncertain", "echo")
 _POSTPONE = (
     sa.update(CURSORS)
@@ -248,8 +257,7 @@ def retry_given_up(tx: Connection, due_at: datetime, destination: str | None = N
     Of one destination only, where it is named: a test has shown that it works. Nobody is told of what was over before
     that. Returns how many cursors there were.
     """
-    is_open = sa.exists().where(INCIDENTS.c.id == CURSORS.c.incident_id, INCIDENTS.c.resolved_at.is_(None))
-    given_up = sa.update(CURSORS).where(CURSORS.c.given_up.is_not(None), is_open)
+    given_up = sa.update(CURSORS).where(CURSORS.c.given_up.is_not(None), _IS_OPEN | _TELLS_OF_OPEN)
     if destination is not None:
         given_up = given_up.where(CURSORS.c.destination == destination)
     again = given_up.values(due_at=due_at, behind_since=due_at, token=FREE, attempts=0, given_up=None)

@@ -62,8 +62,8 @@ async def interact(runtime: Runtime, payload: Mapping[str, Any], signature: str,
     for place, click in enumerate(clicks(payload)):
         outcome = await _press(runtime, click, signature if place == 0 else f"{signature}:{place}")
         _log.info("slack_click", outcome=outcome, incident=click.incident_id, request_id=request_id)
-    for sweep in sweeps(payload):
-        acknowledge_all(runtime, sweep)
+    for place, sweep in enumerate(sweeps(payload)):
+        acknowledge_all(runtime, sweep, f"{signature}:s{place}")
         _log.info("slack_click", outcome="begun", digest=sweep.digest, request_id=request_id)
 
 

@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from incidentd.channels.mrkdwn import line
 from incidentd.channels.slack_digest import ACKNOWLEDGE_ALL
 from incidentd.errors import IncidentdError, NotFoundError, RefusedError, StoreUnavailableError
 from incidentd.incident.command import Acknowledge
 from incidentd.lifecycle.work import Action, ActionResult
-from incidentd.store import digests
+from incidentd.store import digests, intake
 from incidentd.web.click import mapping, person, text
 from incidentd.web.contract import Runtime
 
@@ -47,20 +49,27 @@ def sweeps(payload: Mapping[str, Any]) -> list[Sweep]:
     return [Sweep(digest, name, channel, who) for digest in found if digest] if name else []
 
 
-def acknowledge_all(runtime: Runtime, sweep: Sweep) -> threading.Thread:
+def acknowledge_all(runtime: Runtime, sweep: Sweep, signature: str) -> threading.Thread:
     """Acknowledge each that is triggered, as this person, and tell them what came of it. Returns at once.
+
+    ``signature`` names the click, up to 80 characters: once it is carried out, its repetitions change nothing.
 
     Slack waits 3 s for an answer, and thousands take longer. Should this process end meanwhile, the digest still shows
     who is unanswered, and the button does the rest.
     """
-    thread = threading.Thread(target=_acknowledge_all, args=(runtime, sweep), name="sweep", daemon=True)
+    thread = threading.Thread(target=_acknowledge_all, args=(runtime, sweep, signature), name="sweep", daemon=True)
     thread.start()
     return thread
 
 
-def _acknowledge_all(runtime: Runtime, sweep: Sweep) -> None:
+def _acknowledge_all(runtime: Runtime, sweep: Sweep, signature: str) -> None:
     try:
+        if runtime.store.read(lambda tx: intake.is_seen(tx, signature)):
+            _log.info("sweep repeated", digest=sweep.digest)
+            return
         outcomes = _sum(runtime, sweep)
+        # Not before: one that is cut off is carried on by its repetition.
+        runtime.store.write(lambda tx: _remember(tx, signature, runtime.clock.now()))
     except IncidentdError:
         _log.exception("sweep failed", digest=sweep.digest)
         said = "Not all could be acknowledged: incidentd can't store it now. Press the button again."
@@ -68,6 +77,11 @@ def _acknowledge_all(runtime: Runtime, sweep: Sweep) -> None:
         said = _said(outcomes)
         _log.info("sweep", digest=sweep.digest, done=outcomes["done"], incidents=outcomes.total())
     runtime.whisper(sweep.channel, sweep.user, said)
+
+
+def _remember(tx: Connection, signature: str, now: datetime) -> None:
+    if not intake.is_seen(tx, signature):
+        intake.remember(tx, signature, now)
 
 
 def _sum(runtime: Runtime, sweep: Sweep) -> Counter[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from incidentd.errors import StoreUnavailableError
 from incidentd.incident.command import Acknowledge, ChangeTier
 from incidentd.incident.slot import PAGE, TELL
+from incidentd.incident.state import State
 from incidentd.lifecycle.digest import DigestSender
 from incidentd.lifecycle.fold import those_beyond
 from incidentd.reaction import Did, Reaction
@@ -148,7 +149,7 @@ def test_one_click_acknowledges_each_of_them_and_one_answer_says_what_was_refuse
     click = {"type": "block_actions", "user": {"id": ANNA, "name": "anna"}, "channel": {"id": message.channel}}
     (sweep,) = sweeps(click | {"actions": [action]})
     assert sweep == Sweep(digest, "anna", message.channel, ANNA)
-    acknowledge_all(bench.runtime, sweep).join(60)
+    acknowledge_all(bench.runtime, sweep, "a-click").join(60)
     told = {row.incident_id for row in bench.cursors(destination="incidents", digest=digest)}
     answered = {each for each in bench.incident_ids() if bench.incident(each).acknowledgement}
     assert (answered, len(answered)) == (told, MANY - CARDS)
@@ -301,6 +302,42 @@ def _in_no_or_two_places(bench: Bench) -> list[Any]:
 def _behind(bench: Bench) -> list[Any]:
     due = sa.select(CURSORS).where(CURSORS.c.due_at.is_not(None), CURSORS.c.slot != DIGEST_SLOT, ~CURSORS.c.echo)
     return bench.store.read(lambda tx: list(tx.execute(due)))
+
+
+def test_the_same_click_twice_answers_nothing_that_came_in_between(bench: Bench) -> None:
+    storm(bench)
+    (digest,) = bench.store.read(lambda tx: list(tx.scalars(sa.select(DIGESTS.c.id).where(DIGESTS.c.wave == ""))))
+    sweep = Sweep(digest, "anna", "C1", ANNA)
+    acknowledge_all(bench.runtime, sweep, "a-click").join(60)
+    folded = next(row.incident_id for row in bench.cursors(destination="incidents") if row.digest)
+    bench.act(ChangeTier("ben", Tier.P0, "worse than it looks"), folded)
+    assert bench.incident(folded).state is State.TRIGGERED
+    acknowledge_all(bench.runtime, sweep, "a-click").join(60)
+    assert bench.incident(folded).state is State.TRIGGERED
+    acknowledge_all(bench.runtime, sweep, "another-click").join(60)
+    assert bench.incident(folded).state is State.ACKNOWLEDGED
+
+
+def test_a_shared_page_that_was_refused_for_good_goes_out_once_the_rules_are_reloaded(bench: Bench) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=401, times=None)
+    storm(bench)
+    bench.sandbox.faults.clear()
+    bench.forward(MINUTE)
+    assert _pages(bench) == []
+    bench.runtime.reload()
+    bench.forward(MINUTE)
+    (page,) = [page for page in _pages(bench) if "incidents_in_all" in page.payload["custom_details"]]
+    assert page.payload["custom_details"]["unanswered"] == MANY + 1, "with the one that tells of the refusal"
+
+
+def test_a_digest_that_was_refused_for_good_tells_nobody_of_what_was_over_before_the_reload(bench: Bench) -> None:
+    bench.sandbox.fail("slack", FaultKind.ERROR, error="channel_not_found", times=None)
+    storm(bench)
+    end(bench)
+    bench.sandbox.faults.clear()
+    bench.runtime.reload()
+    bench.forward(MINUTE)
+    assert _posts(bench, "digest") == []
 
 
 def test_what_a_digest_told_is_written_to_its_incidents_however_often_the_database_fails_meanwhile(
