@@ -102,8 +102,8 @@ def _shown(destination: Destination, news: News) -> Mapping[str, Any]:
     incident, objective = shown["incident"], shown["objective"]
     waits = news.incident.state is State.TRIGGERED
     facts = {
-        "Next": f"{incident['next']} at {incident['next_at']}" if incident["next"] and waits else "",
-        "Answer by": incident["respond_by"] if waits else "",
+        "Next": f"{incident['next']} at {_moment(news.incident.next_at)}" if incident["next"] and waits else "",
+        "Answer by": _moment(news.incident.respond_by) if waits else "",
         "System": incident["system"],
         "Objective": f"{incident['slo']}{f' ({objective})' if objective else ''}",
         f"Why {incident['tier']}": incident["reason"],
@@ -111,3 +111,8 @@ def _shown(destination: Destination, news: News) -> Mapping[str, Any]:
         "Reported": shown["summary"],
     }
     return {**shown, "facts": [(name, value) for name, value in facts.items() if value], "links": links(news)}
+
+
+def _moment(at: datetime | None) -> str:
+    """To the second, in UTC; empty for none. Read by people, in whatever zone: so the zone is named."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""

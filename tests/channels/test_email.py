@@ -92,6 +92,9 @@ def test_the_first_mail_says_what_happened_in_text_and_html_to_all_recipients(
     for body in (got.text, got.html):
         for word in ("P0 #42 Core API availability: triggered", "Sentence 1.", story.INCIDENT_URL, "eu-west-1"):
             assert word in body
+    lines = got.text.splitlines()
+    assert "Next: engineering manager at 2026-11-21 12:05:00 UTC" in lines
+    assert "Answer by: 2026-11-21 12:05:00 UTC" in lines
     mail = got.mail
     assert mail["Subject"] == "[incidentd #42] Core API availability (avalo)"
     assert (mail["From"], mail["To"]) == ("incidentd <incidents@example.com>", f"{ANN}, {BEN}")
