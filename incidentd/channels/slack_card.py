@@ -126,7 +126,8 @@ def _breach(news: News) -> Iterator[Block]:
     annotations = alert.annotations if alert else {}
     value = annotations.get("value", "")
     objective = f", objective *{line(news.objective, 100)}*" if news.objective else ""
-    measured = f" is *{line(value, 100)}*" if value else ""
+    sli = line(alert.labels.get("sli", ""), 100) if alert else ""
+    measured = f"{f': {sli}' if sli else ''} is *{line(value, 100)}*" if value else ""
     what = f"*{line(news.incident.slo, 200) or 'What is measured'}*{measured}{objective}"
     said = annotations.get("summary") or annotations.get("description") or ""
     more = f"\n{escape(said, _TEXT)}" if said.strip() else ""

@@ -227,6 +227,12 @@ def test_an_older_episode_that_never_had_a_card_gets_none(desk: Desk) -> None:
     assert desk.calls == []
 
 
+def test_the_card_says_which_indicator_was_measured_where_the_alert_names_it(desk: Desk) -> None:
+    alert = story.detail(labels={"alertname": "Burn", "sli": "budget_consumed"}, annotations={"value": "2"})
+    desk.deliver(story.news("e1", alerts=(alert,)))
+    assert "*core-api-availability*: budget_consumed is *2*, objective *99.5*" in shown(desk.cards[0])
+
+
 def test_buttons_follow_the_state_and_carry_incident_and_episode(desk: Desk) -> None:
     for state in (incident(), acknowledged(), story.recovering(), resolved()):
         desk.deliver(story.news("e1", state))
