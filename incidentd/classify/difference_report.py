@@ -13,7 +13,8 @@ _HEADINGS = {
     "drill": "Drills", "file": "Files",
 }  # fmt: skip
 _NOTHING = "–"
-SAME = "They mean the same; only comments, layout or the spelling of texts may differ."
+SAME = "They mean the same; only comments, layout or the spelling of texts differ."
+IDENTICAL = "They are the same table."
 
 
 def heading(kind: str) -> str:
@@ -31,10 +32,15 @@ def counted(changes: Iterable[Change]) -> str:
     return "; ".join(said)
 
 
+def no_difference(before: str, after: str) -> str:
+    """What is said of two tables without a change, by their versions."""
+    return IDENTICAL if before == after else SAME
+
+
 def show_differences(changes: Sequence[Change]) -> str:
-    """Every change, under a heading for each kind."""
+    """Every change, under a heading for each kind; empty without any."""
     lines = [line for kind, group in groupby(changes, key=lambda change: change.kind) for line in _of_kind(kind, group)]
-    return "\n".join(_clean(line) for line in lines) if changes else SAME
+    return "\n".join(_clean(line) for line in lines)
 
 
 def field_in_words(change: FieldChange) -> str:

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from incidentd.classify import load
 from incidentd.classify.difference import Change, differences
-from incidentd.classify.difference_report import show_differences
+from incidentd.classify.difference_report import no_difference, show_differences
 from incidentd.cli.rules_store import State, rules_store
 from incidentd.lifecycle.version import IN_FORCE, KeptTable, kept_table
 
@@ -29,7 +29,8 @@ def diff_command(
     if as_json:
         typer.echo(to_json(_json(first, second, changes), indent=2).decode())
     else:
-        typer.echo(f"{first.version} → {second.version}\n\n{show_differences(changes)}")
+        said = show_differences(changes) or no_difference(first.version, second.version)
+        typer.echo(f"{first.version} → {second.version}\n\n{said}")
 
 
 def _on_disk(name: str) -> KeptTable | None:

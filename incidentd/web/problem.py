@@ -22,6 +22,8 @@ from incidentd.errors import (
 )
 
 REQUEST_ID = "incidentd.request_id"
+_SAID = {404: "nothing has this address", 405: "this address takes other methods: the header Allow names them"}
+"""What the framework's own refusals mean."""
 
 
 class ProblemResponse(JSONResponse):
@@ -93,7 +95,8 @@ def problem_of(scope: Scope, error: Exception) -> ProblemResponse:
         case HTTPException():
             phrase = _phrase(error.status_code)
             reason = phrase.lower().replace(" ", "_")
-            return problem(scope, error.status_code, reason, phrase, headers=error.headers)
+            detail = _SAID.get(error.status_code, phrase)
+            return problem(scope, error.status_code, reason, detail, headers=error.headers)
     return problem(scope, 500, "internal", "something went wrong here; the log says more under this request id")
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from incidentd.classify.difference import differences
-from incidentd.classify.difference_report import examples_in_words, heading
+from incidentd.classify.difference_report import examples_in_words, heading, no_difference
 from incidentd.errors import NotFoundError
 from incidentd.lifecycle.shadow_verdict import MEANING
 from incidentd.lifecycle.version import kept_table
@@ -74,6 +74,7 @@ def show_difference(runtime: Wired, a: Version, b: Version = "in-force") -> Resp
         first=first.version,
         second=second.version,
         changes=differences(first.files, second.files),
+        same=no_difference(first.version, second.version),
         heading=heading,
         examples=examples_in_words,
     )

@@ -71,6 +71,9 @@ def _alerts(text: str, value: str, now: datetime) -> list[Alert]:
 def _pasted(text: str) -> object:
     try:
         return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"from line {error.lineno}, column {error.colno} on"
+        raise IntakeError(400, "json", f"this begins as JSON and is none {where}") from None
     except (ValueError, RecursionError):
         raise IntakeError(400, "json", "this begins as JSON and is none") from None
 

@@ -6,7 +6,7 @@ import pytest
 
 from incidentd.classify import load
 from incidentd.classify.difference import Change, FieldChange, How, differences
-from incidentd.classify.difference_report import SAME, counted, show_differences
+from incidentd.classify.difference_report import IDENTICAL, SAME, counted, no_difference, show_differences
 from tests.classify.ground import CALENDARS, DESTINATIONS, ESCALATION, TIERS, texts
 
 SHIPPED = load(Path(__file__).parents[2] / "rules").files
@@ -28,7 +28,12 @@ def row(name: str, how: How, *fields: tuple[str, str | None, str | None]) -> Cha
 
 def test_a_table_does_not_differ_from_itself() -> None:
     assert differences(SHIPPED, SHIPPED) == []
-    assert show_differences([]) == SAME
+    assert show_differences([]) == ""
+    assert no_difference("2f5f2e4c4f82", "2f5f2e4c4f82") == IDENTICAL
+
+
+def test_two_versions_without_a_change_are_said_to_mean_the_same() -> None:
+    assert no_difference("2f5f2e4c4f82", "02ab8d7f2a13") == SAME
 
 
 def test_comments_layout_quotes_and_lists_of_one_are_no_difference() -> None:

@@ -117,6 +117,7 @@ def test_an_unknown_page_is_a_page_for_people_and_a_problem_for_programs(person:
     answer = person.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "<h1>Not Found</h1>" in answer.text
+    assert "nothing has this address" in answer.text
     answer = person.get(path, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 

@@ -170,7 +170,7 @@ def test_what_was_typed_stays_in_the_form_and_is_inert(person: Client) -> None:
         ("", "write at least one label"),
         ("nonsense", "line 1 is no label"),
         ("a=1\n=2", "line 2 is no label"),
-        ("{broken", "begins as JSON and is none"),
+        ("{broken", "begins as JSON and is none from line 1, column 2 on"),
         ("[1]", "no JSON object"),
         ('{"alerts": []}', "there is no alert in it"),
         ('{"labels": {"a": 1}}', "label"),
@@ -208,7 +208,7 @@ def test_versions_are_listed_and_what_each_changed_is_a_page(person: Client, run
     assert html.escape(link) in page
     shown = words(person.get(link).text)
     assert "Tiers changed P1 response 15m → 20m" in shown
-    assert "They mean the same" in words(person.get(f"/rules/diff?a={second}").text)
+    assert "They are the same table" in words(person.get(f"/rules/diff?a={second}").text)
 
 
 @pytest.mark.parametrize(("query", "status"), [("a=ffff", 404), ("a=previous", 404), ("a=%25", 400), ("", 400)])
