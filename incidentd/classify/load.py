@@ -30,6 +30,7 @@ _VERSION_LENGTH = 12
 TEMPLATES = "templates/"
 """The folder, and the beginning of the names of its files."""
 _TEMPLATE_SUFFIXES = (".json.j2", ".txt.j2")
+_NO_FOLDER = "there is no such folder of rules; INCIDENTD_RULES names the one that is used"
 
 
 def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
@@ -39,7 +40,7 @@ def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
         RulesError: with each fault found.
     """
     if not directory.is_dir():
-        raise RulesError([Fault(str(directory), 0, "", "there is no such folder; INCIDENTD_RULES names it")])
+        raise RulesError([Fault(str(directory), 0, "", _NO_FOLDER)])
     faults: list[Fault] = []
     files: dict[str, str] = {}
     for path in sorted(directory.iterdir()):

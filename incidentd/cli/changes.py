@@ -47,7 +47,8 @@ def _facts(difference: Difference) -> Iterable[str]:
 def _sums(difference: Difference) -> Iterable[str]:
     moved = sum(move.incidents for move in difference.tiers)
     which = ", ".join(f"{move.incidents} from {move.before} to {move.after or 'none'}" for move in difference.tiers)
-    yield f"\n{_count(moved, 'incident')} of {difference.incidents[0]} change tier{f': {which}' if which else ''}."
+    verb = "changes" if moved == 1 else "change"
+    yield f"\n{_count(moved, 'incident')} of {difference.incidents[0]} {verb} tier{f': {which}' if which else ''}."
     if difference.merged or difference.split:
         yield f"{difference.merged} join another incident, {difference.split} are split off from one."
     yield f"{_moved(*difference.pages)}."

@@ -30,5 +30,5 @@ def sent_again(destination: str, environ: Mapping[str, str], state: Path, clock:
     except (ConfigurationError, StoreError) as error:
         return f"what was given up for it waits for its next news, or a reload of the rules: {error}"
     if not count:
-        return "nothing that is still open was given up for it"
+        return "nothing of an open incident had been given up there"
     return f"{count:,} {'message' if count == 1 else 'messages'} given up before: sent again now, where incidentd runs"

@@ -22,7 +22,6 @@ app = typer.Typer(
 )
 app.add_typer(rules.app, name="rules")
 app.add_typer(destination.app, name="destination")
-app.command("simulate")(simulate_command)
 
 
 def main() -> None:
@@ -219,3 +218,6 @@ def demo_command(
     """Play a story in about a minute, with the sandbox, and measure what it promises. Touches nothing of yours."""
     with told():
         raise typer.Exit(demo.run(dict(os.environ), SystemClock(), keep=keep, record=record))
+
+
+app.command("simulate")(simulate_command)

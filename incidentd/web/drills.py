@@ -99,7 +99,8 @@ def _order(wanted: DrillBody, rules: Rules) -> Order:
         return Order(spec.tier, spec.system, within or spec.within, asked, spec.name)
     system = wanted.system or ""
     if system and rules.table_for({"system": system}) is None:
-        fault = {"field": "system", "message": "is no system with a table of its own"}
+        known = ", ".join(table.system for table in rules.tables.values() if table.system) or "none"
+        fault = {"field": "system", "message": f"known are: {known}"}
         raise ProblemError(400, "invalid", "the rules have no table for this system", errors=[fault])
     return Order(wanted.tier or Tier.P3, system, within or _WITHIN, _ANSWER if wanted.answer is None else answer)
 

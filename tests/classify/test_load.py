@@ -54,7 +54,10 @@ def test_missing_folder_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(RulesError) as raised:
         load(tmp_path / "nowhere")
 
-    assert str(raised.value) == f"{tmp_path / 'nowhere'}: there is no such folder; INCIDENTD_RULES names it"
+    assert (
+        str(raised.value)
+        == f"{tmp_path / 'nowhere'}: there is no such folder of rules; INCIDENTD_RULES names the one that is used"
+    )
 
 
 def test_files_that_are_no_rules_are_left_alone(tmp_path: Path) -> None:

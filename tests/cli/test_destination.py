@@ -73,7 +73,7 @@ def test_what_was_given_up_for_it_is_sent_again_once_it_works_and_nothing_else(
     settings = {"INCIDENTD_SLACK_BOT_TOKEN": TOKEN, "INCIDENTD_SLACK_API_URL": sandbox.slack_url}
     first, second = (attempt("incidents", tmp_path, **settings) for _ in range(2))
     assert "1 message given up before: sent again now, where incidentd runs" in first.stdout
-    assert "nothing that is still open was given up for it" in second.stdout
+    assert "nothing of an open incident had been given up there" in second.stdout
     with open_engine(url).connect() as tx:
         due = tx.execute(sa.select(CURSORS.c.destination).where(CURSORS.c.due_at.is_not(None))).scalars().all()
     assert due == ["incidents"]

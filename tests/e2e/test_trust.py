@@ -75,7 +75,7 @@ def test_a_destinations_test_finds_the_sandbox_of_an_up_that_runs_and_only_then(
         tested = command("destination", "test", name, "--rules", rules, cwd=up.folder)
         assert tested.returncode == 0, tested.stderr
         assert f"{name} is the sandbox's: no real one is set up" in tested.stdout
-        assert "nothing that is still open was given up for it" in tested.stdout
+        assert "nothing of an open incident had been given up there" in tested.stdout
     box = up.received()
     assert "test of incidentd" in json.dumps(pages(box))
     assert len(box.mailbox.mails) == 1

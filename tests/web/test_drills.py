@@ -81,6 +81,12 @@ def test_what_makes_no_sense_is_refused_and_begins_nothing(api: Client, runtime:
     assert api.get(PATH).json()["drills"] == []
 
 
+def test_an_unknown_system_is_told_which_ones_are_known(api: Client, runtime: FakeRuntime) -> None:
+    runtime.rules = RULES
+    (fault,) = api.post(PATH, json={"tier": "P1", "system": "unknown"}).json()["errors"]
+    assert fault == {"field": "system", "message": "known are: avalo, chat-backend, agentmesh, astudio, user-metadata"}
+
+
 def test_a_second_one_by_hand_is_refused_and_a_database_that_is_away_is_said(api: Client, runtime: FakeRuntime) -> None:
     runtime.failure = RefusedError("drill_under_way", "another drill that was begun by hand goes on")
     answer = api.post(PATH, json={"tier": "P1"})
