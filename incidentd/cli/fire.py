@@ -160,12 +160,19 @@ class _Single:
         """The new entries; where somebody is paged, with the receiver's answer, if that comes soon."""
         end = self._clock.monotonic() + _PAGE_SECONDS
         while True:
-            entries = self._instance.timeline(incident.id)[told:]
+            entries = self._instance.timeline(incident.id)
+            entries = entries[told:] if told else latest_episode(entries)
             paging = any(each.kind in ("opened", "level", "round") for each in entries) and incident.level
             answered = any(_is_answer(each, incident) for each in entries)
             if not paging or answered or self._clock.monotonic() > end:
                 return entries
             time.sleep(_LOOK_SECONDS)
+
+
+def latest_episode(entries: Sequence[EntryJson]) -> list[EntryJson]:
+    """Those since it opened last: pages before that were for what is over."""
+    began = max((each.number for each in entries if each.kind == "opened"), default=0)
+    return [each for each in entries if each.number >= began]
 
 
 def _is_answer(entry: EntryJson, incident: IncidentJson) -> bool:

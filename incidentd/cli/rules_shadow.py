@@ -55,7 +55,9 @@ def _lines(found: _Found) -> Iterator[str]:
         yield "No new alert has been compared yet."
         return
     compared = found.comparison
-    yield f"{compared.alerts:,} new alerts since {compared.since:%Y-%m-%d %H:%M:%S} UTC; {compared.differing:,} differ."
+    alerts = f"{compared.alerts:,} new alert{'' if compared.alerts == 1 else 's'}"
+    since = f"{compared.since:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"{alerts} since {since}; {compared.differing:,} {'differs' if compared.differing == 1 else 'differ'}."
     for each in found.differences:
         rows = f"{each.from_tier} {each.from_row} → {each.to_tier} {each.to_row}"
         yield f"{each.alerts:>7,}  {rows}: {MEANING[each.kind]}"

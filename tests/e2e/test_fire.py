@@ -49,6 +49,17 @@ def test_it_says_what_is_expected_and_what_happened_and_again_is_a_repeat(make_u
     assert [entry["kind"] for entry in up.timeline("core-api")].count("opened") == 1
 
 
+def test_of_one_that_opens_again_it_says_the_new_page_and_nothing_of_before(make_up: MakeUp) -> None:
+    up = make_up().start()
+    fire(up, "avalo/core-api", "--value", "99.4")
+    fire(up, "avalo/core-api", "--value", "99.4", "--resolve")
+    wait_until(lambda: up.state_of("core-api") == "resolved", "the incident resolved")
+    again = fire(up, "avalo/core-api", "--value", "99.4").stdout
+    assert "Opened again as P0" in again
+    assert "page-oncall accepted the page" in again
+    assert "no longer firing" not in again
+
+
 def test_labels_and_annotations_are_as_asked_and_a_value_that_breaches_nothing_is_said(make_up: MakeUp) -> None:
     up = make_up().start()
     ended = fire(up, "avalo/core-api", "--value", "99.9", "--label", "team=api", "--annotation", "summary=all is well")

@@ -59,7 +59,7 @@ def test_what_is_observed_is_shown_and_told_to_nobody_and_what_a_shadow_would_do
     wait_until(lambda: differences(person, up).get("less_urgent") == 1, "the difference in /metrics")
     assert differences(person, up)["same"] == 1
     wait_until(lambda: "2 new alerts since" in said(up), "both alerts in the list")
-    assert "1 differ." in said(up)
+    assert "1 differs." in said(up)
     assert "P0 avalo/core-api-outage → P1 avalo/core-api-outage: less urgent" in said(up)
     page = read(person, up, "/rules")
     assert "of 2 new alerts since" in page
