@@ -31,6 +31,7 @@ def test_of_what_may_not_grow_one_more_is_too_many() -> None:
     assert growth("files", "", [*[7.0] * 50, *[6.0] * 50]).is_good
     assert not growth("files", "", [*[7.0] * 80, *[8.0] * 20]).is_good
     assert not growth("files", "", [*[0.0] * 80, *[1.0] * 20]).is_good
+    assert growth("files", "", [*[7.0] * 80, *[70.0] * 18, 7.0, 70.0]).is_good, "a burst that is over again"
 
 
 def test_too_few_samples_say_nothing() -> None:
