@@ -20,7 +20,7 @@ from incidentd.channels.ping import Outsider
 from incidentd.channels.registry import Means, make_channels
 from incidentd.channels.slack import SlackChannel
 from incidentd.channels.slack_directory import SlackDirectory
-from incidentd.classify import DestinationSpec, Rules, load
+from incidentd.classify import DestinationSpec, Rules, load, run_examples
 from incidentd.clock import Clock, SteadyClock, SystemClock
 from incidentd.errors import NotFoundError, RefusedError, RulesError, SchemaError, StoreError, StoreUnavailableError
 from incidentd.follower import Follower
@@ -269,7 +269,8 @@ class Runtime:
             rules = self._put_in_force()
         finally:
             shadow = self.shadow.reload()
-        return Reloaded(rules.version, tuple(str(fault) for fault in rules.warnings), shadow)
+        failed = (each.difference for each in run_examples(rules) if not each.holds)
+        return Reloaded(rules.version, tuple(str(fault) for fault in (*rules.warnings, *failed)), shadow)
 
     def _put_in_force(self) -> Rules:
         try:

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 from incidentd.alert import Alert
 from incidentd.classify.classify import classify
+from incidentd.classify.line import printable
 from incidentd.classify.rules import Rules
 from incidentd.classify.table import Example
 from incidentd.classify.verdict import Verdict
+from incidentd.errors import Fault
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -23,6 +25,13 @@ class ExampleResult:
     def holds(self) -> bool:
         """Whether row and tier are the expected ones."""
         return (self.verdict.row, self.verdict.tier) == (self.example.row, self.example.tier)
+
+    @property
+    def difference(self) -> Fault:
+        """What was expected, and what came of it; of an example that does not hold."""
+        example, verdict = self.example, self.verdict
+        cause = f"expected {example.row} {example.tier}, got {verdict.row} {verdict.tier} ({printable(verdict.reason)})"
+        return Fault(example.file, example.line, "", cause)
 
 
 def run_examples(rules: Rules) -> list[ExampleResult]:

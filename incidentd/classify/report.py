@@ -46,11 +46,7 @@ def show_examples(results: Iterable[ExampleResult]) -> str:
     """Each example that does not hold, and how many do."""
     results = list(results)
     failed = [result for result in results if not result.holds]
-    lines = [
-        f"{each.example.file}:{each.example.line}: expected {each.example.row} {each.example.tier}, "
-        f"got {each.verdict.row} {each.verdict.tier} ({printable(each.verdict.reason)})"
-        for each in failed
-    ]
+    lines = [str(each.difference) for each in failed]
     return "\n".join([*lines, f"{len(results) - len(failed)} of {_count(len(results), 'example')} hold."])
 
 

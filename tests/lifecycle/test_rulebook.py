@@ -1,5 +1,6 @@
 """Tables in force: one for all processes, and each round keeps the one it began with (model 37, 38)."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +49,13 @@ def test_an_unsound_table_is_refused_and_the_one_in_force_stays(own: Bench, rule
     with pytest.raises(RulesError, match=r"escalation\.yaml:\d+"):
         own.runtime.reload()
     assert own.runtime.rulebook.in_force.version == before
+
+
+def test_examples_that_do_not_hold_are_warned_of_and_stop_no_reload(own: Bench, rules: Path) -> None:
+    assert own.runtime.reload().warnings == ()
+    replace_in(rules, "avalo.yaml", ("- {row: security, tier: P0,\n", "- {row: security, tier: P1,\n"))
+    (warning,) = own.runtime.reload().warnings
+    assert re.fullmatch(r"avalo\.yaml:\d+: expected avalo/security P1, got avalo/security P0 \(.+\)", warning)
 
 
 def test_a_stored_table_that_this_version_cannot_read_stops_nothing(own: Bench) -> None:
