@@ -8,7 +8,11 @@ import structlog
 from hypothesis import settings
 
 from tests import canary
+from tests.order import spread
 from tests.servers import PostgresServer, RedisServer
+
+_PATIENT = {"e2e", "fault", "deploy"}
+"""Folders of tests that start real processes."""
 
 # A busy machine must not turn a correct test red.
 settings.register_profile("incidentd", deadline=None)
@@ -52,6 +56,12 @@ def redis_server() -> Iterator[RedisServer]:
         yield server.start()
     finally:
         server.kill()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that wait share the processors with tests that don't."""
+    files = [item.path for item in items]
+    items[:] = spread(items, files, [bool(_PATIENT.intersection(file.parts)) for file in files])
 
 
 @pytest.hookimpl(wrapper=True)
