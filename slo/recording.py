@@ -36,7 +36,7 @@ def _windows(source: Source, objective: Objective) -> list[str]:
         if objective in source.followed(derived)
         for window in (_window(derived, objective), *_also(derived, objective))
     }
-    return sorted(windows, key=_span)
+    return sorted(windows, key=lambda window: (_span(window), window))
 
 
 def _window(derived: Derived, objective: Objective) -> str:

@@ -6,8 +6,9 @@ the receiver; every other one is resolved there. All this may happen twice, afte
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from random import random
@@ -70,6 +71,8 @@ class DirectPager:
         self._pace = pace
         self._tries: dict[str, tuple[int, datetime]] = {}
         self._accepted: set[str] = set()
+        self._in_hand: set[str] = set()
+        self._lock = threading.Lock()
         self._stored: set[tuple[str, datetime]] = set()
         self._pool = ThreadPoolExecutor(_WIDTH, "direct-page")
         self._stopping = threading.Event()
@@ -109,8 +112,9 @@ class DirectPager:
         now = self._now()
         unstored = [h for h in heard(webhook, self._rulebook.classifier, now) if _place(h) not in self._stored]
         for page in direct_pages(unstored, webhook.source, self._rulebook, now):
-            if self._is_first(page):
-                self._try(page)
+            with self._alone_with(page.name) as alone:
+                if alone and self._is_first(page):
+                    self._try(page)
 
     def _is_first(self, page: DirectPage) -> bool:
         """Whether nobody on this machine has sent it yet.
@@ -188,9 +192,9 @@ class DirectPager:
         notes = self._spool.notes()
         pages = {name: page for name, text in notes.items() if (page := self._readable(name, text))}
         for page in pages.values():
-            due = self._tries.get(page.name, (0, self._now()))[1]
-            if page.paged_at is None and due <= self._now() and not self._stopping.is_set():
-                self._try(page)
+            with self._alone_with(page.name) as alone:
+                if alone and self._is_due(page):
+                    self._try(page)
         failure: TransientError | None = None
         for page in pages.values():
             if not self._stopping.is_set():
@@ -200,6 +204,25 @@ class DirectPager:
                     failure = error
         if failure is not None:
             raise failure
+
+    def _is_due(self, page: DirectPage) -> bool:
+        """Whether it was not accepted, as far as its note and this process know, and is to be sent now."""
+        due = self._tries.get(page.name, (0, self._now()))[1]
+        accepted = page.paged_at is not None or page.name in self._accepted
+        return not accepted and due <= self._now() and not self._stopping.is_set()
+
+    @contextmanager
+    def _alone_with(self, name: str) -> Iterator[bool]:
+        """Whether no other thread has this page in hand: whoever comes second would send it again."""
+        with self._lock:
+            alone = name not in self._in_hand
+            self._in_hand.add(name)
+        try:
+            yield alone
+        finally:
+            if alone:
+                with self._lock:
+                    self._in_hand.remove(name)
 
     def _readable(self, name: str, text: str) -> DirectPage | None:
         """One that can't be read is of an older version: it was sent when it was made."""

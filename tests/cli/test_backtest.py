@@ -180,12 +180,18 @@ def test_labels_and_a_file_are_simulated_as_the_table_classifies_them(tmp_path: 
 def test_a_plan_tells_nobody_while_the_system_is_observed_and_not_longer(tmp_path: Path, asked: list[str]) -> None:
     folder = copy_rules(tmp_path)
     replace_in(folder, "avalo.yaml", ("system: avalo\n", "system: avalo\nobserve: true\nobserve_until: 2026-12-08\n"))
-    plans = [
+    long_before, just_before, after = (
         typed("simulate", "--rules", folder, "--system", "avalo", *asked, "--at", at).stdout
-        for at in ("2026-12-07T23:59Z", "2026-12-08T00:00Z")
-    ]
-    assert ["Only observed: nobody is told." in each for each in plans] == [True, False]
-    assert ["through PagerDuty" in each for each in plans] == [False, True]
+        for at in ("2026-09-01T12:00Z", "2026-12-07T23:59Z", "2026-12-08T00:00Z")
+    )
+    assert "Only observed: nobody is told." in long_before
+    assert "through PagerDuty" not in long_before
+    observed, _, told = just_before.partition("2026-12-08 00:00")
+    assert "Only observed: nobody is told." in observed
+    assert "through PagerDuty" not in observed
+    assert "through PagerDuty" in told
+    assert "Only observed" not in after
+    assert "through PagerDuty" in after
 
 
 @pytest.mark.parametrize(

@@ -16,5 +16,5 @@ def test_whatever_is_missing_is_named_at_once() -> None:
     assert [line.partition(" is")[0] for line in str(refused.value).splitlines()] == [
         "neither INCIDENTD_WEBHOOK_TOKEN nor INCIDENTD_WEBHOOK_TOKENS",
         "INCIDENTD_API_TOKEN",
-        "INCIDENTD_SLACK_SIGNING_SECRET",
+        "neither INCIDENTD_SLACK_SIGNING_SECRET nor INCIDENTD_SLACK_APP_TOKEN",
     ]

@@ -85,7 +85,7 @@ def test_wrong_settings_are_named_without_their_values(rules: Path, tmp_path: Pa
 
 def test_slack_without_its_signing_secret_is_refused(rules: Path, tmp_path: Path) -> None:
     ended = command("up", cwd=tmp_path, INCIDENTD_RULES=str(rules), INCIDENTD_SLACK_BOT_TOKEN="xoxb-of-the-test-4711")
-    assert (ended.returncode, "INCIDENTD_SLACK_SIGNING_SECRET is not set" in ended.stderr) == (2, True)
+    assert (ended.returncode, "neither INCIDENTD_SLACK_SIGNING_SECRET nor" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

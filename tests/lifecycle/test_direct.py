@@ -21,7 +21,7 @@ from incidentd.sandbox.pagerduty import Event
 from incidentd.settings import load_settings
 from incidentd.timeline import PagedDirectly
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
-from tests.lifecycle.gate import Broken
+from tests.lifecycle.gate import Broken, Gate
 from tests.servers import wait_until
 
 ONCALL = "page-oncall"
@@ -138,6 +138,32 @@ def test_without_a_folder_a_page_that_is_refused_goes_out_with_the_next_notifica
         _post(bench, alert())
         _paged(bench, alert("other"), pages=2)
     assert len(bench.events("trigger")) == 2
+
+
+def test_without_a_folder_an_alert_that_fires_again_later_is_paged_again(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("no folder")
+    with _away(bench):
+        _paged(bench, alert())
+    bench.hear(alert(), alert(firing=False))
+    with _away(bench):
+        _paged(bench, alert(starts_at=BEGIN + 5 * MINUTE), pages=2)
+
+
+def test_a_page_that_is_on_its_way_is_not_sent_by_another_look(bench: Bench) -> None:
+    channels = bench.runtime.direct._channels
+    gate = Gate(channels["pagerduty"], None)
+    with pytest.MonkeyPatch.context() as patch, _away(bench):
+        patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
+        _post(bench, alert())
+        assert gate.reached.wait(20)
+        gate.reached.clear()
+        bench.clock.advance(2 * SECOND)
+        assert _looked(bench)
+        assert not gate.reached.is_set()
+        gate.open.set()
+        wait_until(lambda: bench.events("trigger") and _is_kept(bench), "the page")
+        assert _looked(bench)
+    assert len(bench.events("trigger")) == 1
 
 
 def test_a_fault_of_ours_in_one_page_keeps_no_other_from_going_out(bench: Bench) -> None:

@@ -289,7 +289,7 @@ def test_the_command_lists_what_differs(bench: Bench, folder: Path, monkeypatch:
     bench.hear(alert())
     bench.runtime.shadow.work()
     shown = CliRunner().invoke(app, ["shadow"]).output
-    assert "1 new alerts since 2026-01-05 12:00:00 UTC; 1 differ." in shown
+    assert "1 new alert since 2026-01-05 12:00:00 UTC; 1 differs." in shown
     assert "P0 avalo/core-api-outage → P1 avalo/core-api-outage: less urgent" in shown
     found = from_json(CliRunner().invoke(app, ["shadow", "--json"]).output)
     assert (found["alerts"], found["differences"][0]["kind"]) == (1, "less_urgent")
