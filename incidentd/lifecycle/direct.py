@@ -72,6 +72,7 @@ class DirectPager:
         self._tries: dict[str, tuple[int, datetime]] = {}
         self._accepted: set[str] = set()
         self._in_hand: set[str] = set()
+        self._uncertain: set[str] = set()
         self._lock = threading.Lock()
         self._stored: set[tuple[str, datetime]] = set()
         self._pool = ThreadPoolExecutor(_WIDTH, "direct-page")
@@ -138,6 +139,8 @@ class DirectPager:
             self._keep(replace(page, paged_at=self._now()))
             log.warning("direct_page", outcome="accepted", destination=page.destination, key=page.incident.key)
             return
+        if isinstance(came_to, UncertainError):
+            self._uncertain.add(page.name)
         wait = came_to.retry_after if isinstance(came_to, TransientError) else None
         self._tries[page.name] = (attempts + 1, next_try(attempts + 1, wait, self._now(), random))
         self._meter.direct_pages.add("failed")
@@ -199,7 +202,7 @@ class DirectPager:
         for page in pages.values():
             if not self._stopping.is_set():
                 try:
-                    self._settle(page)
+                    self._settle_alone(page)
                 except TransientError as error:
                     failure = error
         if failure is not None:
@@ -233,6 +236,12 @@ class DirectPager:
             self._spool.remove(name)
             return None
 
+    def _settle_alone(self, page: DirectPage) -> None:
+        """Not while it is on its way: what comes of it decides."""
+        with self._alone_with(page.name) as alone:
+            if alone:
+                self._settle(page)
+
     def _settle(self, page: DirectPage) -> None:
         """Take its alerts in, and see whose page it was.
 
@@ -243,7 +252,8 @@ class DirectPager:
         self._submit(Webhook(page.alerts, page.source)).result(REPLAY_SECONDS)
         note = self._spool.notes().get(page.name)
         latest = (self._readable(page.name, note) if note else None) or page
-        if latest.paged_at and not self._store.read(lambda tx: self._is_own(tx, latest)):
+        may_be_there = latest.paged_at or page.name in self._uncertain
+        if may_be_there and not self._store.read(lambda tx: self._is_own(tx, latest)):
             came_to = self._sent(latest, end=True)
             if isinstance(came_to, TransientError):
                 raise came_to
@@ -253,6 +263,7 @@ class DirectPager:
             self._hand_over(self._store.write(lambda tx: self._note(tx, latest)))
         self._spool.remove(page.name)
         self._tries.pop(page.name, None)
+        self._uncertain.discard(page.name)
 
     def _ledger(self, tx: Connection, page: DirectPage) -> Ledger:
         ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)

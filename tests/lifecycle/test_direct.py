@@ -84,6 +84,45 @@ def test_a_page_that_meets_an_open_incident_is_resolved(bench: Bench, tmp_path: 
     assert _notes(tmp_path) == []
 
 
+def test_a_page_that_may_have_been_accepted_is_resolved_where_it_meets_an_open_incident(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.sandbox.fail("pagerduty", FaultKind.DROP_REPLY, times=None)
+    with _away(bench):
+        _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
+        wait_until(lambda: bench.runtime.direct._uncertain, "the answer that is lost")
+    bench.sandbox.sandbox.faults.clear()
+    bench.runtime.direct.look()
+    bench.settle()
+    page = bench.events("trigger")[1]
+    assert [event.dedup_key for event in bench.events("resolve")] == [page.dedup_key]
+    assert _notes(tmp_path) == []
+
+
+def test_a_page_that_is_on_its_way_when_the_database_is_back_is_settled_once_it_is_answered(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.hear(alert())
+    bench.settle()
+    channels = bench.runtime.direct._channels
+    gate = Gate(channels["pagerduty"], None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
+        with _away(bench):
+            _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
+            assert gate.reached.wait(20)
+        bench.runtime.direct.look()
+        assert len(_notes(tmp_path)) == 1
+        gate.open.set()
+        wait_until(lambda: len(bench.events("trigger")) == 2 and _is_kept(bench), "the page")
+        wait_until(lambda: not bench.runtime.direct._in_hand, "its sender to let go of it")
+    bench.runtime.direct.look()
+    assert [event.dedup_key for event in bench.events("resolve")] == [bench.events("trigger")[1].dedup_key]
+    assert _notes(tmp_path) == []
+
+
 def test_a_page_for_what_is_over_by_then_is_resolved(bench: Bench, tmp_path: Path) -> None:
     with _away(bench):
         page = _paged(bench, alert())
@@ -158,10 +197,11 @@ def test_a_page_that_is_on_its_way_is_not_sent_by_another_look(bench: Bench) -> 
         assert gate.reached.wait(20)
         gate.reached.clear()
         bench.clock.advance(2 * SECOND)
-        assert _looked(bench)
+        bench.runtime.direct.look()
         assert not gate.reached.is_set()
         gate.open.set()
         wait_until(lambda: bench.events("trigger") and _is_kept(bench), "the page")
+        wait_until(lambda: not bench.runtime.direct._in_hand, "its sender to let go of it")
         assert _looked(bench)
     assert len(bench.events("trigger")) == 1
 
