@@ -72,7 +72,7 @@ class DirectPager:
         self._tries: dict[str, tuple[int, datetime]] = {}
         self._accepted: set[str] = set()
         self._in_hand: set[str] = set()
-        self._uncertain: set[str] = set()
+        self._uncertain: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._stored: set[tuple[str, datetime]] = set()
         self._pool = ThreadPoolExecutor(_WIDTH, "direct-page")
@@ -140,7 +140,7 @@ class DirectPager:
             log.warning("direct_page", outcome="accepted", destination=page.destination, key=page.incident.key)
             return
         if isinstance(came_to, UncertainError):
-            self._uncertain.add(page.name)
+            self._uncertain[page.name] = self._now()
         wait = came_to.retry_after if isinstance(came_to, TransientError) else None
         self._tries[page.name] = (attempts + 1, next_try(attempts + 1, wait, self._now(), random))
         self._meter.direct_pages.add("failed")
@@ -252,8 +252,9 @@ class DirectPager:
         self._submit(Webhook(page.alerts, page.source)).result(REPLAY_SECONDS)
         note = self._spool.notes().get(page.name)
         latest = (self._readable(page.name, note) if note else None) or page
-        may_be_there = latest.paged_at or page.name in self._uncertain
-        if may_be_there and not self._store.read(lambda tx: self._is_own(tx, latest)):
+        # One whose answer was lost counts as accepted: it may wake somebody, and has to end.
+        latest = replace(latest, paged_at=latest.paged_at or self._uncertain.get(page.name))
+        if latest.paged_at and not self._store.read(lambda tx: self._is_own(tx, latest)):
             came_to = self._sent(latest, end=True)
             if isinstance(came_to, TransientError):
                 raise came_to
@@ -263,7 +264,7 @@ class DirectPager:
             self._hand_over(self._store.write(lambda tx: self._note(tx, latest)))
         self._spool.remove(page.name)
         self._tries.pop(page.name, None)
-        self._uncertain.discard(page.name)
+        self._uncertain.pop(page.name, None)
 
     def _ledger(self, tx: Connection, page: DirectPage) -> Ledger:
         ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)

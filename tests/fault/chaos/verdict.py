@@ -18,6 +18,8 @@ from tests.fault.chaos.upstream import Answered
 _QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
 _LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
 _ANSWERED = (Plot.BY_API, Plot.BY_SLACK)
+_LONGEST_ANSWER = timedelta(seconds=10)
+"""A receiver's answer is waited for no longer."""
 _ECHO = timedelta(seconds=10)
 _SLACK_TIME = timedelta(seconds=5)
 
@@ -160,7 +162,7 @@ def _of_pages(story: Story, found: Found, pages: Sequence[Page], case: Case) -> 
             yield f"level {page.level} of {story.place} was paged {due - page.at} too early"
         for since, until in quiet:
             late = since + case.in_flight < page.at < until
-            if late and not _frozen(case.faults, since, page.at):
+            if late and not _frozen(case.faults, since, page.at) and not _was_direct(page, found.timeline):
                 yield f"level {page.level} of {story.place} was paged {page.at - since} after it was answered or over"
     for level in {page.level for page in pages}:
         keys = {page.key for page in pages if page.level == level}
@@ -209,6 +211,13 @@ def _rounds(timeline: Sequence[Entry], level: int) -> int:
     )
     strange = sum(isinstance(entry.data, PagedDirectly) and not entry.data.took_over for entry in timeline)
     return decided + strange * (level == 1)
+
+
+def _was_direct(page: Page, timeline: Sequence[Entry]) -> bool:
+    """Whether it left without the database, under the key of the incident's own: the receiver wakes nobody again."""
+    facts = (entry.data for entry in timeline if isinstance(entry.data, PagedDirectly))
+    own = (fact.at - page.at for fact in facts if fact.took_over and fact.dedup_key == page.key)
+    return any(timedelta(0) <= after < _LONGEST_ANSWER for after in own)
 
 
 def _frozen(faults: Sequence[Happened], since: datetime, until: datetime) -> bool:
