@@ -132,8 +132,8 @@ class Runtime:
         self._ticker = Ticker(
             self.store, self.rulebook, self.clock.now, self._mark, self._hand_over, self.complain, self.meter
         )
-        escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
-        self._observing = ObservingWatch(self.store, self.rulebook, escalate)
+        self._escalate_mark = timedelta(seconds=self.settings.mark_escalate_seconds)
+        self._observing = ObservingWatch(self.store, self.rulebook, self._escalate_mark)
         self._silence = Silence(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
         self._silence_again_at = 0.0
         self._outage = Outage(self.store, self.rulebook, self.clock, new_id, self._mark, self._hand_over, self.meter)
@@ -340,9 +340,8 @@ class Runtime:
 
     def due(self) -> Work:
         """Find and mark what is due now."""
-        escalate = timedelta(seconds=self.settings.mark_escalate_seconds)
         now = self.clock.now()
-        work = due(self.store, now, escalate, self._mark)
+        work = due(self.store, now, self._escalate_mark, self._mark)
         try:
             if enforced := self._observing.look(now):
                 work = {**work, ESCALATE: [*work.get(ESCALATE, ()), *enforced]}
