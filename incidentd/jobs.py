@@ -96,7 +96,7 @@ class Enqueuer:
             return None
         if not any(work.values()):
             return []
-        receipts = self._guarded(lambda: _push(client, work))
+        receipts = self._guarded(lambda: _push_all(client, work))
         if receipts is None:
             self._meter.enqueue_failures.add()
         for receipt in receipts or ():
@@ -170,13 +170,20 @@ class EnqueueThread:
         self._enqueuer.enqueue(work)
 
 
-def _push(client: redis.Redis, work: Work) -> list[Receipt]:
+def _push_all(client: redis.Redis, work: Work) -> list[Receipt]:
+    """Pages in a round trip of their own, ahead of all else: what wakes others would compete with them."""
+    pages = [name for name in work if name == PAGE]
+    others = [name for name in work if name != PAGE]
+    return [receipt for names in (pages, others) if names for receipt in _push(client, work, names)]
+
+
+def _push(client: redis.Redis, work: Work, names: Sequence[str]) -> list[Receipt]:
     receipts = []
     with client.pipeline(transaction=True) as pipeline:
-        for name, ids in work.items():
+        for name in names:
             queue = Queue(name, connection=client, serializer=JSONSerializer)
             queue.redis_server_version = _REDIS_VERSION
-            for chunk in _chunks(ids):
+            for chunk in _chunks(work[name]):
                 data = Queue.prepare_data(
                     FUNCTIONS[name],
                     args=[list(chunk)],

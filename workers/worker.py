@@ -67,8 +67,6 @@ class WakeUpWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job and forget it. Its failure is logged: what it left undone is found in the database."""
         self._state = WorkerStatus.BUSY
-        with suppress(redis.RedisError):
-            self._begin(job, queue)
         try:
             with self._watchdog.watch(f"job {queue.name}", JOB_SECONDS):
                 job.perform()
@@ -77,7 +75,7 @@ class WakeUpWorker(SimpleWorker):
         except Exception:  # noqa: BLE001 - the process's edge
             _log.exception("job_failed", queue=queue.name)
         with suppress(redis.RedisError):
-            self._end(job)
+            self._forget(job, queue)
         self._state = WorkerStatus.IDLE
 
     def stop(self) -> None:
@@ -117,14 +115,9 @@ class WakeUpWorker(SimpleWorker):
     def _install_signal_handlers(self) -> None:
         """The process has its own, which outlive this worker."""
 
-    def _begin(self, job: Job, queue: Queue) -> None:
+    def _forget(self, job: Job, queue: Queue) -> None:
+        """All of it in one round trip, after the job: somebody is to be paged, and nobody reads who is at what."""
         with self.connection.pipeline() as pipeline:
             pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.hset(self.key, mapping={"state": WorkerStatus.BUSY.value, "current_job": job.id})
-            pipeline.execute()
-
-    def _end(self, job: Job) -> None:
-        with self.connection.pipeline() as pipeline:
             pipeline.delete(job.key)
-            pipeline.hdel(self.key, "current_job")
             pipeline.execute()

@@ -74,17 +74,23 @@ def test_without_redis_nothing_can_be_enqueued() -> None:
     assert enqueuer.unfinished([]) is None
 
 
-def test_all_work_of_one_moment_costs_one_round_trip(redis_server: RedisServer) -> None:
+def test_pages_of_one_moment_go_ahead_of_all_other_work_which_costs_one_round_trip(redis_server: RedisServer) -> None:
     enqueuer = patient(connect(redis_server.url, PATIENCE))
     enqueuer.enqueue({"page": ["warm"]})
     with redis_server.client() as client, client.monitor() as monitor:
-        enqueuer.enqueue({"page": ["i1"], "escalate": ["i2"], "tell": ["i3"]})
-        commands = [monitor.next_command()["command"].split()[0]]
-        while commands[-1] != "EXEC":
-            commands.append(monitor.next_command()["command"].split()[0])
+        enqueuer.enqueue({"tell": ["i3"], "page": ["i1"], "escalate": ["i2"]})
+        trips = [_pushed_until_exec(monitor) for _ in range(2)]
     enqueuer.close()
-    assert commands[0] == "MULTI"
-    assert commands.count("LPUSH") + commands.count("RPUSH") == 3
+    assert trips == [["rq:queue:page"], ["rq:queue:tell", "rq:queue:escalate"]]
+
+
+def _pushed_until_exec(monitor: redis.client.Monitor) -> list[str]:
+    """The queues that one transaction pushes to."""
+    pushed: list[str] = []
+    while (words := monitor.next_command()["command"].split())[0] != "EXEC":
+        if words[0] in ("LPUSH", "RPUSH"):
+            pushed.append(words[1])
+    return pushed
 
 
 def test_a_redis_that_is_not_there_is_said_once_and_left_alone_for_a_second() -> None:
