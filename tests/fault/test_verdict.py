@@ -104,6 +104,18 @@ def test_an_alert_that_nobody_took_is_owed_nothing() -> None:
     assert lacks(unheard, replace(evidence(pages=()), found={})) == []
 
 
+@pytest.mark.parametrize("posted", [-2, 0, 2], ids=["before", "while", "after"])
+def test_an_end_that_may_have_been_stored_before_its_beginning_needs_no_incident(posted: int) -> None:
+    """The beginning was first sent a second before it was answered, the end is answered last of all."""
+    begun, ended = BEGIN + posted * SECOND, BEGIN + 3 * SECOND
+    heard = Answered({0: BEGIN - SECOND, 1: begun}, {0: BEGIN, 1: ended})
+    over = Story("p1", Plot.OVER, 0, [Notice(0, 0, 0, True, 0, 0), Notice(1, 1, 0, False, 0, 1)], 1)
+    asked = replace(case(), stories=[over], heard={"p1": heard})
+    untold = replace(evidence(pages=()), found={}, cards={})
+    missing = ["p1 was answered with 2xx and there is no incident"] if posted > 0 else []
+    assert lacks(asked, untold) == missing
+
+
 def test_a_level_before_its_time_is_wrong() -> None:
     early = (PAGES[0], page(2, LEVEL - SECOND), PAGES[2])
     assert wrongs(case(), evidence(pages=early)) == ["level 2 of p1 was paged 0:00:01 too early"]

@@ -122,9 +122,12 @@ def _lacks(story: Story, case: Case, found: Found | None, carded: set[str]) -> I
 
 
 def _was_over_first(story: Story, heard: Answered) -> bool:
-    """Whether its resolved may have come before its firing: nobody needs to hear of that."""
-    answered = heard.first_answered
-    return story.plot is Plot.OVER and 1 in answered and answered[1] <= answered.get(0, answered[1])
+    """Whether its resolved may have been stored before its firing: nobody needs to hear of that.
+
+    It may have been as soon as it was on its way while the firing was: answers say nothing of the order.
+    """
+    posted, answered = heard.first_posted, heard.first_answered
+    return story.plot is Plot.OVER and 1 in answered and posted[1] <= answered.get(0, answered[1])
 
 
 def wrongs(case: Case, evidence: Evidence) -> list[str]:
