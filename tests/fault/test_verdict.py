@@ -48,7 +48,7 @@ PAGES = (page(1, SECOND), page(2, LEVEL + SECOND), page(3, 2 * LEVEL + SECOND))
 def evidence(lived: build.Story | None = None, pages: tuple[Page, ...] = PAGES) -> Evidence:
     lived = lived or life()
     found = {"p1": Found(lived.incident, lived.entries)}
-    return Evidence(found, pages, {("#incidents", lived.incident.id, "e1"): 1}, (), (), (), (), ())
+    return Evidence(found, pages, {}, {("#incidents", lived.incident.id, "e1"): 1}, (), (), (), (), ())
 
 
 def answered(after: timedelta) -> tuple[Case, build.Story]:
@@ -73,8 +73,10 @@ def test_a_page_that_did_not_come_is_missing(level: int) -> None:
     assert lacks(case(), evidence(pages=pages)) == [f"level {level} of p1 (left to climb) was not paged"]
 
 
+ENDED = {each.key: each.at + SECOND for each in PAGES}
+
 BROKEN: list[tuple[str, Callable[[Evidence], Evidence]]] = [
-    ("p1 was answered with 2xx and there is no incident", lambda e: replace(e, found={})),
+    ("p1 was answered with 2xx and there is no incident", lambda e: replace(e, found={}, ended=ENDED)),
     ("p1 has no card", lambda e: replace(e, cards={})),
     ("incidents does not know all of k (e1)", lambda e: replace(e, behind=[Behind("k", "incidents", "e1", "")])),
     ("incidents was given up for k: why", lambda e: replace(e, behind=[Behind("k", "incidents", "e1", "why")])),
@@ -114,6 +116,21 @@ def test_an_end_that_may_have_been_stored_before_its_beginning_needs_no_incident
     untold = replace(evidence(pages=()), found={}, cards={})
     missing = ["p1 was answered with 2xx and there is no incident"] if posted > 0 else []
     assert lacks(asked, untold) == missing
+
+
+def test_a_page_of_what_was_over_before_it_was_stored_must_be_taken_back() -> None:
+    heard = Answered({0: BEGIN, 1: BEGIN}, {0: BEGIN, 1: BEGIN})
+    over = Story("p1", Plot.OVER, 0, [Notice(0, 0, 0, True, 0, 0), Notice(1, 1, 0, False, 0, 1)], 1)
+    asked = replace(case(), stories=[over], heard={"p1": heard})
+    left = replace(evidence(pages=(page(1, SECOND, "direct"),)), found={}, cards={})
+    assert lacks(asked, left) == ["p1 is open at PagerDuty and nowhere else"]
+    assert lacks(asked, replace(left, ended={"direct": BEGIN + 2 * SECOND})) == []
+
+
+def test_a_page_of_an_episode_before_is_no_second_one_where_it_was_taken_back() -> None:
+    pages = (page(1, -SECOND, "direct"), *PAGES)
+    assert wrongs(case(), evidence(pages=pages)) == ["level 1 of p1 has 2 alerts at PagerDuty"]
+    assert wrongs(case(), replace(evidence(pages=pages), ended={"direct": BEGIN})) == []
 
 
 def test_a_level_before_its_time_is_wrong() -> None:

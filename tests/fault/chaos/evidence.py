@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,7 +13,7 @@ from incidentd.incident.state import Incident
 from incidentd.store import entries, incidents
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.timeline import Entry
-from tests.fault.chaos.page import Page, pages_of
+from tests.fault.chaos.page import Page, ended, pages_of
 from tests.fault.chaos.station import Station
 
 Card = tuple[str, str, str]
@@ -39,10 +40,14 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """``found`` by place; ``own`` are the keys of incidentd's own incidents, ``doubled`` those that two hold."""
+    """``found`` by place; ``own`` are the keys of incidentd's own incidents, ``doubled`` those that two hold.
+
+    ``ended`` tells by dedup key when PagerDuty was last told that a page is over.
+    """
 
     found: Mapping[str, Found]
     pages: Sequence[Page]
+    ended: Mapping[str, datetime]
     cards: Mapping[Card, int]
     behind: Sequence[Behind]
     own: Sequence[str]
@@ -59,6 +64,7 @@ def gather(station: Station) -> Evidence:
     return Evidence(
         found=found,
         pages=pages_of(sandbox.pagerduty.events, keys),
+        ended=ended(sandbox.pagerduty.events),
         cards=Counter(_card(card.channel, card.metadata or {}) for card in sandbox.slack.cards()),
         behind=behind,
         own=own,

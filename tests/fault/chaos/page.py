@@ -32,6 +32,11 @@ def pages_of(events: Iterable[Event], places: Mapping[str, str] | None = None) -
     return found
 
 
+def ended(events: Iterable[Event]) -> dict[str, datetime]:
+    """When each key was last resolved by us and had been open until then."""
+    return {event.dedup_key: event.at for event in events if event.action == "resolve" and not event.dropped}
+
+
 def _named(event: Event) -> str:
     for alert in event.payload.get("custom_details", {}).get("alerts", [])[:1]:
         return str(alert.get("labels", {}).get("environment", ""))

@@ -96,6 +96,7 @@ def lacks(case: Case, evidence: Evidence) -> list[str]:
     carded = {incident for _, incident, _ in evidence.cards}
     for story in case.stories:
         missing += _lacks(story, case, evidence.found.get(story.place), carded)
+    missing += _strays(evidence)
     missing += [
         f"{b.destination} does not know all of {b.incident} ({b.slot})" for b in evidence.behind if not b.given_up
     ]
@@ -121,6 +122,13 @@ def _lacks(story: Story, case: Case, found: Found | None, carded: set[str]) -> I
         yield f"{story.place} is over and was not resolved"
 
 
+def _strays(evidence: Evidence) -> Iterator[str]:
+    """Pages that left without the database, for what was over before it was stored: they must not stay open."""
+    for page in evidence.pages:
+        if page.place not in evidence.found and evidence.ended.get(page.key, page.at) <= page.at:
+            yield f"{page.place} is open at PagerDuty and nowhere else"
+
+
 def _was_over_first(story: Story, heard: Answered) -> bool:
     """Whether its resolved may have been stored before its firing: nobody needs to hear of that.
 
@@ -143,8 +151,15 @@ def wrongs(case: Case, evidence: Evidence) -> list[str]:
     ]
     for place, found in evidence.found.items():
         complaints += _of_timeline(found)
-        complaints += _of_pages(told[place], found, by_place.get(place, []), case)
+        pages = [page for page in by_place.get(place, []) if not _was_of_before(page, found, case, evidence)]
+        complaints += _of_pages(told[place], found, pages, case)
     return complaints
+
+
+def _was_of_before(page: Page, found: Found, case: Case, evidence: Evidence) -> bool:
+    """Whether it left without the database for an episode that was over before it was stored, and was taken back."""
+    since = found.incident.opened_at
+    return page.at < since and page.at < evidence.ended.get(page.key, page.at) < since + case.in_flight
 
 
 def _of_timeline(found: Found) -> Iterator[str]:
