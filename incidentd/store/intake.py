@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from incidentd.store.tables import SEEN, SET_ASIDE
+from incidentd.reaction import TOLD_FOR
+from incidentd.store.tables import REACTIONS, SEEN, SET_ASIDE
 
 SIGNATURES_KEPT = timedelta(minutes=15)
 """Longer than the five minutes for which a signed request is valid."""
@@ -39,6 +40,13 @@ def is_seen(tx: Connection, signature: str) -> bool:
 
 
 def remember(tx: Connection, signature: str, now: datetime) -> None:
-    """A signed request has its effect in this transaction; those that are not valid any more are forgotten."""
-    tx.execute(sa.delete(SEEN).where(SEEN.c.at < now - SIGNATURES_KEPT))
+    """A signed request has its effect in this transaction; those that are not valid any more are forgotten.
+
+    Nothing is, while a reaction from before then is not carried out to its end: what it has done so far is known by it.
+    """
+    before = now - SIGNATURES_KEPT
+    is_under_way = sa.exists().where(
+        REACTIONS.c.due_at.is_not(None), REACTIONS.c.received_at < before, REACTIONS.c.received_at > now - TOLD_FOR
+    )
+    tx.execute(sa.delete(SEEN).where(SEEN.c.at < before, sa.not_(is_under_way)))
     tx.execute(sa.insert(SEEN).values(signature=signature, at=now))

@@ -63,12 +63,14 @@ class Pending:
 def keep(tx: Connection, reaction: Reaction, now: datetime) -> bool:
     """Keep what was told; False where it was kept before. What nobody tells any more is forgotten.
 
+    Not what has yet to have its effect, however old: it is carried out, or given up with a word in the log.
+
     Raises:
         sqlalchemy.exc.IntegrityError: another process keeps the same just now.
     """
     if tx.scalar(sa.select(REACTIONS.c.at).where(REACTIONS.c.id == reaction.id)) is not None:
         return False
-    tx.execute(sa.delete(REACTIONS).where(REACTIONS.c.received_at < now - TOLD_FOR))
+    tx.execute(sa.delete(REACTIONS).where(REACTIONS.c.received_at < now - TOLD_FOR, REACTIONS.c.outcome.is_not(None)))
     row = {
         "id": reaction.id,
         "page": reaction.page,

@@ -13,15 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from incidentd.errors import PermanentError, StoreUnavailableError, TransientError
+from incidentd.incident.command import Acknowledge
 from incidentd.incident.state import State
 from incidentd.lifecycle.people import People
 from incidentd.lifecycle.react import LEASE, UNKNOWN_FOR, Reactor
 from incidentd.lifecycle.work import Action, ActionResult
-from incidentd.reaction import STATES, Did, Reaction
+from incidentd.reaction import STATES, TOLD_FOR, Did, Reaction
 from incidentd.store import cursors, reactions
 from incidentd.store.engine import open_engine
+from incidentd.store.intake import SIGNATURES_KEPT
 from incidentd.store.migrate import migrate
-from incidentd.store.tables import CURSORS, REACTIONS
+from incidentd.store.tables import CURSORS, REACTIONS, SEEN
 from incidentd.timeline import Acknowledged, Noted
 from tests.lifecycle.bench import MINUTE, SECOND, Bench, alert, open_bench
 
@@ -75,6 +77,29 @@ def test_an_event_that_comes_again_after_two_days_is_still_known(paged: Bench) -
     other = done(paged, Did.NOTED)
     tell(paged, other)
     assert paged.store.read(lambda tx: list(tx.scalars(sa.select(REACTIONS.c.id)))) == [other.id]
+
+
+def test_what_was_told_and_not_carried_out_before_all_was_off_for_days_has_its_effect_after_them(paged: Bench) -> None:
+    waiting = done(paged, Did.NOTED)
+    paged.runtime.submit_reaction(waiting).result(20)
+    paged.clock.advance(TOLD_FOR + MINUTE)
+    tell(paged, done(paged, Did.TRIGGERED, page="Q2"))
+    assert paged.kinds().count("note") == 1
+    assert outcomes(paged) == ["done", "ignored"]
+
+
+def test_what_was_cut_off_before_its_end_has_no_effect_twice_however_long_after(paged: Bench) -> None:
+    told = done(paged, Did.NOTED)
+    tell(paged, told)
+    cut_off = sa.update(REACTIONS).values(due_at=paged.now, outcome=None)
+    paged.store.write(lambda tx: tx.execute(cut_off))
+    paged.clock.advance(SIGNATURES_KEPT + MINUTE)
+    paged.act(Acknowledge("anna"), signature="v0=click")
+    paged.runtime.reactor.look()
+    assert outcomes(paged) == ["unchanged"]
+    assert paged.kinds().count("note") == 1
+    paged.act(Acknowledge("anna"), signature="v0=another")
+    assert paged.store.read(lambda tx: set(tx.scalars(sa.select(SEEN.c.signature)))) == {"v0=click", "v0=another"}
 
 
 def test_what_comes_in_the_wrong_order_counts_in_the_order_in_which_it_was_done(paged: Bench) -> None:
