@@ -154,7 +154,7 @@ def _current(tx: Connection, asking: Sequence[Cursor], surveyed: Survey) -> list
     return [
         parcel
         for cursor, parcel in packed
-        if parcel and parcel.cursor == cursor and parcel.news.incident.last == versions[cursor.incident_id]
+        if parcel and parcel.cursor == cursor and parcel.news.incident.last == versions.get(cursor.incident_id)
     ]
 
 

@@ -63,11 +63,12 @@ class Packer:
     base_url: str
 
     def pack(self, tx: Connection, cursors: Sequence[Cursor], token: str, now: datetime) -> list[Parcel]:
-        """One parcel for each cursor, in their order."""
+        """One parcel for each cursor, in their order; none for an incident that was pruned since they were read."""
+        found = incidents.load(tx, {cursor.incident_id for cursor in cursors}) if cursors else {}
+        cursors = [cursor for cursor in cursors if cursor.incident_id in found]
         if not cursors:
             return []
-        ids = {cursor.incident_id for cursor in cursors}
-        found = incidents.load(tx, ids)
+        ids = set(found)
         told = {id_: min(c.told for c in cursors if c.incident_id == id_) for id_ in ids}
         timelines = entries.load_after(tx, told)
         stored = alerts.of_incidents(tx, ids, ALERTS_SHOWN)

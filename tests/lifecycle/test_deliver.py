@@ -7,20 +7,25 @@ from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from structlog.testing import capture_logs
 
 from incidentd.channels.channel import Channel
 from incidentd.incident.command import Acknowledge, Escalate
 from incidentd.incident.slot import PAGE, TELL
-from incidentd.incident.state import State
+from incidentd.incident.state import Incident, State
 from incidentd.lifecycle import deliver
+from incidentd.lifecycle.prune import Pruner
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import AlertState
-from incidentd.store import query
+from incidentd.store import incidents, query
 from incidentd.store.deliveries import Outcome
-from incidentd.store.tables import DELIVERIES
+from incidentd.store.tables import CURSORS, DELIVERIES
 from tests.lifecycle.bench import KEYS, MINUTE, SECOND, Bench, alert, open_bench
 from tests.lifecycle.gate import PACE, Broken, Hesitant, held_back, sender
 from tests.servers import wait_until
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -396,6 +401,36 @@ def test_what_was_accepted_is_recorded_although_the_store_was_away_meanwhile(ben
     assert failures == [0]
     assert len(bench.events("trigger")) == 1
     assert all(row.accepted_at for row in bench.cursors())
+
+
+def test_an_incident_that_is_pruned_while_it_is_read_holds_up_no_other_and_is_no_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was to be told of its end was away for as long as it was kept."""
+    bench.hear(alert("old"))
+    bench.settle()
+    bench.hear(alert("old", firing=False))
+    bench.forward(10 * MINUTE)
+    (old,) = bench.incident_ids()
+    bench.clock.advance(2 * DAY)
+    bench.hear(alert("new", starts_at=bench.now))
+    owed = sa.update(CURSORS).where(CURSORS.c.incident_id == old, CURSORS.c.queue == TELL).values(due_at=bench.now)
+    bench.store.write(lambda tx: tx.execute(owed))
+    pruned: list[int] = []
+    read = incidents.load
+
+    def read_late(tx: Connection, ids: set[str]) -> dict[str, tuple[int, Incident]]:
+        if not pruned:
+            pruner = Pruner(bench.store, bench.now, DAY, dry=False, pause=lambda _seconds: None)
+            pruned.append(pruner.run().incidents)
+        return read(tx, ids)
+
+    monkeypatch.setattr(incidents, "load", read_late)
+    with capture_logs() as logs:
+        bench.runtime.deliver_tells(bench.incident_ids())
+        wait_until(lambda: all(row.due_at is None for row in bench.cursors(queue=TELL)), "the other to be told")
+    assert pruned == [1]
+    assert [entry for entry in logs if entry["log_level"] in ("warning", "error")] == []
 
 
 def test_closing_finishes_what_is_on_its_way(bench: Bench) -> None:
