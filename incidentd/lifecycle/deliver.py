@@ -226,8 +226,10 @@ class Sender:
     def _send_digest(self, bundle: Bundle) -> None:
         try:
             self._digests.send(bundle)
+        except (StoreUnavailableError, ConflictError) as error:
+            log.warning("digest waits", cause=type(error).__name__, **_named(bundle))
         except Exception:  # the edge of a sender's thread; once the lease is over the digest is found again
-            log.exception("digest failed", digest=bundle.digest.id, destination=bundle.digest.destination)
+            log.exception("digest failed", **_named(bundle))
         finally:
             self._free.release()
 
@@ -307,6 +309,10 @@ def _tell_log(result: Result) -> None:
         log.info("delivery", outcome="accepted" if result.came_to.sent else "nothing to say", **_about(result))
     else:
         log.warning("delivery", outcome="failed", cause=str(result.came_to), **_about(result))
+
+
+def _named(bundle: Bundle) -> dict[str, object]:
+    return {"digest": bundle.digest.id, "destination": bundle.digest.destination}
 
 
 def _about(result: Result) -> dict[str, object]:

@@ -95,10 +95,12 @@ class DigestSender:
         self._meter = meter
 
     def send(self, bundle: Bundle) -> None:
-        """Tell it, write what came of it, and write to its incidents that they were told."""
-        gathered, notice = self._store.read(
-            lambda tx: (digests.gather(tx, bundle.digest, SHOWN), self._notice(tx, bundle.digest))
-        )
+        """Tell it, write what came of it, and write to its incidents that they were told.
+
+        Raises:
+            StoreUnavailableError, ConflictError: it is told again, or written on, once it is due again.
+        """
+        gathered, notice = self._gather(bundle.digest)
         destination, news = self._destination(bundle.digest), replace(self._news(bundle, gathered), notice=notice)
         came_to = self._try(destination, news)
         failpoint("send.after")
@@ -110,6 +112,20 @@ class DigestSender:
             self._spread(partial(self._accept, told=told))
         elif _fails_for_long(told):
             self._spread(partial(self._fall_back, told=told, after=[""]))
+
+    def _gather(self, digest: Digest) -> tuple[Gathered, str]:
+        """What it stands for, and its notice: asked for again and again, as else it would wait until its lease is over.
+
+        For half of what a request leaves of the lease: the other half is for the last answer.
+        """
+        end = time.monotonic() + (self._pace.lease.total_seconds() - self._pace.http_seconds) / 2
+        while True:
+            try:
+                return self._store.read(lambda tx: (digests.gather(tx, digest, SHOWN), self._notice(tx, digest)))
+            except StoreUnavailableError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def _destination(self, digest: Digest) -> Destination | None:
         spec = self._rulebook.in_force.destinations.get(digest.destination)

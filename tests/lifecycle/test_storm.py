@@ -20,7 +20,7 @@ from incidentd.reaction import Did, Reaction
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
-from incidentd.store import cursors, query
+from incidentd.store import cursors, digests, query
 from incidentd.store.buckets import Bucket
 from incidentd.store.cursors import DIGEST_SLOT
 from incidentd.store.line import Newcomer
@@ -338,6 +338,24 @@ def test_a_digest_that_was_refused_for_good_tells_nobody_of_what_was_over_before
     bench.runtime.reload()
     bench.forward(MINUTE)
     assert _posts(bench, "digest") == []
+
+
+def test_a_digest_that_the_database_does_not_yield_is_told_once_it_does_and_not_a_lease_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather, left = digests.gather, [6]
+
+    def failing(*arguments: Any) -> digests.Gathered:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise StoreUnavailableError("away")
+        return gather(*arguments)
+
+    monkeypatch.setattr(digests, "gather", failing)
+    bench.hear(*(lesser(f"slo-{number:03}", "critical") for number in range(MANY)))
+    bench.forward(SECOND)
+    assert left[0] < 0
+    assert (len(_posts(bench, "digest")), len(_pages(bench))) == (1, 1)
 
 
 def test_what_a_digest_told_is_written_to_its_incidents_however_often_the_database_fails_meanwhile(
