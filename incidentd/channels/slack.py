@@ -131,7 +131,8 @@ class _Desk(SlackDesk):
     def post(self) -> Receipt:
         """A new card, which tells all there is to tell."""
         number = self._news.incident.last
-        return Receipt(self.post_first(card(self._news, first=True), CARD, number), sent=True, detail="posted")
+        reference = self.post_first(card(self._news, first=True), CARD, number)
+        return Receipt(reference, sent=True, detail=f"posted{self.unseen}")
 
     def find_card(self) -> dict[str, str]:
         """The reference of a card whose reply was lost; empty where none is found."""
@@ -184,7 +185,8 @@ class _DigestDesk(SlackDesk):
         """The message, for the first time."""
         turn = self._news.turn
         reference = self.post_first(digest_card(self._news, first=True), DIGEST, turn)
-        return Receipt({**reference, "said": self._said(), "called": str(turn)}, sent=True, detail="digest posted")
+        made = {**reference, "said": self._said(), "called": str(turn)}
+        return Receipt(made, sent=True, detail=f"digest posted{self.unseen}")
 
     def bring_up_to_date(self, reference: Mapping[str, str]) -> Receipt:
         """Edit it if it changed, and call those who are to be called; a new one where it can't be edited any more."""

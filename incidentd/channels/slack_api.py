@@ -101,8 +101,7 @@ class SlackApi:
         for _ in range(_PAGES):
             answer = self.ask(method, {**arguments, **({"cursor": cursor} if cursor else {})})
             yield answer
-            more = answer.get("response_metadata")
-            cursor = more.get("next_cursor") if isinstance(more, dict) else None
+            cursor = next_cursor(answer)
             if not cursor:
                 return
 
@@ -118,6 +117,12 @@ class SlackApi:
         if failure is not None:
             raise failure
         return data
+
+
+def next_cursor(answer: Mapping[str, Any]) -> object:
+    """What leads to the page after this one; nothing where it was the last."""
+    more = answer.get("response_metadata")
+    return more.get("next_cursor") if isinstance(more, dict) else None
 
 
 def _body(response: requests.Response, now: datetime) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from incidentd.channels.channel import Destination
-from incidentd.channels.slack_api import SlackApi
+from incidentd.channels.slack_api import SlackApi, next_cursor
 from incidentd.channels.slack_card import Message
 from incidentd.errors import PermanentError, TransientError, UncertainError
 
@@ -21,7 +21,8 @@ _CLOCKS_APART = timedelta(minutes=5)
 class SlackDesk:
     """The requests that a delivery may take. ``identity`` is what the metadata of all its messages has in common.
 
-    ``ids`` are channels' ids that were learned, shared by all.
+    ``ids`` are channels' ids that were learned, shared by all. ``unseen`` says, once ``find`` found nothing, why there
+    may be a message all the same; empty where there is none.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class SlackDesk:
         self._api = api
         self._identity = identity
         self._ids = ids
+        self.unseen = ""
         self.place = destination.options.get("channel", "").strip()
         self._named = (destination.secret, self.place)
         if not self.place:
@@ -60,8 +62,9 @@ class SlackDesk:
         self._api.call("chat.update", arguments)
 
     def find(self, kind: str, opened_at: datetime) -> dict[str, str]:
-        """The reference of a message whose reply was lost; empty where there is none, or nobody lets us look.
+        """The reference of a message whose reply was lost; empty where none is found, and ``unseen`` may say why.
 
+        Among the channel's newest messages, a thousand at most, as each request takes of the delivery's time.
         Needs ``channels:history`` (``groups:history`` in private channels).
         """
         since = (opened_at - _CLOCKS_APART).timestamp()
@@ -69,9 +72,11 @@ class SlackDesk:
             channel = self._channel_id()
             asked = {"channel": channel, "include_all_metadata": "true", "limit": "200", "oldest": f"{since:.6f}"}
             for page in self._api.pages("conversations.history", asked):
+                self.unseen = "; an earlier one may be older than all that was looked at" if next_cursor(page) else ""
                 for ts, number in self._ours(page, kind):
                     return {"channel": channel, "ts": ts, "posted": str(number), "replied": str(number)}
-        except PermanentError:
+        except PermanentError as error:
+            self.unseen = f"; an earlier one could not be looked for: {error}"
             return {}
         except TransientError as error:
             raise UncertainError(str(error), error.retry_after) from None

@@ -12,8 +12,9 @@ from incidentd.channels.channel import Destination, News, Receipt
 from incidentd.channels.slack import SlackChannel
 from incidentd.errors import PermanentError, TransientError, UncertainError
 from incidentd.sandbox.fault import FaultKind
-from incidentd.sandbox.message import Message
+from incidentd.sandbox.message import Channel, Message
 from incidentd.sandbox.server import SandboxServer
+from incidentd.sandbox.workspace import posted
 from tests.channels import story
 from tests.channels.conftest import Kit, adapter, slack_accepts
 from tests.channels.receiver import answer
@@ -179,8 +180,29 @@ def test_while_the_look_up_fails_nothing_is_posted(desk: Desk) -> None:
 def test_where_nobody_lets_us_look_the_card_is_posted_again(desk: Desk) -> None:
     desk.posted()
     desk.sandbox.fail("slack", FaultKind.ERROR, method="conversations.history", error="missing_scope")
-    assert desk.deliver(story.news("e1", uncertain=True)).sent
-    assert len(desk.cards) == 2
+    receipt = desk.deliver(story.news("e1", uncertain=True))
+    assert receipt.detail == "posted; an earlier one could not be looked for: Slack refused: missing_scope"
+    assert (receipt.sent, len(desk.cards)) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("others", "came_to"),
+    [
+        (999, ("updated", 1)),
+        (1000, ("posted; an earlier one may be older than all that was looked at", 2)),
+    ],
+)
+def test_a_card_is_looked_for_among_a_thousand_messages_and_what_lies_beyond_is_owned_up_to(
+    desk: Desk, others: int, came_to: tuple[str, int]
+) -> None:
+    desk.posted()
+    channel = desk.cards[0].channel
+    workspace = desk.sandbox.slack.workspace
+    for _ in range(others):
+        said = Message(channel, workspace.next_ts(story.NOW), "What people say.")
+        desk.sandbox.slack.apply(posted(said, Channel(channel, "incidents")))
+    receipt = desk.deliver(story.news("e1", uncertain=True))
+    assert (receipt.detail, len([card for card in desk.cards if card.metadata])) == came_to
 
 
 @pytest.mark.parametrize("refusal", ["message_not_found", "edit_window_closed", "cant_update_message", "is_inactive"])
