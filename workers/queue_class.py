@@ -10,7 +10,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer, Serializer
 from rq.timeouts import BaseDeathPenalty
 
-from workers.job_class import WakeUpJob
+from workers.job_class import LONGEST_ID, ForeignJobError, WakeUpJob
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -45,12 +45,18 @@ class WakeUpQueue(Queue):
 
 
 def _readable(raw_id: bytes, connection: redis.Redis) -> Job | None:
+    if len(raw_id) > LONGEST_ID:
+        _log.warning("foreign_job_dropped", cause="its id is too long")
+        return None
     try:
         return WakeUpJob.fetch(raw_id.decode(), connection=connection, serializer=JSONSerializer)
     except (redis.ConnectionError, redis.TimeoutError, StopRequested, DequeueTimeout):
         raise
     except NoSuchJobError:
         # Too old: the timekeeper has enqueued the same work again.
+        return None
+    except ForeignJobError as error:
+        _log.warning("foreign_job_dropped", cause=str(error))
         return None
     except Exception as error:  # noqa: BLE001 - any field of a foreign hash can be broken in any way
         _log.warning("foreign_job_dropped", cause=type(error).__name__)

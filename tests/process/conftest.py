@@ -34,6 +34,11 @@ class WorkerProcess:
     def open_gate(self, name: str) -> None:
         (self.folder / name).touch()
 
+    def most_memory(self) -> int:
+        """The most bytes that it ever held at once: proc(5)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(10)

@@ -15,7 +15,7 @@ from rq import Callback, Queue, Retry
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from incidentd.jobs import Enqueuer
+from incidentd.jobs import IDS_IN_A_JOB, Enqueuer
 from tests.process.conftest import WorkerProcess
 from tests.servers import RedisServer, wait_until
 
@@ -237,6 +237,40 @@ def test_foreign_and_broken_jobs_run_nothing_and_the_worker_lives_on(
     ran = {line for line in page_worker.lines() if line not in ("page done", "beat")}
     assert ran == {f"page after-{number}" for number in range(len(FOREIGN))} | {"page raise"}
     assert "os.system" not in page_worker.log()
+
+
+def _ours(ids: object) -> bytes:
+    return json.dumps(["workers.job.page", None, [ids], {}]).encode()
+
+
+OVERSIZED: list[tuple[str, dict[str | bytes, bytes | float | int | str], str]] = [
+    ("packed", {"data": zlib.compress(_ours(["i" * 20_000_000]))}, "too large"),
+    ("plain", {"data": _ours(["i" * 64_000_000])}, "too large"),
+    ("many", {"data": zlib.compress(_ours([f"x{number}" for number in range(IDS_IN_A_JOB + 1)]))}, "too many ids"),
+    ("strange", {"data": _ours(["i1", "x\0"])}, "not one list of ids"),
+    ("x" * 1_000_000, {}, "its id is too long"),
+    ("fat", {"data": _ours(["fat"]), "meta": "x" * 64_000_000}, ""),
+]
+"""A job's id, its fields, and the reason that is logged for refusing it; the last has a field that nobody reads."""
+
+
+def test_a_job_larger_than_ours_can_be_is_refused_with_its_reason_and_costs_no_memory(
+    redis_server: RedisServer, page_worker: WorkerProcess
+) -> None:
+    send(redis_server, *(f"{number:036}" for number in range(IDS_IN_A_JOB)))
+    page_worker.wait_for("page done")
+    before = page_worker.most_memory()
+    for number, (name, fields, cause) in enumerate(OVERSIZED):
+        with redis_server.client() as client:
+            if fields:
+                client.hset(f"rq:job:{name}", mapping=fields)
+            client.rpush("rq:queue:page", name)
+        send(redis_server, f"after-{number}")
+        page_worker.wait_for(f"page after-{number}")
+        assert f'"cause": "{cause}"' in page_worker.log().splitlines()[-1] or not cause
+    ran = {line for line in page_worker.lines()[2:] if line not in ("page done", "beat")}
+    assert ran == {"page fat", *(f"page after-{number}" for number in range(len(OVERSIZED)))}
+    assert page_worker.most_memory() - before < 16_000_000
 
 
 def test_the_trap_would_spring_in_a_plain_rq_worker(redis_server: RedisServer, tmp_path: Path) -> None:
