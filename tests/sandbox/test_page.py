@@ -135,6 +135,12 @@ def test_a_link_button_is_a_link(sandbox: SandboxServer, web: WebClient) -> None
     assert '<a class="button " href="https://e.org/runbook" target="_blank" rel="noopener noreferrer">' in page(sandbox)
 
 
+BEHIND_A_PROXY = [
+    {"Origin": "https://tell.example", "Host": "tell.example", "X-Forwarded-Host": "127.0.0.1", "Via": "1.1 proxy"},
+    {"Origin": "https://tell.example", "X-Forwarded-Host": "tell.example", "Forwarded": "host=tell.example"},
+]
+"""As one sends it on that keeps the name people typed, and as one that replaces it by the address behind it."""
+
 FOREIGN = [
     {},
     {"Origin": "https://evil.example"},
@@ -143,6 +149,7 @@ FOREIGN = [
     {"Sec-Fetch-Site": "same-site"},
     {"Origin": "http://evil.example", "Host": "evil.example"},
     {"Sec-Fetch-Site": "same-origin", "Host": "evil.example"},
+    *BEHIND_A_PROXY,
 ]
 
 
