@@ -1,5 +1,5 @@
 """``python -m incidentd.cli``: how a process starts its own parts."""
 
-from incidentd.cli.main import main
+from incidentd.cli.entry import main
 
 main()

@@ -14,8 +14,12 @@ from incidentd.cli.simulate import simulate_command
 from incidentd.cli.start import configure_logs, strict_settings
 from incidentd.cli.told import told
 from incidentd.clock import SystemClock
+from incidentd.process import hang_up
 from incidentd.store.engine import open_engine
 from incidentd.store.migrate import migrate as migrate_database
+
+RELOADED = ("up", "serve", "worker")
+"""What goes on at a SIGHUP: each of them lets it through once it can act on it."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="SLO breaches in, people awake."
@@ -38,11 +42,14 @@ def show_version(asked: bool) -> None:
 
 @app.callback()
 def callback(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its own callback is what it does
         bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=show_version)
     ] = False,
 ) -> None:
     """Settings come from the environment; `incidentd settings` lists them."""
+    if context.invoked_subcommand not in RELOADED:
+        hang_up.release()
 
 
 @app.command("up")

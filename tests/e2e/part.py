@@ -33,7 +33,12 @@ def part(
 
 def is_ready(listen: str) -> bool:
     """Whether the web part at this address can store a webhook."""
+    return answers(f"http://{listen}/-/ready")
+
+
+def answers(url: str) -> bool:
+    """Whether there is somebody, and all is well."""
     try:
-        return requests.get(f"http://{listen}/-/ready", timeout=5).ok
+        return requests.get(url, timeout=5).ok
     except requests.ConnectionError:
         return False
