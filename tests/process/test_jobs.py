@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import fakeredis
 import pytest
@@ -84,8 +85,8 @@ def test_pages_of_one_moment_go_ahead_of_all_other_work_which_costs_one_round_tr
     assert trips == [["rq:queue:page"], ["rq:queue:tell", "rq:queue:escalate"]]
 
 
-def _pushed_until_exec(monitor: redis.client.Monitor) -> list[str]:
-    """The queues that one transaction pushes to."""
+def _pushed_until_exec(monitor: Any) -> list[str]:
+    """The queues that one transaction pushes to, as Redis's untyped monitor tells."""
     pushed: list[str] = []
     while (words := monitor.next_command()["command"].split())[0] != "EXEC":
         if words[0] in ("LPUSH", "RPUSH"):
