@@ -5,6 +5,7 @@ IncidentdError
 │   ├── SettingsError            the environment
 │   ├── RulesError               the rules table; carries every fault found
 │   └── SchemaError              the database is not ours, or of another version
+├── UsageError                   an argument of a command that can't be used; says what there is
 ├── ExportError                  a file of recorded alerts that can't be used; carries the line
 ├── IntakeError                  a request that is no usable webhook; carries status and reason
 ├── RefusedError                 a command that the model refuses (HTTP 409)
@@ -59,6 +60,10 @@ class RulesError(ConfigurationError):
 
 class SchemaError(ConfigurationError):
     """The database is corrupt, not ours, or of a schema that this version can't serve."""
+
+
+class UsageError(IncidentdError):
+    """An argument of a command that can't be used. Says what would do, or what there is."""
 
 
 class ExportError(IncidentdError):

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from incidentd.cli.instance import Instance, InstanceError
 from incidentd.drill import MACHINE_ANSWER, whose
-from incidentd.errors import IncidentdError
+from incidentd.errors import IncidentdError, UsageError
 from incidentd.process.log import escape
 from incidentd.store.drills import Outcome, Step
 from incidentd.tier import Tier
@@ -33,7 +33,7 @@ _WIDTH = max(map(len, _WORDS.values()))
 
 
 class DrillError(IncidentdError):
-    """The drill can't be begun as it is asked for."""
+    """The drill can't be begun from here, or nobody agreed to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,14 @@ def run(order: Order, instance: Instance) -> int:
     """Begin the drill, say each step as it happens, and return 0 if every one came in time, else 1.
 
     Raises:
-        DrillError: the order makes no sense, or nobody agreed to it.
+        UsageError: the order makes no sense, or names what there isn't.
+        DrillError: nobody agreed to it, or the API can't be used from here.
         InstanceError: incidentd can't be reached, or refuses the drill.
     """
+    wanted = _wanted(order)
     if not instance.has_api:
         raise DrillError("INCIDENTD_API_TOKEN is not known here: a drill is begun and followed by the API")
     console = Console(stderr=order.as_json)
-    wanted = _wanted(order)
     _agree(order, instance.drill_plan(**wanted), console)
     drill = _Follower(instance, console, order).follow(instance.begin_drill(**wanted))
     if order.as_json:
@@ -70,11 +71,11 @@ def run(order: Order, instance: Instance) -> int:
 
 def _wanted(order: Order) -> dict[str, str | int]:
     if (order.tier is None) == (order.name is None):
-        raise DrillError("give --tier, such as --tier P1, or the --name of a drill in rules/drills.yaml")
+        raise UsageError("give --tier, such as --tier P1, or the --name of a drill in rules/drills.yaml")
     if order.name is not None and order.system is not None:
-        raise DrillError("--system goes with --tier: a drill in rules/drills.yaml has its own")
+        raise UsageError("--system goes with --tier: a drill in rules/drills.yaml has its own")
     if order.tier is not None and order.tier.upper() not in tuple(Tier):
-        raise DrillError(f"--tier {order.tier[:20]!r} is none of P0, P1, P2, P3")
+        raise UsageError(f"--tier {order.tier[:20]!r} is none of P0, P1, P2, P3")
     given = {
         "name": order.name,
         "tier": order.tier.upper() if order.tier else None,

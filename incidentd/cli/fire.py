@@ -20,7 +20,7 @@ from incidentd.cli.notification import notification
 from incidentd.cli.specimen import Specimen, Wanted, apart, specimens
 from incidentd.cli.storm import Outcome, pages_of, storm
 from incidentd.clock import Clock
-from incidentd.errors import IncidentdError
+from incidentd.errors import UsageError
 from incidentd.settings import rules_folder
 from incidentd.web.schema import EntryJson, IncidentJson
 
@@ -30,10 +30,6 @@ _PAGE_SECONDS = 10.0
 _QUIET_SECONDS = 3.0
 _WATCH_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
-
-
-class OptionError(IncidentdError):
-    """An option or argument that can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ def run(order: Order, environ: Mapping[str, str], state: Path, clock: Clock) -> 
     """Post what is ordered and say what happened. Returns the exit status: 1 where not all was stored.
 
     Raises:
-        OptionError, UnknownObjectiveError: the order makes no sense.
+        UsageError: the order makes no sense.
         ConfigurationError: rules or settings are unsound.
         InstanceError: incidentd can't be reached, or refused the token.
     """
@@ -78,11 +74,11 @@ def run(order: Order, environ: Mapping[str, str], state: Path, clock: Clock) -> 
 def _wanted(order: Order) -> Wanted:
     system, slash, slo = order.objective.partition("/")
     if not (system and slash and slo):
-        raise OptionError(f"{order.objective!r} is no objective: give <system>/<slo>, such as avalo/core-api")
+        raise UsageError(f"{order.objective!r} is no objective: give <system>/<slo>, such as avalo/core-api")
     if order.value is not None and parse_number(order.value) is None:
-        raise OptionError(f"--value {order.value!r} is no number: give a plain decimal such as 99.4")
+        raise UsageError(f"--value {order.value!r} is no number: give a plain decimal such as 99.4")
     if order.storm < 0:
-        raise OptionError("--storm is a number of alerts, 1 or more")
+        raise UsageError("--storm is a number of alerts, 1 or more")
     labels, annotations = _pairs("--label", order.labels), _pairs("--annotation", order.annotations)
     return Wanted(system, slo, order.value, order.regions, labels, annotations)
 
@@ -91,7 +87,7 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for text, (name, equals, _) in zip(texts, pairs, strict=True):
         if not name or not equals:
-            raise OptionError(f"{option} {text!r} is not name=value")
+            raise UsageError(f"{option} {text!r} is not name=value")
     return {name: value for name, _, value in pairs}
 
 

@@ -13,7 +13,7 @@ import requests
 from pydantic import BaseModel, ValidationError
 
 from incidentd.cli.state import with_tokens
-from incidentd.errors import IncidentdError
+from incidentd.errors import IncidentdError, UsageError
 from incidentd.settings import Settings, load_settings
 from incidentd.web.drill_schema import DrillJson, PlanJson
 from incidentd.web.schema import EntryJson, IncidentJson, IncidentsJson, TimelineJson
@@ -84,6 +84,7 @@ class Instance:
         """Who would be told of such a drill.
 
         Raises:
+            UsageError: something in it can't be used, or there isn't.
             InstanceError: it is refused, with the reason.
         """
         return self._ask("GET", f"{DRILLS}/plan?{urlencode(wanted)}", PlanJson)
@@ -92,6 +93,7 @@ class Instance:
         """Begin a drill.
 
         Raises:
+            UsageError: something in it can't be used, or there isn't.
             InstanceError: it is refused, with the reason.
         """
         return self._ask("POST", DRILLS, DrillJson, json=wanted)
@@ -109,9 +111,10 @@ class Instance:
         if answer.status_code // 100 == 4 and answer.status_code != 401:
             content = _json(answer)
             faults = [str(each.get("message")) for each in content.get("errors", []) if isinstance(each, dict)]
-            raise InstanceError(
-                f"{self.url} answered {answer.status_code}: {'; '.join([_problem(answer, content), *faults])}"
-            )
+            said = "; ".join([_problem(answer, content), *faults])
+            if faults:  # It names a field: what was typed is at fault.
+                raise UsageError(said)
+            raise InstanceError(f"{self.url} answered {answer.status_code}: {said}")
         return self._read(answer, shape)
 
     def _get(self, path: str, shape: type[_Shape]) -> _Shape:

@@ -10,7 +10,7 @@ import typer
 
 from incidentd.cli.start import inherited_settings
 from incidentd.cli.state import with_database
-from incidentd.errors import ConfigurationError, IncidentdError, StoreError
+from incidentd.errors import ConfigurationError, IncidentdError, NotFoundError, StoreError
 from incidentd.settings import Settings
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
@@ -27,7 +27,7 @@ def rules_store(state: Path) -> Iterator[tuple[Store, Settings]]:
         with closing(Store(engine)) as store:
             check(engine)
             yield store, settings
-    except (ConfigurationError, StoreError) as error:
+    except (ConfigurationError, StoreError, NotFoundError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     except IncidentdError as error:

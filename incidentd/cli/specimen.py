@@ -12,7 +12,7 @@ from incidentd.classify.classify import NO_ROW
 from incidentd.classify.condition import VALUE, Condition
 from incidentd.classify.row import Fit, Row
 from incidentd.classify.table import Table
-from incidentd.errors import IncidentdError
+from incidentd.errors import UsageError
 from incidentd.intake import fingerprint
 from incidentd.tier import Tier
 
@@ -36,7 +36,7 @@ _SHOWN = 40
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class UnknownObjectiveError(IncidentdError):
+class UnknownObjectiveError(UsageError):
     """The table knows no such system, or no such objective of it. Names those that it knows, nearest first."""
 
 

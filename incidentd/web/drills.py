@@ -1,6 +1,6 @@
 """``/api/v1/drills`` and ``/drills``: what drills came to, and one begun by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -94,15 +94,19 @@ def _order(wanted: DrillBody, rules: Rules) -> Order:
     if wanted.name is not None:
         spec = rules.drills.get(wanted.name)
         if spec is None:
-            raise ProblemError(404, "not_found", "the rules have no drill of this name")
+            raise _unknown(404, "not_found", "the rules have no drill of this name", "name", sorted(rules.drills))
         asked = spec.answer if wanted.answer is None else answer
         return Order(spec.tier, spec.system, within or spec.within, asked, spec.name)
     system = wanted.system or ""
     if system and rules.table_for({"system": system}) is None:
-        known = ", ".join(table.system for table in rules.tables.values() if table.system) or "none"
-        fault = {"field": "system", "message": f"known are: {known}"}
-        raise ProblemError(400, "invalid", "the rules have no table for this system", errors=[fault])
+        systems = [table.system for table in rules.tables.values() if table.system]
+        raise _unknown(400, "invalid", "the rules have no table for this system", "system", systems)
     return Order(wanted.tier or Tier.P3, system, within or _WITHIN, _ANSWER if wanted.answer is None else answer)
+
+
+def _unknown(status: int, reason: str, detail: str, field: str, known: Iterable[str]) -> ProblemError:
+    fault = {"field": field, "message": f"known are: {', '.join(known) or 'none'}"}
+    return ProblemError(status, reason, detail, errors=[fault])
 
 
 def _told(order: Order, runtime: Runtime) -> Iterator[ToldJson]:

@@ -169,5 +169,5 @@ def test_an_order_that_makes_no_sense_is_named(tmp_path: Path, arguments: tuple[
     (tmp_path / "webhook-token").write_text(TOKEN)
     (tmp_path / "api-token").write_text(TOKEN)
     ended = command("drill", *arguments, "--state", str(tmp_path), cwd=tmp_path)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert said in ended.stderr

@@ -9,7 +9,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from incidentd.cli.told import CONFIGURATION
+from incidentd.cli.told import UNUSABLE
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import migrate
 from tests.fault.oracle import lacks, wrongs
@@ -113,7 +113,7 @@ def test_a_web_part_that_waited_for_its_database_refuses_one_of_a_newer_version(
         wait_until(lambda: plant.status("/-/ready") == unavailable, "the web part to start", START_SECONDS)
         give_back()
         wait_until(lambda: web.status is not None, "it to end")
-        assert web.status == CONFIGURATION
+        assert web.status == UNUSABLE
         assert "the database belongs to a newer version of incidentd" in web.log.read_text()
 
 

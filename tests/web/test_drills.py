@@ -55,7 +55,9 @@ def test_a_drill_of_the_rules_is_begun_by_its_name(api: Client, runtime: FakeRun
     assert (begun["name"], begun["by_hand"], begun["tier"], begun["system"]) == ("weekly", True, "P1", "avalo")
     assert (begun["within"], begun["answer"]) == (300, 600)
     assert api.post(PATH, json={"name": "weekly", "answer": 0}).json()["answer"] is None
-    assert api.post(PATH, json={"name": "monthly"}).status_code == 404
+    unknown = api.post(PATH, json={"name": "monthly"})
+    assert unknown.status_code == 404
+    assert unknown.json()["errors"] == [{"field": "name", "message": "known are: weekly"}]
 
 
 @pytest.mark.parametrize(
