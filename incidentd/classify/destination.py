@@ -55,6 +55,10 @@ class DestinationSpec:
         wanted += [*self.further.values(), *((name,) for value in self.headers.values() for name in in_header(value))]
         return tuple(" or ".join(names) for names in wanted if names and not any(name in variables for name in names))
 
+    def is_in_doubt(self, variables: Collection[str]) -> bool:
+        """Whether perhaps nobody is told there: it is optional, and lacks something where only these are set."""
+        return self.optional and bool(self.lacks(variables))
+
 
 def in_header(value: str) -> tuple[str, ...]:
     """The variables that a header's value names as ``${INCIDENTD_…}``."""

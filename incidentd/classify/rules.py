@@ -1,6 +1,6 @@
 """A rules table as loaded: sound, complete, and fixed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -54,6 +54,10 @@ class Rules:
     def secret_names(self) -> frozenset[str]:
         """The variables that hold the destinations' secrets."""
         return frozenset(name for spec in self.destinations.values() for name in spec.variables)
+
+    def in_doubt(self, variables: Collection[str]) -> frozenset[str]:
+        """The destinations that are told only if they are set up, where only these variables are known to be set."""
+        return frozenset(name for name, spec in self.destinations.items() if spec.is_in_doubt(variables))
 
     @property
     def rows(self) -> tuple[Row, ...]:

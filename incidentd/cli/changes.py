@@ -1,6 +1,6 @@
 """What a backtest found, as a page for people and as JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -32,9 +32,18 @@ def show(difference: Difference, console: Console) -> None:
     else:
         for line in _sums(difference):
             console.print(line, markup=False)
-        _show_woken(difference.woken, console)
-        _show_changes(difference.changes, console)
+        _show_woken(difference.woken, console, difference.if_set_up)
+        _show_changes(difference.changes, console, difference.if_set_up)
     _show_unheard(difference.unheard, console)
+    if difference.if_set_up and not (difference.is_empty and not difference.unheard):
+        console.print(f"\n{_doubt(difference.if_set_up)}", markup=False)
+
+
+def _doubt(names: Iterable[str]) -> str:
+    return (
+        f"Optional, and without their variables here: {', '.join(names)}. They are told only where they are set up:"
+        " pages to them count, and of what they alone are told nobody may hear."
+    )
 
 
 def _facts(difference: Difference) -> Iterable[str]:
@@ -73,20 +82,20 @@ def _nights(woken: Iterable[Woken]) -> Iterable[tuple[str, int, int]]:
         yield zone, sum(each.before.night for each in zones[zone]), sum(each.after.night for each in zones[zone])
 
 
-def _show_woken(woken: Iterable[Woken], console: Console) -> None:
+def _show_woken(woken: Iterable[Woken], console: Console, if_set_up: Collection[str]) -> None:
     table = _table("Who is woken", "who", "through", "pages before", "after", "at night before", "after", "where")
     for each in woken:
         counts = (each.before.all, each.after.all, each.before.night, each.after.night)
-        table.add_row(_as_it_is(each.person), each.destination, *map(str, counts), each.zone)
+        table.add_row(_as_it_is(each.person), _named(each.destination, if_set_up), *map(str, counts), each.zone)
     if table.row_count:
         console.print(table)
 
 
-def _show_changes(changes: Iterable[Change], console: Console) -> None:
+def _show_changes(changes: Iterable[Change], console: Console, if_set_up: Collection[str]) -> None:
     """Alike ones in one line, those of another tier first."""
     groups: dict[tuple[str, ...], list[Change]] = {}
     for each in changes:
-        groups.setdefault(_kind_of(each), []).append(each)
+        groups.setdefault(_kind_of(each, if_set_up), []).append(each)
     ordered = sorted(groups.items(), key=lambda pair: (not pair[1][0].tier_changes, -len(pair[1]), pair[0]))
     table = _table("Incidents that change", "incidents", "of", "tier", "row", "told", "pages before", "after")
     for kind, alike in ordered[:SHOWN]:
@@ -99,18 +108,23 @@ def _show_changes(changes: Iterable[Change], console: Console) -> None:
         console.print(f"and {_count(left, 'other incident')}: --json lists each.", markup=False)
 
 
-def _kind_of(change: Change) -> tuple[str, ...]:
+def _kind_of(change: Change, if_set_up: Collection[str]) -> tuple[str, ...]:
     """What, and how it changes, as it is shown."""
     before, after = change.before, change.after
     lost = set(before.told) - set(after.told if after else ())
     won = set(after.told if after else ()) - set(before.told)
-    told = [*(f"+{name}" for name in sorted(won)), *(f"-{name}" for name in sorted(lost))]
+    told = [f"+{_named(name, if_set_up)}" for name in sorted(won)]
+    told += [f"-{_named(name, if_set_up)}" for name in sorted(lost)]
     return (
         f"{change.system} {change.slo}",
         _move(before.tier, after.tier if after else "none"),
         _move(before.row, after.row if after else "none"),
         " ".join(told) or "the same",
     )
+
+
+def _named(destination: str, if_set_up: Collection[str]) -> str:
+    return f"{destination} (if set up)" if destination in if_set_up else destination
 
 
 def _show_unheard(unheard: tuple[Unheard, ...], console: Console) -> None:

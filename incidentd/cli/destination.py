@@ -24,7 +24,7 @@ from incidentd.keyring import Keyring
 from incidentd.process.log import configure, escape
 from incidentd.process.redaction import Redactor
 from incidentd.runtime import new_id
-from incidentd.settings import Settings, hidden_values, rules_folder
+from incidentd.settings import Settings, hidden_values, names_set, rules_folder
 from incidentd.tier import Tier
 from incidentd.timeline import Data, Entry, Member, Opened, Resolved
 
@@ -111,8 +111,7 @@ def _named(table: Rules, name: str) -> DestinationSpec:
 def _ready(spec: DestinationSpec, settings: Settings, environ: Mapping[str, str]) -> Destination:
     destination = Keyring(settings, environ).destination(spec)
     if destination is None:
-        set_now = {name.removesuffix("_FILE") for name in environ}
-        lacking = ", ".join(spec.lacks(set_now)) or ", ".join(spec.secret_names)
+        lacking = ", ".join(spec.lacks(names_set(environ))) or ", ".join(spec.secret_names)
         raise SettingsError(f"{spec.name} ({spec.kind}) is not set up: set {lacking}")
     return destination
 

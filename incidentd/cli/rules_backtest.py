@@ -17,6 +17,7 @@ from incidentd.cli.recorded import from_database, from_file
 from incidentd.errors import ConfigurationError, RulesError, SettingsError, StoreError
 from incidentd.replay import Difference, Recording, compare, side_by_side
 from incidentd.replay.side_by_side import Progress as Note
+from incidentd.settings import names_set
 
 _WIDE = 140
 # Where there is no terminal whose width counts.
@@ -75,7 +76,8 @@ def _base(recording: Recording, against: Path | None) -> Rules:
 def _difference(recording: Recording, before: Rules, after: Rules) -> Difference:
     with _progress() as note:
         outcomes = side_by_side(recording, (before, after), note)
-    return compare(recording, *outcomes)
+    variables = names_set(os.environ)
+    return compare(recording, *outcomes, (before.in_doubt(variables), after.in_doubt(variables)))
 
 
 @contextmanager

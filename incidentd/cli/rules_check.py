@@ -15,7 +15,7 @@ from incidentd.coverage import Proof, RuleFiles, load_rule_files, prove, query_f
 from incidentd.coverage.report import check_as_json, faults_as_json, show_proof
 from incidentd.errors import Fault, RulesError, SettingsError
 from incidentd.objective import Objective, compare, load_objectives, show_objectives
-from incidentd.settings import rules_folder
+from incidentd.settings import names_set, rules_folder
 
 Objectives = Annotated[
     Path | None, typer.Option(help="A folder of OpenSLO files, each named objectives.yaml, to be checked as well.")
@@ -83,8 +83,7 @@ def _checked(
     folder: Path | None, objectives: Path | None, alerts: list[str], external: Mapping[str, str], *, as_json: bool
 ) -> Proof | None:
     table = _rules(folder)
-    variables = {name.removesuffix("_FILE") for name in os.environ}
-    found = check(table, variables)
+    found = check(table, names_set(os.environ))
     promised = _objectives(objectives) if objectives else ()
     files = _rule_files(alerts) if alerts else None
     proof = prove(table, files, promised, external) if files else None

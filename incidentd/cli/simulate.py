@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -25,7 +25,7 @@ from incidentd.lifecycle.reception import place
 from incidentd.replay.local import LocalTime, parse_local, shown
 from incidentd.replay.plan import Moment, Plan, Story, plan
 from incidentd.replay.telling import How, Telling
-from incidentd.settings import rules_folder
+from incidentd.settings import names_set, rules_folder
 from incidentd.tier import Tier
 
 BROKEN = 2
@@ -34,12 +34,13 @@ _VERBS = {How.PAGE: "pages", How.FIRST: "tells", How.CALL: "calls in", How.UPDAT
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What is simulated, with what should be known of it."""
+    """What is simulated, with what should be known of it. Those ``in_doubt`` are told only if they are set up."""
 
     rules: Rules
     when: LocalTime
     plan: Plan
     notes: tuple[str, ...]
+    in_doubt: frozenset[str] = frozenset()
 
 
 def simulate_command(
@@ -93,7 +94,16 @@ def _told(
     verdict = verdict.at(when.at)
     answer_after, lasts = spans
     noted = ((when.note,) if when.note else ()) + notes
-    return _Told(rules, when, plan(Story(alert, verdict, when.at, answer_after, lasts), rules), noted)
+    planned = plan(Story(alert, verdict, when.at, answer_after, lasts), rules)
+    told = {each.destination for moment in planned.moments for each in moment.told}
+    in_doubt = rules.in_doubt(names_set(os.environ)) & told
+    return _Told(rules, when, planned, (*noted, *_doubt(in_doubt)), in_doubt)
+
+
+def _doubt(names: Collection[str]) -> Iterator[str]:
+    """Nobody misses what is optional: without its variables nobody is told there."""
+    if names:
+        yield f"optional, without their variables here, and told only where they are set up: {', '.join(sorted(names))}"
 
 
 def _alert(tier: str, system: str, labels: Sequence[str], file: Path | None, at: datetime) -> Alert:
@@ -183,7 +193,7 @@ def _lines(told: _Told) -> list[str]:
     for moment in found.moments:
         lines += ["", f"{_both(moment.at, zone)}   {_after(moment.at - told.when.at)}"]
         lines += [f"    {each}" for each in moment.sentences]
-        lines += [f"      {_words(each, told.rules)}" for each in moment.told]
+        lines += [f"      {_words(each, told)}" for each in moment.told]
     return [*lines, "", _end(found, zone)]
 
 
@@ -194,13 +204,14 @@ def _end(found: Plan, zone: tzinfo) -> str:
     return f"And so on: next at {_both(found.next_at, zone)}."
 
 
-def _words(telling: Telling, rules: Rules) -> str:
-    where = place(rules.destinations[telling.destination])
-    person = _person(telling, rules)
+def _words(telling: Telling, told: _Told) -> str:
+    where = place(told.rules.destinations[telling.destination])
+    person = _person(telling, told.rules)
+    doubt = ", if set up" if telling.destination in told.in_doubt else ""
     if telling.how is How.PAGE:
-        return f"pages {person} through {where}"
+        return f"pages {person} through {where}{doubt}"
     concerned = f", for {person}" if person and telling.how is How.CALL else ""
-    return f"{_VERBS[telling.how]} {where}{concerned}"
+    return f"{_VERBS[telling.how]} {where}{concerned}{doubt}"
 
 
 def _person(telling: Telling, rules: Rules) -> str:
@@ -249,6 +260,7 @@ def _moment(moment: Moment, told: _Told) -> dict[str, object]:
                 "how": each.how,
                 "level": each.level,
                 "who": _person(each, told.rules),
+                "if_set_up": each.destination in told.in_doubt,
             }
             for each in moment.told
         ],

@@ -9,6 +9,9 @@ from incidentd.replay.outcome import Outcome, Page, Played
 from incidentd.replay.recording import Recording
 from incidentd.tier import Tier
 
+Doubt = tuple[frozenset[str], frozenset[str]]
+_NO_DOUBT: Doubt = (frozenset(), frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -84,7 +87,7 @@ class Difference:
     """What changes. ``incidents`` counts them under each table; ``merged`` share one that they didn't share before.
 
     ``split`` are those that were part of another one before. ``changes`` are all incidents whose tier, number of
-    pages or destinations differ.
+    pages or destinations differ. Destinations of ``if_set_up`` count as woken, and not as hearing of anything.
     """
 
     since: datetime
@@ -100,6 +103,7 @@ class Difference:
     pages: tuple[Pages, Pages]
     woken: tuple[Woken, ...]
     unheard: tuple[Unheard, ...]
+    if_set_up: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -114,8 +118,11 @@ class Difference:
         return self.pages[1].all - self.pages[0].all
 
 
-def compare(recording: Recording, before: Outcome, after: Outcome) -> Difference:
-    """What becomes of the same alerts and the same answers under another table."""
+def compare(recording: Recording, before: Outcome, after: Outcome, in_doubt: Doubt = _NO_DOUBT) -> Difference:
+    """What becomes of the same alerts and the same answers under another table.
+
+    ``in_doubt`` are destinations of each table that are told only if they are set up.
+    """
     partners = _partners(before, after)
     pairs = [_change(played, after, partners[id_]) for id_, played in before.incidents.items()]
     changes = [each for each in pairs if each.after is None or _differs(each.before, each.after)]
@@ -133,7 +140,8 @@ def compare(recording: Recording, before: Outcome, after: Outcome) -> Difference
         tiers=_moves(pairs),
         pages=(_pages(before.incidents.values()), _pages(after.incidents.values())),
         woken=_woken(before, after),
-        unheard=_unheard(recording, before, after),
+        unheard=_unheard(recording, before, after, in_doubt),
+        if_set_up=tuple(sorted(_told_of(before, in_doubt[0]) | _told_of(after, in_doubt[1]))),
     )
 
 
@@ -192,21 +200,25 @@ def _of(pages: list[Page]) -> Pages:
     return Pages(len(pages), sum(page.night for page in pages))
 
 
-def _unheard(recording: Recording, before: Outcome, after: Outcome) -> tuple[Unheard, ...]:
+def _told_of(outcome: Outcome, names: frozenset[str]) -> frozenset[str]:
+    return names & {name for played in outcome.incidents.values() for name in played.told}
+
+
+def _unheard(recording: Recording, before: Outcome, after: Outcome, in_doubt: Doubt) -> tuple[Unheard, ...]:
     alerts: Counter[tuple[str, str, str]] = Counter()
     new: Counter[tuple[str, str, str]] = Counter()
     for number, recorded in enumerate(recording.alerts):
-        row = _untold_by(number, after)
+        row = _untold_by(number, after, in_doubt[1])
         if row is not None:
             which = (recorded.labels.get("system", ""), recorded.labels.get("alertname", ""), row)
             alerts[which] += 1
-            new[which] += number in before.of_alert and _untold_by(number, before) is None
+            new[which] += number in before.of_alert and _untold_by(number, before, in_doubt[0]) is None
     return tuple(Unheard(*which, count, new[which]) for which, count in sorted(alerts.items()))
 
 
-def _untold_by(number: int, outcome: Outcome) -> str | None:
+def _untold_by(number: int, outcome: Outcome, in_doubt: frozenset[str]) -> str | None:
     """The row by which nobody hears of an alert; None where somebody does, or there is nothing to tell."""
     if number in outcome.signs:
         return "sign of life"
     incident = outcome.incidents.get(outcome.of_alert.get(number, ""))
-    return incident.row if incident is not None and not incident.told else None
+    return incident.row if incident is not None and incident.told <= in_doubt else None

@@ -5,7 +5,7 @@ hold secrets.
 """
 
 from incidentd.settings.description import Setting, describe
-from incidentd.settings.environment import PREFIX
+from incidentd.settings.environment import PREFIX, names_set
 from incidentd.settings.load import (
     hidden_values,
     load_settings,
@@ -23,6 +23,7 @@ __all__ = [
     "describe",
     "hidden_values",
     "load_settings",
+    "names_set",
     "read_sources",
     "rules_folder",
     "shadow_folder",

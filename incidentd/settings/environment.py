@@ -1,6 +1,6 @@
 """Reading the environment: one variable, or the file that its ``…_FILE`` names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from incidentd.errors import SettingsError
@@ -12,6 +12,11 @@ FILE = "_FILE"
 def variable(field: str) -> str:
     """The variable of a field of ``Settings``."""
     return PREFIX + field.upper()
+
+
+def names_set(environ: Iterable[str]) -> frozenset[str]:
+    """The variables that are set, by themselves or by a file."""
+    return frozenset(name.removesuffix(FILE) for name in environ)
 
 
 def read(environ: Mapping[str, str], name: str) -> str | None:

@@ -176,6 +176,45 @@ def test_labels_and_a_file_are_simulated_as_the_table_classifies_them(tmp_path: 
     assert json.loads(by_file.stdout)["row"] == "astudio/mcp-below-99.5"
 
 
+MAIL = {"INCIDENTD_SMTP_URL": "smtp://mail.example.com:587"}
+TICKETS = {"INCIDENTD_TICKETS_URL": "https://tickets.example.com/issue", "INCIDENTD_TICKETS_LOGIN": "bG9naW4="}
+
+
+def test_an_optional_destination_is_told_if_it_is_set_up_and_for_certain_where_it_is() -> None:
+    asked = ("simulate", "--rules", RULES, "--tier", "P0", "--system", "avalo", "--at", "2026-01-05T12:00Z")
+    by_the_table, set_up = typed(*asked).stdout, typed(*asked, **MAIL).stdout
+    assert "      tells Mail (management-mail), if set up\n" in by_the_table
+    assert "and told only where they are set up: management-mail.\n" in by_the_table
+    assert "      tells Mail (management-mail)\n" in set_up
+    assert "if set up" not in set_up
+    told = json.loads(typed(*asked, "--json").stdout)["moments"][0]["told"]
+    assert {each["destination"] for each in told if each["if_set_up"]} == {"management-mail"}
+
+
+def test_of_what_only_an_optional_destination_is_told_nobody_hears_unless_it_is_set_up(
+    export: Path, tmp_path: Path
+) -> None:
+    """In a pull request nothing is set, so the table alone decides."""
+    folder = copy_rules(tmp_path)
+    replace_in(folder, "escalation.yaml", ("opening: [tickets, ticket-queue]", "opening: [ticket-queue]"))
+    asked = ("rules", "backtest", folder, "--from", export)
+    by_the_table, set_up = typed(*asked), typed(*asked, **TICKETS)
+    assert "Alerts that nobody would be told of" in by_the_table.stdout
+    assert "Optional, and without their variables here: " in by_the_table.stdout
+    assert "Alerts that nobody would be told of" not in set_up.stdout
+    assert "ticket-queue" in json.loads(typed(*asked, "--json").stdout)["if_set_up"]
+    assert "ticket-queue" not in json.loads(typed(*asked, "--json", **TICKETS).stdout)["if_set_up"]
+
+
+def test_a_change_of_who_is_told_names_what_is_told_only_if_it_is_set_up(export: Path, tmp_path: Path) -> None:
+    folder = copy_rules(tmp_path)
+    replace_in(folder, "escalation.yaml", ("opening: [tickets, ticket-queue]", "opening: [tickets]"))
+    asked = ("rules", "backtest", folder, "--from", export)
+    assert "-ticket-queue (if set up)" in typed(*asked).stdout
+    assert "-ticket-queue (if set up)" not in typed(*asked, **TICKETS).stdout
+    assert "-ticket-queue" in typed(*asked, **TICKETS).stdout
+
+
 @pytest.mark.parametrize("asked", [["--tier", "P0"], ["--label", "slo=core-api", "--label", "sli=outage"]])
 def test_a_plan_tells_nobody_while_the_system_is_observed_and_not_longer(tmp_path: Path, asked: list[str]) -> None:
     folder = copy_rules(tmp_path)

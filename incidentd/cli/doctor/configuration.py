@@ -15,6 +15,7 @@ from incidentd.classify import check
 from incidentd.cli.doctor.finding import Finding, fault, ok, warning
 from incidentd.cli.doctor.patient import Patient
 from incidentd.cli.state import SANDBOX_PAGERDUTY_TOKENS, SANDBOX_TOKENS, TOKENS
+from incidentd.settings import names_set
 from incidentd.store.survey import sqlite_file
 
 _GIB = 1 << 30
@@ -93,8 +94,7 @@ def rules(patient: Patient) -> Iterator[Finding]:
         yield fault("rules", line, f"correct it under {folder}, then `incidentd rules check`")
     if patient.rules is None:
         return
-    variables = {name.removesuffix(_FILE) for name in patient.environ}
-    result = check(patient.rules, variables)
+    result = check(patient.rules, names_set(patient.environ))
     for each in result.warnings:
         yield warning("rules", str(each), f"look at it under {folder}; docs/rules.md explains each field")
     rows = sum(result.rows.values())

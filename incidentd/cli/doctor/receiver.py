@@ -18,6 +18,7 @@ from incidentd.clock import SystemClock
 from incidentd.errors import DeliveryError
 from incidentd.keyring import Keyring
 from incidentd.policy import TierPolicy
+from incidentd.settings import names_set
 from incidentd.tier import Tier
 
 _SECONDS = 8.0
@@ -34,7 +35,7 @@ def receivers(patient: Patient) -> Iterator[Check]:
     if patient.rules is None:
         return
     ready = _ready(patient, patient.rules)
-    variables = {name.removesuffix("_FILE") for name in patient.environ}
+    variables = names_set(patient.environ)
     yield Check("destinations", lambda: _secrets(patient.rules, ready, variables))
     yield Check("levels", lambda: _levels(patient.rules, ready))
     tokens: dict[str, list[Destination]] = {}
