@@ -1,6 +1,6 @@
 """What a backtest found, as a page for people and as JSON."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,14 +12,18 @@ from rich.text import Text
 from incidentd.classify.line import printable
 from incidentd.replay.difference import Change, Difference, Pages, Unheard, Woken
 from incidentd.replay.night import BEGINS, ENDS
+from incidentd.replay.regrouping import Regrouping, Which
 
-SHOWN = 20
-"""So many kinds of change are listed for people; JSON has every incident."""
+SHOWN, TOGETHER = 20, 5
+"""So many changes are listed for people, each of so many incidents; JSON has every one."""
 
 
 def as_json(difference: Difference) -> str:
-    """All of it, with ``changed`` and ``more_pages`` said outright."""
-    said = {"changed": not difference.is_empty, "more_pages": difference.more_pages, **asdict(difference)}
+    """All of it, with ``changed``, ``more_pages`` and how many join or split said outright."""
+    found = asdict(difference)
+    groups = found.pop("regrouping")
+    counts = {"merged": difference.regrouping.merged, "split": difference.regrouping.split}
+    said = {"changed": not difference.is_empty, "more_pages": difference.more_pages, **found, **counts, **groups}
     return to_json(said, indent=2).decode()
 
 
@@ -34,6 +38,7 @@ def show(difference: Difference, console: Console) -> None:
             console.print(line, markup=False)
         _show_woken(difference.woken, console, difference.if_set_up)
         _show_changes(difference.changes, console, difference.if_set_up)
+        _show_regrouping(difference.regrouping, console)
     _show_unheard(difference.unheard, console)
     if difference.if_set_up and not (difference.is_empty and not difference.unheard):
         console.print(f"\n{_doubt(difference.if_set_up)}", markup=False)
@@ -42,7 +47,7 @@ def show(difference: Difference, console: Console) -> None:
 def _doubt(names: Iterable[str]) -> str:
     return (
         f"Optional, and without their variables here: {', '.join(names)}. They are told only where they are set up:"
-        " pages to them count, and of what they alone are told nobody may hear."
+        " pages to them count, and an alert that they alone are told of counts as one that nobody is told of."
     )
 
 
@@ -58,8 +63,11 @@ def _sums(difference: Difference) -> Iterable[str]:
     which = ", ".join(f"{move.incidents} from {move.before} to {move.after or 'none'}" for move in difference.tiers)
     verb = "changes" if moved == 1 else "change"
     yield f"\n{_count(moved, 'incident')} of {difference.incidents[0]} {verb} tier{f': {which}' if which else ''}."
-    if difference.merged or difference.split:
-        yield f"{difference.merged} join another incident, {difference.split} are split off from one."
+    groups = difference.regrouping
+    if groups.merged or groups.split:
+        yield f"{groups.merged} join another incident, {groups.split} are split off from one."
+    if groups.new:
+        yield f"{_count(len(groups.new), 'incident')} of alerts that were none before."
     yield f"{_moved(*difference.pages)}."
     for zone, before, after in _nights(difference.woken):
         yield f"At night ({BEGINS:%H:%M} to {ENDS:%H:%M}) in {zone}: {_more(before, after)}."
@@ -121,6 +129,29 @@ def _kind_of(change: Change, if_set_up: Collection[str]) -> tuple[str, ...]:
         _move(before.row, after.row if after else "none"),
         " ".join(told) or "the same",
     )
+
+
+_Regrouped = tuple[str, tuple[Which, ...], tuple[Which, ...]]
+
+
+def _show_regrouping(groups: Regrouping, console: Console) -> None:
+    """A line for each that several become, that becomes several, or that is new."""
+    lines: list[_Regrouped] = [("join", each.before, (each.after,)) for each in groups.joins]
+    lines += [("split", (each.before,), ((each.after,) if each.after else ()) + each.off) for each in groups.splits]
+    lines += [("new", (), (each,)) for each in groups.new]
+    table = _table("Incidents that join, split or are new", "", "before", "after")
+    for what, before, after in lines[:SHOWN]:
+        table.add_row(what, _as_they_are(before), _as_they_are(after))
+    if table.row_count:
+        console.print(table)
+    if len(lines) > SHOWN:
+        console.print(f"and {len(lines) - SHOWN} more: --json lists each.", markup=False)
+
+
+def _as_they_are(incidents: Sequence[Which]) -> Text:
+    lines = [_as_it_is(f"{_at(each.opened_at)} {each.tier} {each.key}") for each in incidents[:TOGETHER]]
+    more = [Text(f"and {len(incidents) - TOGETHER} more")] if len(incidents) > TOGETHER else []
+    return Text("\n").join([*lines, *more]) if lines else Text("none")
 
 
 def _named(destination: str, if_set_up: Collection[str]) -> str:

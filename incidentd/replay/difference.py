@@ -7,6 +7,7 @@ from datetime import datetime
 
 from incidentd.replay.outcome import Outcome, Page, Played
 from incidentd.replay.recording import Recording
+from incidentd.replay.regrouping import Regrouping, regrouping
 from incidentd.tier import Tier
 
 Doubt = tuple[frozenset[str], frozenset[str]]
@@ -84,10 +85,10 @@ class Unheard:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changes. ``incidents`` counts them under each table; ``merged`` share one that they didn't share before.
+    """What changes. ``incidents`` counts them under each table; ``regrouping`` says which join, split, and are new.
 
-    ``split`` are those that were part of another one before. ``changes`` are all incidents whose tier, number of
-    pages or destinations differ. Destinations of ``if_set_up`` count as woken, and not as hearing of anything.
+    ``changes`` are all incidents whose tier, number of pages or destinations differ. Destinations of ``if_set_up``
+    count as woken, and not as hearing of anything.
     """
 
     since: datetime
@@ -96,8 +97,7 @@ class Difference:
     answers: int
     versions: tuple[str, str]
     incidents: tuple[int, int]
-    merged: int
-    split: int
+    regrouping: Regrouping
     changes: tuple[Change, ...]
     tiers: tuple[TierMove, ...]
     pages: tuple[Pages, Pages]
@@ -110,7 +110,8 @@ class Difference:
         """Whether nothing changes for anybody."""
         new = any(each.of_them_new for each in self.unheard)
         moved = any(each.before != each.after for each in self.woken)
-        return not (self.changes or self.merged or self.split or moved or new)
+        regrouped = self.regrouping.joins or self.regrouping.splits or self.regrouping.new
+        return not (self.changes or regrouped or moved or new)
 
     @property
     def more_pages(self) -> int:
@@ -126,7 +127,6 @@ def compare(recording: Recording, before: Outcome, after: Outcome, in_doubt: Dou
     partners = _partners(before, after)
     pairs = [_change(played, after, partners[id_]) for id_, played in before.incidents.items()]
     changes = [each for each in pairs if each.after is None or _differs(each.before, each.after)]
-    found = Counter(id_ for id_ in partners.values() if id_)
     return Difference(
         since=recording.since,
         until=recording.until,
@@ -134,8 +134,7 @@ def compare(recording: Recording, before: Outcome, after: Outcome, in_doubt: Dou
         answers=len(recording.answers),
         versions=(before.version, after.version),
         incidents=(len(before.incidents), len(after.incidents)),
-        merged=sum(number - 1 for number in found.values()),
-        split=len(after.incidents.keys() - found.keys()),
+        regrouping=regrouping(before, after, partners),
         changes=tuple(sorted(changes, key=lambda each: (each.opened_at, each.before.key))),
         tiers=_moves(pairs),
         pages=(_pages(before.incidents.values()), _pages(after.incidents.values())),

@@ -176,6 +176,23 @@ def test_labels_and_a_file_are_simulated_as_the_table_classifies_them(tmp_path: 
     assert json.loads(by_file.stdout)["row"] == "astudio/mcp-below-99.5"
 
 
+def test_incidents_that_join_or_split_are_listed_with_what_they_become(export: Path, tmp_path: Path) -> None:
+    folder = copy_rules(tmp_path)
+    replace_in(folder, "tiers.yaml", ("also: [environment]", "also: [stage]"))
+    joined = "rules", "backtest", folder, "--from", export
+    split = "rules", "backtest", RULES, "--from", export, "--against", folder
+    joins, splits = (json.loads(typed(*asked, "--json").stdout) for asked in (joined, split))
+    assert joins["merged"] == sum(len(each["before"]) - 1 for each in joins["joins"]) > 0
+    assert splits["split"] == sum(len(each["off"]) for each in splits["splits"]) > 0
+    for asked, what, one in (
+        (joined, "join", joins["joins"][0]["after"]),
+        (split, "split", splits["splits"][0]["before"]),
+    ):
+        listed = typed(*asked).stdout.partition("Incidents that join, split or are new")[2].splitlines()
+        assert any(line.startswith(what) for line in listed)
+        assert any(f"{one['tier']} {one['key']}" in line for line in listed)
+
+
 MAIL = {"INCIDENTD_SMTP_URL": "smtp://mail.example.com:587"}
 TICKETS = {"INCIDENTD_TICKETS_URL": "https://tickets.example.com/issue", "INCIDENTD_TICKETS_LOGIN": "bG9naW4="}
 

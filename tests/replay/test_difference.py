@@ -19,6 +19,7 @@ from incidentd.replay import Answer, Did, Hearing, Outcome, RecordedAlert, Recor
 from incidentd.replay.difference import Pages
 from incidentd.replay.judge import judge
 from incidentd.replay.outcome import Played
+from incidentd.replay.regrouping import Regrouping
 from incidentd.tier import Tier
 from tests.classify import ground
 from tests.incident.profile import effort
@@ -83,7 +84,7 @@ def test_the_same_table_changes_nothing(recording: Recording) -> None:
     again = parse(dict(RULES.files))
     found = compare(recording, outcome_of(recording, RULES), outcome_of(recording, again))
     assert found.is_empty
-    assert (found.changes, found.tiers, found.more_pages, found.merged, found.split) == ((), (), 0, 0, 0)
+    assert (found.changes, found.tiers, found.more_pages, found.regrouping) == ((), (), 0, Regrouping((), (), ()))
     assert found.pages[0] == found.pages[1]
 
 
@@ -223,8 +224,39 @@ def test_a_key_that_is_wider_joins_incidents_and_a_narrower_one_splits_them() ->
     recording, apart = played(RULES, alert("outage", BEGIN), alert("outage", BEGIN + timedelta(minutes=1), slo="web"))
     together = outcome_of(recording, ground.rules(one=wide))
     joined, split = compare(recording, apart, together), compare(recording, together, apart)
-    assert (joined.incidents, joined.merged, joined.split) == ((2, 1), 1, 0)
-    assert (split.incidents, split.merged, split.split) == ((1, 2), 0, 1)
+    assert (joined.incidents, joined.regrouping.merged, joined.regrouping.split) == ((2, 1), 1, 0)
+    assert (split.incidents, split.regrouping.merged, split.regrouping.split) == ((1, 2), 0, 1)
+    (join,), (parts,) = joined.regrouping.joins, split.regrouping.splits
+    (one,) = together.incidents.values()
+    assert (join.after.key, parts.before.key) == (one.key, one.key)
+    slos = ["api", "web"]
+    assert [each.slo for each in join.before] == slos
+    assert [each.slo for each in (parts.after, *parts.off) if each] == slos
+    assert [each.opened_at for each in join.before] == [BEGIN, BEGIN + timedelta(minutes=1)]
+
+
+@effort(60)
+@given(recordings(NUMBERS))
+def test_every_incident_of_another_table_is_what_one_became_or_is_listed_as_split_off_or_new(
+    recording: Recording,
+) -> None:
+    wide = ONE.replace("tier: P0}", "tier: P0, key: [sli]}").replace("tier: P3}", "tier: P3, key: [instance]}")
+    beats = 'watchdog: {match: [severity="info"], every: 10m, tier: P1}\n'
+    before = outcome_of(recording, ground.rules(one=ONE, heartbeats=beats))
+    after = outcome_of(recording, ground.rules(one=wide))
+    for first, second in ((before, after), (after, before)):
+        found = compare(recording, first, second)
+        groups, gone = found.regrouping, sum(change.after is None for change in found.changes)
+        assert len(first.incidents) - gone - groups.merged + groups.split + len(groups.new) == len(second.incidents)
+
+
+def test_an_incident_of_alerts_that_were_a_sign_of_life_is_new() -> None:
+    beats = 'watchdog: {match: [alertname="Slow"], every: 10m, tier: P1}\n'
+    quiet = ground.rules(one=ONE, heartbeats=beats)
+    recording, before = played(quiet, alert("latency", BEGIN, alertname="Slow"))
+    found = compare(recording, before, outcome_of(recording, RULES))
+    assert [(each.tier, each.slo) for each in found.regrouping.new] == [(Tier.P3, "api")]
+    assert not found.is_empty
 
 
 def test_who_would_be_told_follows_the_end_of_observing_as_it_does_in_the_product() -> None:
