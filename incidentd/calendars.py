@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import takewhile
 
 from incidentd.errors import IncidentdError
 
@@ -50,6 +51,13 @@ class Calendar:
                 return begin + left
             left -= closing - begin
         raise CalendarError(f"calendar {self.name} does not open again")
+
+    def openings(self, start: datetime, end: datetime) -> tuple[tuple[datetime, datetime], ...]:
+        """From when until when the clocks run, between two instants."""
+        if self.always:
+            return ((start, end),)
+        found = takewhile(lambda window: window[0] < end, self._windows(start))
+        return tuple((max(start, opens), min(end, closes)) for opens, closes in found if closes > start)
 
     def add_days(self, start: datetime, days: int) -> datetime:
         """``days`` whole local business days later, at the same local time.

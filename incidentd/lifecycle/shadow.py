@@ -174,7 +174,7 @@ class Shadow:
         try:
             in_force = self._rulebook.version(heard.verdict.version)
             verdict = tried.classify(heard.alert).at(now)
-            pair = compared(heard.verdict, in_force, verdict, tried.rules)
+            pair = compared(heard.verdict, in_force, verdict, tried.rules, now)
             differs = pair.kind is not Kind.SAME
             example = example_of(heard.alert, heard.verdict, verdict) if differs else ""
         except Exception:

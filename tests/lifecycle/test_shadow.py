@@ -24,6 +24,7 @@ from tests.lifecycle.twin import twin
 from tests.servers import wait_until
 
 CALMER = ('slo="core-api", sli="outage"]\n    tier: P0', 'slo="core-api", sli="outage"]\n    tier: P1')
+MAIL = "incidents:\n  kind: email\n  from: incidentd@example.com\n  to: [team@example.com]"
 LOUDER = ("warning: P2", "warning: P1")
 
 
@@ -128,6 +129,50 @@ def test_what_differs_besides_the_tier_is_told_apart(
     bench.runtime.shadow.reload()
     bench.hear(alert())
     assert [each.kind for each in found(bench)] == ([kind] if kind else [])
+
+
+HOURS = 'business-hours:\n  zone: UTC\n  weekdays: [mon, tue, wed, thu, fri]\n  opens: "09:00"'
+"""In force where BEGIN is a Monday, at noon."""
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ((HOURS, HOURS.replace("09:00", "08:00")), "told"),
+        ((HOURS, HOURS.replace("UTC", "Europe/Berlin")), "told"),
+        ((HOURS, HOURS + "\n  holidays: {dates: [2026-01-06]}"), "told"),
+        ((HOURS, HOURS + "\n  holidays: {country: PL}"), "told"),
+        ((HOURS, HOURS + "\n  holidays: {dates: [2026-01-04, 2026-12-24]}"), None),
+        (("business-days:", "others:\n  zone: Asia/Tokyo\n  weekdays: [mon]\n\nbusiness-days:"), None),
+    ],
+    ids=("opens earlier", "zone", "holiday tomorrow", "public holidays", "holidays far off", "another calendar"),
+)
+def test_other_hours_or_holidays_are_other_times_where_they_come_soon_enough(
+    bench: Bench, folder: Path, change: tuple[str, str], kind: str | None
+) -> None:
+    replace_in(folder, "calendars.yaml", change)
+    bench.runtime.shadow.reload()
+    labels = {"system": "astudio", "slo": "mcp-availability", "sli": "availability"}
+    bench.hear(alert(labels=labels, annotations={"value": "99.1"}), lesser("disk", "critical"))
+    assert [(each.from_row, each.kind) for each in found(bench)] == ([("astudio/mcp-below-99.5", kind)] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("destinations.yaml", ('channel: "#incidents"', 'channel: "#elsewhere"')),
+        ("destinations.yaml", ('incidents:\n  kind: slack\n  channel: "#incidents"', MAIL)),
+        ("destinations.yaml", ("routing_key: [INCIDENTD_PAGERDUTY_ROUTING_KEY", "routing_key: [INCIDENTD_OTHER_KEY")),
+        ("escalation.yaml", ("1: {name: on-call engineer}", '1: {name: on-call engineer, slack: "<@U0123456>"}')),
+    ],
+)
+def test_another_place_kind_or_mention_under_the_same_name_is_told_apart(
+    bench: Bench, folder: Path, file: str, change: tuple[str, str]
+) -> None:
+    replace_in(folder, file, change)
+    assert bench.runtime.shadow.reload() is not None
+    bench.hear(alert())
+    assert [each.kind for each in found(bench)] == ["told"]
 
 
 def test_how_many_regions_make_it_more_urgent_is_told_apart_where_it_matters(bench: Bench, folder: Path) -> None:
