@@ -10,11 +10,12 @@ from incidentd.classify.row import Row
 from incidentd.coverage.alert_rule import AlertRule
 from incidentd.coverage.domain import ANYTHING, Domain, exactly
 from incidentd.coverage.promql import Others, Recorded, Shape, shapes_of
+from incidentd.coverage.rounding import rounding_of
 
 _TEMPLATE = "{{"
 _OF_SERIES = re.compile(r"\{\{-?\s*(?:\$labels|\.Labels)\.(\w+)\s*-?\}\}")
 _OF_VALUE = re.compile(r"\$value|\.Value")
-_UNREADABLE = re.compile(r"\bhumanize\w*|%%|%[^{}]*%|%[xXobcqUv]")
+_UNREADABLE = re.compile(r"\bhumanize\w*|%%|%[^{}]*%|%[xXobcqUvds]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,10 @@ def _reading(text: str | None, shape: Shape) -> Reading:
         return Reading(why=f"the annotation value has {outside[:40]!r} beside the number")
     if not _OF_VALUE.search(text):
         return Reading()
-    return Reading(shape.bounds if shape.number is None else _equal(shape.number))
+    rounding = rounding_of(text)
+    if rounding is None:
+        return Reading()
+    return Reading(rounding.of_all(shape.bounds) if shape.number is None else _equal(rounding.of(shape.number)))
 
 
 def _equal(number: float) -> tuple[Condition, ...]:

@@ -90,6 +90,21 @@ def test_an_alert_that_a_row_takes_whatever_its_value_is_covered() -> None:
             "people: a plain number is needed",
         ),
         (
+            rule(value="'{{ $value | printf \"%.1f\" }}'"),
+            "unproven: a.yml:4: [Slow] one/slow for slo checkout may take it, or its severity alone, "
+            "P1 by severity critical: that depends on value; nothing here says",
+        ),
+        (
+            rule(value='\'{{ $value | reReplaceAll "0" "" }}\''),
+            "unproven: a.yml:4: [Slow] one/slow for slo checkout may take it, or its severity alone, "
+            "P1 by severity critical: that depends on value; nothing here says",
+        ),
+        (
+            rule(value="'{{ $value | printf \"%d\" }}'"),
+            "unreadable: a.yml:4: [Slow] row one/slow asks for a number, and the annotation value is formatted for "
+            "people: a plain number is needed",
+        ),
+        (
             rule(value="'{{ $value }} ms'"),
             "unreadable: a.yml:4: [Slow] row one/slow asks for a number, and the annotation value has 'ms' beside the "
             "number",
@@ -119,6 +134,21 @@ def test_an_alert_that_a_row_takes_whatever_its_value_is_covered() -> None:
 )
 def test_what_is_not_covered_is_said_with_its_cause(alert: str, said: str) -> None:
     assert said in findings(proven(alert), Kind.SILENT_OBJECTIVE)
+
+
+@pytest.mark.parametrize(
+    ("expr", "template"),
+    [
+        (" > 500", '{{ $value | printf "%.4f" }}'),
+        (" > 500", '{{ printf "%g" $value }}'),
+        (" >= 500.06", '{{ printf "%.1f" $value }}'),
+        (" > 600", '{{ printf "%.0f" $value }}'),
+        (" == 501", '{{ printf "%.0f" $value }}'),
+    ],
+)
+def test_a_value_whose_rounding_leads_to_no_other_row_is_covered(expr: str, template: str) -> None:
+    series = 'x{system="shop",slo="checkout",sli="latency"}'
+    assert findings(proven(rule(series + expr, value=f"'{template}'"))) == []
 
 
 def test_each_of_two_matchers_on_one_label_has_to_be_certain() -> None:

@@ -24,6 +24,14 @@ asked = st.lists(
     max_size=3,
 )
 compared = st.tuples(st.sampled_from([">", ">=", "<", "<=", "=="]), st.sampled_from([0, 1, 2, 3]))
+values = st.one_of(st.integers(-1, 4), st.sampled_from([0.04, 0.06, 0.94, 0.96, 1.04, 1.5, 2.04, 2.96, 3.04]))
+WRITTEN = {
+    "{{ $value }}": "%r",
+    '{{ $value | printf "%.1f" }}': "%.1f",
+    '{{ printf "%.0f" $value }}': "%.0f",
+    '{{ $value | printf "%.1g" }}': "%.1g",
+    '{{ $value | printf "%.4f" | reReplaceAll "\\\\.?0+$" "" }}': "%.4f",
+}
 series = st.dictionaries(st.sampled_from([*NAMES, "age"]), st.sampled_from([*VALUES, "1", "2"]))
 HOLDS = {
     ">": lambda number, limit: number > limit,
@@ -57,7 +65,10 @@ def test_what_promtool_sees_firing_goes_to_a_row_that_was_foretold(system: str) 
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(a_table, a_table, st.sampled_from(["", "a"]), asked, compared, series, st.integers(-1, 4), st.booleans())
+@given(
+    a_table, a_table, st.sampled_from(["", "a"]), asked, compared, series, values, st.booleans(),
+    st.sampled_from(list(WRITTEN)),
+)  # fmt: skip
 def test_an_alert_that_fires_goes_to_a_row_that_was_foretold(
     first: list[tuple[list[str], list[str], str]],
     second: list[tuple[list[str], list[str], str]],
@@ -65,8 +76,9 @@ def test_an_alert_that_fires_goes_to_a_row_that_was_foretold(
     matchers: list[tuple[str, str, str]],
     comparison: tuple[str, int],
     labels: dict[str, str],
-    number: int,
+    number: float,
     aggregated: bool,
+    template: str,
 ) -> None:
     operator, limit = comparison
     assume(satisfied(matchers, labels) and HOLDS[operator](number, limit))
@@ -78,10 +90,10 @@ def test_an_alert_that_fires_goes_to_a_row_that_was_foretold(
     files = parse_rule_files(
         {
             "a.yml": "groups:\n  - name: g\n    rules:\n      - alert: A\n"
-            f"        expr: {expr!r}\n        annotations: {{value: '{{{{ $value }}}}'}}\n"
+            f"        expr: {expr!r}\n        annotations: {{value: '{template}'}}\n"
         }
     )
-    fired = Alert("a1", {**kept, "alertname": "A"}, {"value": str(number)}, NOW, None, firing=True)
+    fired = Alert("a1", {**kept, "alertname": "A"}, {"value": WRITTEN[template] % number}, NOW, None, firing=True)
     verdict = classify(fired, rules)
     (alert,) = prove(rules, files).alerts
     outcomes = [outcome(case, rules.rows, further=True) for case in alert.cases]
