@@ -12,7 +12,7 @@ from incidentd.web.problem import REQUEST_ID, ProblemResponse, problem_of
 from incidentd.web.render import render
 
 _FOR_PROGRAMS = re.compile(r"/(api|-|slack|pagerduty|static)(/.*)?|/metrics|/openapi\.json")
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 _ASKING = frozenset({"GET", "HEAD"})
 
 
@@ -31,6 +31,7 @@ def answer_of(scope: Scope, error: Exception) -> Response:
     return render(
         "problem.html",
         problem.status_code,
+        missing=problem.status_code == _NOT_FOUND,
         title=content["title"],
         detail=content["detail"],
         errors=content.get("errors", []),

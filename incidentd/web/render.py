@@ -35,6 +35,7 @@ _ENVIRONMENT.globals.update(
     links=view.links,
     firing=view.firing,
     is_drill=is_drill,
+    regions_of=view.regions,
 )
 
 

@@ -168,6 +168,11 @@ def firing(alerts: Iterable[AlertShown]) -> int:
     return sum(map(attrgetter("firing"), alerts))
 
 
+def regions(incident: Incident) -> tuple[str, ...]:
+    """Where it fires; where it fired in this episode, once it doesn't any more."""
+    return incident.scope or tuple(sorted(incident.seen_regions))
+
+
 def level(incident: Incident, names: Mapping[int, str]) -> str:
     """How far it has climbed, and who stands there."""
     if not incident.level:

@@ -1,7 +1,9 @@
 """Drills and heartbeats over HTTP: what is shown, what is begun, and what is refused."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -179,7 +181,17 @@ def test_the_page_shows_each_drill_with_its_steps_and_its_incident(person: Clien
 
 def test_pages_without_anything_to_show_say_what_would_be_there(person: Client) -> None:
     assert "There has been no drill yet." in person.get("/drills").text
+    assert "<code>incidentd drill --tier P1</code>" in person.get("/drills").text
     assert "<code>rules/heartbeats.yaml</code> names none" in person.get("/heartbeats").text
+
+
+def test_what_an_empty_page_proposes_for_the_rules_fits_in_there(person: Client) -> None:
+    drill, heartbeat = (
+        unescape(re.findall(r'<pre class="example">(.*?)</pre>', person.get(path).text, re.DOTALL)[0])
+        for path in ("/drills", "/heartbeats")
+    )
+    rules = shipped(drills=drill + "\n", heartbeats=heartbeat + "\n")
+    assert (list(rules.drills), list(rules.heartbeats)) == (["weekly"], ["watchdog", "backup"])
 
 
 def test_the_page_of_heartbeats_says_who_is_missing(person: Client, runtime: FakeRuntime) -> None:

@@ -345,7 +345,32 @@ def test_static_files_need_no_session(client: Client, name: str) -> None:
     assert client.get(f"/static/{name}").status_code == 200
 
 
-def test_an_unknown_incident_is_a_404_page(person: Client) -> None:
-    answer = person.get("/incidents/12345")
+@pytest.mark.parametrize("which", ["12345", "0", "01890a5d-ac96-774b-bcce-b302099a8057", "nonsense", "9" * 30])
+def test_an_unknown_incident_is_a_calm_404_page(person: Client, which: str) -> None:
+    answer = person.get(f"/incidents/{which}", headers=HTML)
     assert answer.status_code == 404
-    assert "there is no such incident" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<h1>There is no such incident</h1>" in answer.text
+    assert '<a href="/">All incidents</a>' in answer.text
+
+
+def test_a_plain_number_is_as_good_as_the_id_of_an_incident(person: Client, incident: str) -> None:
+    by_id, by_number = person.get(f"/incidents/{incident}").text, person.get("/incidents/1").text
+    assert by_number == by_id
+    assert "<h1>Nothing has this address</h1>" in person.get("/no/such/page", headers=HTML).text
+
+
+def test_an_incident_that_is_over_shows_the_regions_that_it_had(person: Client, runtime: FakeRuntime) -> None:
+    story = fired()
+    story.fire("b", tier=Tier.P1, region="us")
+    firing = keep(runtime.store, story)
+    region = '<span class="region"><bdi>{}</bdi></span>'
+    assert region.format("us") in person.get(f"/incidents/{firing}").text
+    for name in ("a", "b"):
+        story.resolve_alert(name)
+    recovering = keep(runtime.store, story)
+    story.resolve()
+    resolved = keep(runtime.store, story)
+    assert story.incident.scope == ()
+    for path in (f"/incidents/{recovering}", f"/incidents/{resolved}", "/?state=resolved"):
+        assert region.format("eu") + region.format("us") in person.get(path).text
