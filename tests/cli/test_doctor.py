@@ -8,16 +8,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 
+from incidentd.classify import load
 from incidentd.cli.doctor.dependency import clock_of, watched
 from incidentd.cli.doctor.finding import Check, Finding, Grade, ok
 from incidentd.cli.doctor.patient import patient
-from incidentd.cli.doctor.run import checks, examine
+from incidentd.cli.doctor.run import checks, examine, show, to_json
+from incidentd.cli.doctor.trying import note
+from incidentd.cli.sandbox_set_up import remember
+from incidentd.cli.stand_in import stand_ins
+from incidentd.cli.state import held
 from incidentd.clock import ManualClock
 from incidentd.process.spool import Spool
 from incidentd.sandbox.fault import FaultKind, InjectedFault
@@ -28,7 +35,7 @@ from incidentd.store.heartbeats import Heartbeat
 from tests import canary
 from tests.channels.receiver import Receiver, Request, answer
 from tests.e2e.up import command
-from tests.lifecycle.bench import KEYS, environment
+from tests.lifecycle.bench import KEYS, RULES, environment
 from tests.lifecycle.table import copy_rules
 from tests.servers import PostgresServer, RedisServer, free_port
 from tests.store.database import sqlite_blueprint
@@ -36,6 +43,7 @@ from tests.store.database import sqlite_blueprint
 __all__ = ["sqlite_blueprint"]
 
 SECONDS = 60.0
+REAL = ("INCIDENTD_SLACK", "INCIDENTD_PAGERDUTY")
 OK, WARNING, FAULT = Grade.OK, Grade.WARNING, Grade.FAULT
 
 
@@ -352,6 +360,32 @@ def test_a_running_instance_tells_how_it_is(ward: Ward) -> None:
         ward.examine(INCIDENTD_LISTEN=f"127.0.0.1:{receiver.port}")
     ward.expect("instance", OK, "/-/ready is well")
     ward.expect("instance", FAULT, "/-/delivering answers with 503: 3 overdue")
+
+
+def test_what_only_the_sandbox_explains_is_said_to_be_expected_while_it_stands_in(ward: Ward) -> None:
+    bare = {name: value for name, value in ward.environ.items() if not name.startswith(REAL)}
+    remember(ward.state, bare, stand_ins(bare, load(RULES), bare["INCIDENTD_LISTEN"], ward.state)[0])
+    ward.environ = bare
+    assert note(patient(bare, ward.state), ward.examine()) == "", "no `up` runs"
+    with held(ward.state):
+        found = ward.examine()
+        said = note(patient(bare, ward.state), found)
+    deaf = [each for each in found if each.about == "levels" and each.grade is FAULT]
+    assert said.startswith(f"{len(deaf)} faults and 2 warnings of these are to be expected: the sandbox stands in")
+    assert said.endswith("run this until no fault is left.")
+    assert json.loads(to_json(found, said))["note"] == said
+    console = Console(file=StringIO(), soft_wrap=True)
+    show(found, console, said)
+    assert console.file.getvalue().endswith(f"\n{said}\n")  # type: ignore[attr-defined]
+
+
+def test_what_the_sandbox_does_not_explain_is_not_called_expected(ward: Ward) -> None:
+    """Real receivers are set: what is wrong with those is for somebody to mend."""
+    remember(ward.state, {}, {})
+    with held(ward.state):
+        found = ward.examine(INCIDENTD_PAGERDUTY_ROUTING_KEY=None, INCIDENTD_PAGERDUTY_ROUTING_KEY_MANAGER=None)
+        assert any(each.grade is FAULT for each in found)
+        assert note(patient(ward.environ, ward.state), found) == ""
 
 
 def test_a_check_that_never_ends_and_one_that_breaks_are_faults_and_the_others_are_told() -> None:

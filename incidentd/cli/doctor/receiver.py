@@ -35,8 +35,7 @@ def receivers(patient: Patient) -> Iterator[Check]:
     if patient.rules is None:
         return
     ready = _ready(patient, patient.rules)
-    variables = names_set(patient.environ)
-    yield Check("destinations", lambda: _secrets(patient.rules, ready, variables))
+    yield Check("destinations", lambda: _secrets(patient.rules, ready, names_set(patient.environ)))
     yield Check("levels", lambda: _levels(patient.rules, ready))
     tokens: dict[str, list[Destination]] = {}
     for each in ready.values():
@@ -47,6 +46,14 @@ def receivers(patient: Patient) -> Iterator[Check]:
     if any(each.kind == "pagerduty" for each in ready.values()):
         yield Check("PagerDuty", lambda: _pagerduty(patient))
     yield from messengers(ready.values())
+
+
+def without_asking(patient: Patient) -> Iterator[Finding]:
+    """What the secrets that are set, and those that are not, say by themselves of destinations and levels."""
+    if patient.rules is not None:
+        ready = _ready(patient, patient.rules)
+        yield from _secrets(patient.rules, ready, names_set(patient.environ))
+        yield from _levels(patient.rules, ready)
 
 
 def _ready(patient: Patient, rules: Rules) -> dict[str, Destination]:

@@ -22,6 +22,7 @@ from incidentd.cli.doctor.patient import Patient, patient
 from incidentd.cli.doctor.receiver import receivers
 from incidentd.cli.doctor.record import records
 from incidentd.cli.doctor.slack_socket import socket_mode
+from incidentd.cli.doctor.trying import note
 from incidentd.cli.doctor.upstream import alertmanagers
 from incidentd.process.log import configure, escape
 from incidentd.process.redaction import Redactor
@@ -41,10 +42,11 @@ def run(environ: Mapping[str, str], state: Path, *, as_json: bool) -> int:
     hidden = hidden_values(examined.settings, examined.environ, names)
     configure("CRITICAL", hidden)
     findings = [_clean(each, Redactor(hidden)) for each in examine(checks(examined), DEADLINE_SECONDS)]
+    expected = note(examined, findings)
     if as_json:
-        typer.echo(to_json(findings))
+        typer.echo(to_json(findings, expected))
     else:
-        show(findings, Console(soft_wrap=True, highlight=False))
+        show(findings, Console(soft_wrap=True, highlight=False), expected)
     return int(any(each.grade is Grade.FAULT for each in findings))
 
 
@@ -111,17 +113,17 @@ def examine(asked: Iterable[Check], seconds: float) -> list[Finding]:
     return [finding for look in looks for finding in look.end(end)]
 
 
-def to_json(findings: Sequence[Finding]) -> str:
-    """``{"grade": the worst, "findings": [{about, grade, says, mend}]}``."""
+def to_json(findings: Sequence[Finding], expected: str = "") -> str:
+    """``{"grade": the worst, "findings": [{about, grade, says, mend}], "note": what of it is to be expected}``."""
     worst = max((each.grade for each in findings), key=list(Grade).index, default=Grade.OK)
     listed = [
         {"about": each.about, "grade": str(each.grade), "says": each.says, "mend": each.mend} for each in findings
     ]
-    return json.dumps({"grade": str(worst), "findings": listed}, indent=2)
+    return json.dumps({"grade": str(worst), "findings": listed, "note": expected}, indent=2)
 
 
-def show(findings: Sequence[Finding], console: Console) -> None:
-    """A line for each finding, how to mend it below, and the sum."""
+def show(findings: Sequence[Finding], console: Console, expected: str = "") -> None:
+    """A line for each finding, how to mend it below, the sum, and what of it is to be expected."""
     width = max((len(each.about) for each in findings), default=0)
     for each in findings:
         line = Text.assemble((f"{each.grade:<{_WIDTH}}", _STYLES[each.grade]), "  ", f"{each.about:<{width}}", "  ")
@@ -129,6 +131,8 @@ def show(findings: Sequence[Finding], console: Console) -> None:
         if each.mend:
             console.print(Text(" " * (_WIDTH + width + 4) + f"→ {each.mend}", "dim"))
     console.print(_sum(findings))
+    if expected:
+        console.print(expected)
 
 
 def _sum(findings: Sequence[Finding]) -> str:
