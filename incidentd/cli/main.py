@@ -21,9 +21,7 @@ from incidentd.store.migrate import migrate as migrate_database
 RELOADED = ("up", "serve", "worker")
 """What goes on at a SIGHUP: each of them lets it through once it can act on it."""
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="SLO breaches in, people awake."
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="SLO breaches in, people awake.")
 app.add_typer(rules.app, name="rules")
 app.add_typer(destination.app, name="destination")
 
