@@ -11,6 +11,7 @@ from incidentd.calendars import ALWAYS, Calendar, CalendarError
 from incidentd.policy import ResponseTime
 
 WEEK = frozenset(range(5))
+QUARTER = timedelta(minutes=15)
 DAYS = Calendar("days", weekdays=WEEK)
 HOURS = Calendar("hours", weekdays=WEEK, opens=time(9), closes=time(17))
 BERLIN = Calendar("berlin", zone=ZoneInfo("Europe/Berlin"), weekdays=WEEK, opens=time(9), closes=time(17))
@@ -144,3 +145,17 @@ def test_two_durations_in_turn_are_their_sum(
 @given(CALENDARS, INSTANTS)
 def test_next_open_is_open(calendar: Calendar, start: datetime) -> None:
     assert calendar.is_open(calendar.next_open(start))
+
+
+@given(
+    st.sampled_from([ALWAYS, DAYS, HOURS, BERLIN, XMAS]),
+    st.integers(0, 365 * 24 * 4),
+    st.integers(1, 20 * 24 * 4),
+    st.integers(0, 20 * 24 * 4),
+)
+def test_openings_are_when_it_is_open_and_no_more(calendar: Calendar, start: int, length: int, moment: int) -> None:
+    begin = at("2026-01-01 00:00") + start * QUARTER
+    end, then = begin + length * QUARTER, begin + (moment % length) * QUARTER
+    openings = calendar.openings(begin, end)
+    assert calendar.is_open(then) is any(opens <= then < closes for opens, closes in openings)
+    assert all(begin <= opens < closes <= end for opens, closes in openings)
