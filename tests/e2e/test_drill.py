@@ -94,16 +94,16 @@ def test_a_drill_goes_the_whole_way_answers_itself_and_says_how_long_each_step_t
 
 def test_somebody_is_asked_to_acknowledge_and_the_drill_waits_for_it(make_up: MakeUp) -> None:
     up = make_up().start()
-    argv = [str(PROGRAM), "drill", "--tier", "p0", "--wait", "60", "--json", "--state", str(up.state)]
+    argv = [str(PROGRAM), "drill", "--tier", "p0", "--wait", "300", "--json", "--state", str(up.state)]
     with subprocess.Popen(
         leashed(argv), env=environment(**settings_of(up)), cwd=up.folder, stdout=subprocess.PIPE, text=True
     ) as process:
-        wait_until(lambda: up.get("/api/v1/drills")["drills"] and last(up)["waits_for"] == "answer", "the page", 60)
+        wait_until(lambda: up.get("/api/v1/drills")["drills"] and last(up)["waits_for"] == "answer", "the page", 300)
         assert up.call(f"/api/v1/incidents/{last(up)['incident']}/acknowledge").status_code == 200
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     found = json.loads(printed)
-    assert (found["outcome"], found["tier"], found["answer"]) == ("accepted", "P0", 60)
+    assert (found["outcome"], found["tier"], found["answer"]) == ("accepted", "P0", 300)
     assert [each["step"] for each in found["steps"]][4:] == ["answer", "ended", "closed", "page closed"]
 
 
