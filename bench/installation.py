@@ -21,7 +21,7 @@ from incidentd.store.migrate import migrate
 from tests.servers import RedisServer, free_port, leashed, wait_until
 
 PROJECT = Path(__file__).parents[1]
-_STOP_SECONDS = 60.0
+_START_SECONDS, _STOP_SECONDS = 120.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ def installation(database_url: str, *, limited: bool = True) -> Iterator[Install
         stack.callback(redis.kill)
         port, receiver = free_port(), Receiver(free_port())
         stack.enter_context(running("bench.collector", str(receiver.port)))
-        wait_until(lambda: _answers(receiver.port, "/seen"), "the collector")
+        wait_until(lambda: _answers(receiver.port, "/seen"), "the collector", _START_SECONDS)
         settings = _settings(database_url, redis.url, _rules(folder, limited=limited), port, receiver.port)
         migrate(open_engine(database_url))
         stack.enter_context(running("incidentd.cli", "serve", settings=settings, log=folder / "web.log"))
-        wait_until(lambda: _answers(port, "/-/ready"), "the web part")
+        wait_until(lambda: _answers(port, "/-/ready"), "the web part", _START_SECONDS)
         stack.enter_context(running("incidentd.cli", "worker", settings=settings, log=folder / "worker.log"))
-        wait_until(lambda: _answers(port, "/-/delivering"), "the worker group")
+        wait_until(lambda: _answers(port, "/-/delivering"), "the worker group", _START_SECONDS)
         yield Installation(port, database_url, redis, receiver)
 
 
@@ -88,7 +88,7 @@ def bare(database_url: str) -> Iterator[int]:
     """The yardstick's port."""
     port = free_port()
     with running("bench.bare", str(port), database_url):
-        wait_until(lambda: _answers(port, "/openapi.json"), "the bare endpoint")
+        wait_until(lambda: _answers(port, "/openapi.json"), "the bare endpoint", _START_SECONDS)
         yield port
 
 
