@@ -88,7 +88,8 @@ def _stored(tx: Connection) -> tuple[dict[str, Found], list[str], list[str], lis
     own = [incident.key for id_, incident in stored.items() if not places[id_]]
     counted = Counter(incident.key for incident in stored.values() if _place(incident.key))
     references = tx.execute(sa.select(CURSORS.c.incident_id, CURSORS.c.reference).where(CURSORS.c.queue == "page"))
-    keys = {json.loads(reference).get("dedup_key", ""): places[id_] for id_, reference in references}
+    # PostgreSQL shows each statement what was committed by then: there may be one more than a moment ago.
+    keys = {json.loads(reference).get("dedup_key", ""): places.get(id_, "") for id_, reference in references}
     return found, own, [key for key, count in counted.items() if count > 1], _behind(tx), keys
 
 
