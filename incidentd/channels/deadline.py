@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from typing import Protocol
 
 
 class Deadline:
@@ -22,6 +23,19 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left; never below 0."""
         return max(0.0, self.ends_at - time.monotonic())
+
+
+class Watched(Protocol):
+    """What has a deadline, and something to do at it."""
+
+    @property
+    def deadline(self) -> Deadline:
+        """When it is over."""
+        ...
+
+    def expire(self) -> None:
+        """The deadline is over."""
+        ...
 
 
 class Lever:
@@ -107,29 +121,29 @@ class Call:
 
 
 class Watchman:
-    """One thread that expires each call at its deadline. Starts with the first call, anew in a forked process."""
+    """One thread that expires each at its deadline. Starts with the first of them, anew in a forked process."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[float, int, Call]] = []
+        self._waiting: list[tuple[float, int, Watched]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def watch(self, call: Call) -> None:
-        """Expire ``call`` at its deadline; harmless for one that has ended by then."""
+    def watch(self, watched: Watched) -> None:
+        """Expire it at its deadline; harmless for a call that has ended by then."""
         with self._changed:
-            heapq.heappush(self._waiting, (call.deadline.ends_at, next(self._order), call))
+            heapq.heappush(self._waiting, (watched.deadline.ends_at, next(self._order), watched))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._stand_guard, name="deadlines", daemon=True)
                 self._thread.start()
-            elif self._waiting[0][2] is call:
+            elif self._waiting[0][2] is watched:
                 self._changed.notify()
 
     def _stand_guard(self) -> None:
         while True:
             self._next_due().expire()
 
-    def _next_due(self) -> Call:
+    def _next_due(self) -> Watched:
         with self._changed:
             while True:
                 if not self._waiting:

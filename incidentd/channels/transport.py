@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import requests
@@ -29,7 +30,7 @@ CONNECT_SECONDS = 3.05
 """Slightly over a multiple of 3 s, in which TCP sends its first packet again."""
 
 IDLE_SECONDS = 60.0
-"""After so long an unused connection is shut when another comes back."""
+"""After so long an unused connection is shut."""
 
 ANSWER_LIMIT = 1 << 20
 """Bytes of an answer, inflated. Slack's longest, a page of history, stays well below."""
@@ -39,6 +40,7 @@ SessionT = TypeVar("SessionT", bound=requests.Session)
 _CHUNK = 1 << 16
 _CALL: ContextVar[Call] = ContextVar("call")
 _RESOLVER: ContextVar[Resolver] = ContextVar("resolver")
+_WATCHMAN: ContextVar[Watchman] = ContextVar("watchman")
 
 
 class _Connection(urllib3.connection.HTTPConnection):
@@ -107,23 +109,50 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
 
 
 class _Kept(queue.LifoQueue[Any]):
-    """Connections to be used again, the last used first; one that a burst left behind is shut after a while."""
+    """Connections to be used again, the last used first; what a burst left behind is shut after a while."""
+
+    _sweep: "_Sweep | None" = None
 
     def _put(self, item: Any) -> None:
         if item is not None:
             item.rests_since = time.monotonic()
-            self._shut_before(item.rests_since - IDLE_SECONDS)
+            watchman = _WATCHMAN.get(None)
+            if watchman is not None and self._sweep is None:
+                self._watch(watchman, IDLE_SECONDS)
         super()._put(item)
 
+    def _watch(self, watchman: Watchman, seconds: float) -> None:
+        self._sweep = _Sweep(self, watchman, Deadline(seconds))
+        watchman.watch(self._sweep)
+
+    def sweep(self, watchman: Watchman) -> None:
+        """Shut what has rested for long enough; what hasn't is looked at again then."""
+        with self.mutex:
+            now, self._sweep = time.monotonic(), None
+            self._shut_before(now - IDLE_SECONDS)
+            rests = [each.rests_since for each in self.queue if each is not None]
+            if rests:
+                self._watch(watchman, IDLE_SECONDS - (now - min(rests)))
+
     def _shut_before(self, then: float) -> None:
-        """They lie in the order in which they were last used; None is a place for one."""
+        """None is a place for one."""
         for place, connection in enumerate(self.queue):
-            if connection is None:
-                continue
-            if connection.rests_since > then:
-                return
-            connection.close()
-            self.queue[place] = None
+            if connection is not None and connection.rests_since <= then:
+                connection.close()
+                self.queue[place] = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """When to look at kept connections."""
+
+    kept: _Kept
+    watchman: Watchman
+    deadline: Deadline
+
+    def expire(self) -> None:
+        """Look."""
+        self.kept.sweep(self.watchman)
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -202,6 +231,7 @@ class DeadlineAdapter(HTTPAdapter):
         """The answer, or the error: returned, so that no foreign error with a key in it becomes its context."""
         _CALL.set(call)
         _RESOLVER.set(self._resolver)
+        _WATCHMAN.set(self._watchman)
         self._watchman.watch(call)
         try:
             return exchange(call)

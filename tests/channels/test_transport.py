@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -24,6 +25,7 @@ from incidentd.errors import DeliveryError, TransientError, UncertainError
 from tests.channels import receiver as acts
 from tests.channels.conftest import adapter
 from tests.channels.receiver import Receiver, answer
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -77,16 +79,45 @@ def meet(both: threading.Barrier, receiver: Receiver, request: acts.Request, soc
     return answer(200, {})(receiver, request, sock)
 
 
-@pytest.mark.parametrize(("idle_seconds", "in_all"), [(60.0, 2), (0.0, 3)])
-def test_what_a_burst_opened_is_kept_for_a_while_and_shut_then(
-    secure: Receiver, trusting: requests.Session, monkeypatch: pytest.MonkeyPatch, idle_seconds: float, in_all: int
-) -> None:
-    monkeypatch.setattr(transport, "IDLE_SECONDS", idle_seconds)
+def burst(receiver: Receiver, session: requests.Session) -> None:
+    """Two requests side by side."""
+    receiver.usual = partial(meet, threading.Barrier(2))
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(lambda _: session.post(receiver.url, data=b"x", timeout=9).ok, range(2)))
+
+
+def waiting(http: DeadlineAdapter) -> list[Any]:
+    """The connections that wait to be used again."""
+    pools = http.poolmanager.pools
+    return [each for key in pools.keys() for each in pools[key].pool.queue if each is not None]  # noqa: SIM118
+
+
+def test_what_a_burst_opened_is_used_again(secure: Receiver, http: DeadlineAdapter, trusting: requests.Session) -> None:
     for _ in range(2):
-        secure.usual = partial(meet, threading.Barrier(2))
-        with ThreadPoolExecutor(2) as pool:
-            assert all(pool.map(lambda _: trusting.post(secure.url, data=b"x", timeout=9).ok, range(2)))
-    assert secure.connections == in_all
+        burst(secure, trusting)
+    assert secure.connections == len(waiting(http)) == 2
+
+
+def test_what_a_burst_opened_is_shut_after_a_while_though_nothing_follows(
+    secure: Receiver, http: DeadlineAdapter, trusting: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
+    for connections in (2, 4):
+        burst(secure, trusting)
+        wait_until(lambda: not waiting(http), "the connections to be shut")
+        assert secure.connections == connections
+
+
+def test_what_has_not_rested_for_long_is_kept_when_others_are_shut(
+    secure: Receiver, http: DeadlineAdapter, trusting: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 3600.0)
+    burst(secure, trusting)
+    older, younger = waiting(http)
+    older.rests_since -= 3600.0
+    (key,) = http.poolmanager.pools.keys()
+    http.poolmanager.pools[key].pool.sweep(Watchman())
+    assert waiting(http) == [younger]
 
 
 @pytest.mark.parametrize("at_once", [0, 60])
