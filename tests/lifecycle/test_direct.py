@@ -15,6 +15,7 @@ from incidentd.incident.state import State
 from incidentd.lifecycle import direct
 from incidentd.lifecycle.direct_page import load
 from incidentd.lifecycle.work import Webhook
+from incidentd.meter.exposition import text
 from incidentd.runtime import Runtime
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import Event
@@ -23,6 +24,7 @@ from incidentd.timeline import PagedDirectly
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
 from tests.lifecycle.gate import Broken, Gate
 from tests.servers import wait_until
+from tests.test_meter import value
 
 ONCALL = "page-oncall"
 
@@ -137,10 +139,14 @@ def test_a_page_that_is_refused_at_first_is_sent_again(bench: Bench) -> None:
     bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
     with _away(bench):
         _post(bench, alert())
-        wait_until(lambda: bench.sandbox.pagerduty.requests, "the first try")
+        wait_until(lambda: _failed(bench) == 1, "the first try to fail")
         assert bench.events("trigger") == []
         bench.clock.advance(2 * SECOND)
         wait_until(lambda: _looked(bench) and bench.events("trigger"), "the second try")
+
+
+def _failed(bench: Bench) -> float:
+    return value(text(bench.runtime.meter.collect()), "incidentd_direct_pages_total", outcome="failed")
 
 
 def test_another_process_finds_the_page_of_one_that_died(bench: Bench, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_name_that_is_none_is_refused_in_words(bench: Bench, name: str, said: 
     with pytest.raises(NotFoundError, match=said):
         bench.store.read(lambda tx: kept_table(tx, name))
     result = CliRunner().invoke(app, ["diff", name])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert said in result.output
 
 
