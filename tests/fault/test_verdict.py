@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from incidentd.incident.command import Delivered
 from incidentd.tier import Tier
+from incidentd.timeline import PagedDirectly
 from tests.fault.chaos.error_line import unexpected
 from tests.fault.chaos.evidence import Behind, Evidence, Found
 from tests.fault.chaos.happened import Happened
@@ -131,6 +133,20 @@ def test_a_page_of_an_episode_before_is_no_second_one_where_it_was_taken_back() 
     pages = (page(1, -SECOND, "direct"), *PAGES)
     assert wrongs(case(), evidence(pages=pages)) == ["level 1 of p1 has 2 alerts at PagerDuty"]
     assert wrongs(case(), replace(evidence(pages=pages), ended={"direct": BEGIN})) == []
+
+
+@pytest.mark.parametrize(("apart", "own"), [(timedelta(milliseconds=3), True), (MINUTE, True), (SECOND / 2, False)])
+def test_a_page_after_the_answer_is_none_where_it_left_without_the_database_as_the_incidents_own(
+    apart: timedelta, own: bool
+) -> None:
+    """``apart``: by how much the database's clock, whose time the fact bears, is behind the receiver's."""
+    asked, lived = answered(2 * SECOND)
+    lived.until(BEGIN + 2 * MINUTE)
+    again = page(1, MINUTE, "key 1")
+    lived.do(Delivered(PagedDirectly("page-oncall", "key 1" if own else "another", again.at - apart, took_over=own)))
+    found = wrongs(asked, evidence(lived, (PAGES[0], again)))
+    excused = own and apart < SECOND
+    assert found == ([] if excused else ["level 1 of p1 was paged 0:00:58 after it was answered or over"])
 
 
 def test_a_level_before_its_time_is_wrong() -> None:

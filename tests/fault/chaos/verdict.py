@@ -22,6 +22,7 @@ _LONGEST_ANSWER = timedelta(seconds=10)
 """A receiver's answer is waited for no longer."""
 _ECHO = timedelta(seconds=10)
 _SLACK_TIME = timedelta(seconds=5)
+_CLOCKS_APART = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +233,13 @@ def _rounds(timeline: Sequence[Entry], level: int) -> int:
 
 
 def _was_direct(page: Page, timeline: Sequence[Entry]) -> bool:
-    """Whether it left without the database, under the key of the incident's own: the receiver wakes nobody again."""
+    """Whether it left without the database, under the key of the incident's own: the receiver wakes nobody again.
+
+    The fact bears incidentd's time, which is the database's as far as it is known: it may be a moment behind ours.
+    """
     facts = (entry.data for entry in timeline if isinstance(entry.data, PagedDirectly))
     own = (fact.at - page.at for fact in facts if fact.took_over and fact.dedup_key == page.key)
-    return any(timedelta(0) <= after < _LONGEST_ANSWER for after in own)
+    return any(-_CLOCKS_APART <= after < _LONGEST_ANSWER for after in own)
 
 
 def _frozen(faults: Sequence[Happened], since: datetime, until: datetime) -> bool:
