@@ -120,6 +120,16 @@ def test_an_end_that_may_have_been_stored_before_its_beginning_needs_no_incident
     assert lacks(asked, untold) == missing
 
 
+@pytest.mark.parametrize(("firing_ended", "complaints"), [(0, 1), (2, 0)], ids=["before", "after"])
+def test_an_end_counts_unless_a_copy_of_the_beginning_was_on_its_way(firing_ended: int, complaints: int) -> None:
+    """The end is sent a second after the beginning."""
+    posted = {0: BEGIN, 1: BEGIN + SECOND}
+    heard = Answered(posted, {0: BEGIN, 1: BEGIN + SECOND}, last_ended={0: BEGIN + firing_ended * SECOND})
+    over = Story("p1", Plot.OVER, 0, [Notice(0, 0, 0, True, 0, 0), Notice(1, 1, 0, False, 0, 1)], 1)
+    asked = replace(case(), stories=[over], heard={"p1": heard})
+    assert lacks(asked, evidence()) == complaints * ["p1 is over and was not resolved"]
+
+
 def test_a_page_of_what_was_over_before_it_was_stored_must_be_taken_back() -> None:
     heard = Answered({0: BEGIN, 1: BEGIN}, {0: BEGIN, 1: BEGIN})
     over = Story("p1", Plot.OVER, 0, [Notice(0, 0, 0, True, 0, 0), Notice(1, 1, 0, False, 0, 1)], 1)

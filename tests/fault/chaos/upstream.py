@@ -25,11 +25,15 @@ _COPIES = 20
 
 @dataclass
 class Answered:
-    """What was said about one alert, by the number of its state. ``newest``: the latest that a replica has begun."""
+    """What was said about one alert, by the number of its state. ``newest``: the latest that a replica has begun.
+
+    ``last_ended``: when a request that says so was last answered, or given up.
+    """
 
     first_posted: dict[int, datetime] = field(default_factory=dict)
     first_answered: dict[int, datetime] = field(default_factory=dict)
     newest: dict[int, float] = field(default_factory=dict)
+    last_ended: dict[int, datetime] = field(default_factory=dict)
 
 
 class Upstream:
@@ -41,7 +45,7 @@ class Upstream:
         self._now, self._began_at = now, began_at
         self._mine = threading.local()
         self._lock = threading.Lock()
-        self._recent: list[dict[str, Any]] = []
+        self._recent: list[tuple[Answered, int, dict[str, Any]]] = []
         self.statuses: Counter[int] = Counter()
         self.answered: dict[str, Answered] = {}
         self._queue: list[tuple[float, int, Story, Notice, float]] = []
@@ -79,10 +83,11 @@ class Upstream:
     def copy(self, random: Random) -> None:
         """What was sent lately, again, in any order, from every replica."""
         with self._lock:
-            bodies = list(self._recent[-_COPIES:])
-        random.shuffle(bodies)
-        for body in bodies:
+            copies = list(self._recent[-_COPIES:])
+        random.shuffle(copies)
+        for known, number, body in copies:
             self._count(self._post(body))
+            known.last_ended[number] = self._now()
 
     def _put(self, at: float, story: Story, notice: Notice, wait: float) -> None:
         with self._lock:
@@ -108,10 +113,11 @@ class Upstream:
         known = self.answered[story.place]
         body = self._body(story, notice)
         with self._lock:
-            self._recent = [*self._recent[-2 * _COPIES :], body]
+            self._recent = [*self._recent[-2 * _COPIES :], (known, notice.number, body)]
             known.first_posted.setdefault(notice.number, self._now())
             known.newest[notice.replica] = max(known.newest.get(notice.replica, 0.0), notice.at)
         status = self._post(body)
+        known.last_ended[notice.number] = self._now()
         self._count(status)
         if 200 <= status < 300:
             with self._lock:

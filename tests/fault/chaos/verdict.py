@@ -119,7 +119,8 @@ def _lacks(story: Story, case: Case, found: Found | None, carded: set[str]) -> I
             yield f"nobody could answer {story.place}"
         elif not any(entry.kind == "acknowledged" for entry in found.timeline):
             yield f"the answer to {story.place} was confirmed and is not there"
-    if story.plot is Plot.OVER and 1 in heard.first_answered and found.incident.resolved_at is None:
+    over = story.plot is Plot.OVER and 1 in heard.first_answered and not _may_fire_last(heard)
+    if over and found.incident.resolved_at is None:
         yield f"{story.place} is over and was not resolved"
 
 
@@ -137,6 +138,12 @@ def _was_over_first(story: Story, heard: Answered) -> bool:
     """
     posted, answered = heard.first_posted, heard.first_answered
     return story.plot is Plot.OVER and 1 in answered and posted[1] <= answered.get(0, answered[1])
+
+
+def _may_fire_last(heard: Answered) -> bool:
+    """Whether a copy of its firing was on its way when its resolved was sent: stored last, it counts (model 23)."""
+    posted, ended = heard.first_posted, heard.last_ended
+    return 0 in ended and ended[0] >= posted[1]
 
 
 def wrongs(case: Case, evidence: Evidence) -> list[str]:
