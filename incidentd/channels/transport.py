@@ -138,8 +138,10 @@ class _Kept(queue.LifoQueue[Any]):
         """None is a place for one."""
         for place, connection in enumerate(self.queue):
             if connection is not None and connection.rests_since <= then:
-                connection.close()
                 self.queue[place] = None
+                # The watchman does this: one that can't be shut must not take him from the calls that he guards.
+                with suppress(OSError):
+                    connection.close()
 
 
 @dataclass(frozen=True, slots=True)
