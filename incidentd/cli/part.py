@@ -113,7 +113,6 @@ def refuse_missing(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, environ: Mapping[str, str], begin: Callable[[Runtime], None]) -> int:
-    hang_up.hold()
     refuse_missing(settings)
     configure_logs(settings, environ)
     listener = claim("INCIDENTD_LISTEN", settings.listen_host, settings.listen_port)

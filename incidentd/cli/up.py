@@ -19,7 +19,6 @@ from incidentd.errors import SettingsError
 from incidentd.lifecycle.crash_loop import CrashBook
 from incidentd.lifecycle.rulebook import put_in_force
 from incidentd.meter.folder import counting_in, emptied
-from incidentd.process import hang_up
 from incidentd.process.private_redis import private_redis
 from incidentd.process.supervisor import Child, Supervisor
 from incidentd.settings import Settings, rules_folder
@@ -33,7 +32,6 @@ def run(environ: Mapping[str, str], state: Path) -> int:
     Raises:
         ConfigurationError: settings, rules or the database are unsound, or another one runs already.
     """
-    hang_up.hold()
     asked = strict_settings(environ)
     with held(state):
         _refuse_taken_port(asked)
