@@ -4,6 +4,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from incidentd.errors import ConflictError, SchemaError, SettingsError, StoreError, StoreUnavailableError
+from incidentd.store.turn import Turn
 
 T = TypeVar("T")
 
@@ -22,7 +24,7 @@ WRITES = "incidentd_writes"
 """The execution option of an engine whose transactions write: for how many seconds they wait for SQLite's lock."""
 
 _ATTEMPTS = 4
-_LOCK_PAUSE_SECONDS = 0.001
+_LOCK_PAUSE_SECONDS = 0.0002
 # A database that another process recovers is busy too: https://www.sqlite.org/rescode.html#busy_recovery
 _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
@@ -81,16 +83,20 @@ def _execute_many(cursor: Any, statement: str, rows: Any, _context: object) -> b
 
 
 def _open_sqlite(url: sa.URL) -> Engine:
-    if url.database and url.database != ":memory:":
-        _make_folder(Path(url.database).parent)
+    path = Path(url.database) if url.database and url.database != ":memory:" else None
+    if path:
+        _make_folder(path.parent)
     engine = sa.create_engine(
         url,
         pool_timeout=BUSY_SECONDS,
         hide_parameters=True,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
+    turn = Turn(path) if path else None
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, turn))
+    if turn:
+        event.listen(engine, "engine_disposed", lambda _engine: turn.close())
     return engine
 
 
@@ -108,7 +114,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection, turn: Turn | None) -> None:
     """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
     patience = connection.get_execution_options().get(WRITES)
     if patience is None:
@@ -117,7 +123,9 @@ def _begin_sqlite(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout=0")
     try:
-        if not _takes_lock(driver, patience):
+        with turn.waited_for(patience / 2) if turn else nullcontext():
+            taken = _takes_lock(driver, patience)
+        if not taken:
             # Once more, for its error to be SQLAlchemy's.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
@@ -125,7 +133,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _takes_lock(driver: Any, patience: float) -> bool:
-    """Try for the write lock every millisecond, for so many seconds.
+    """Try for the write lock again and again, for so many seconds.
 
     SQLite itself sleeps for up to 100 ms between two tries, while others pass: where several processes write, that
     would be most of what a write takes.
