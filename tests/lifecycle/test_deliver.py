@@ -1,5 +1,6 @@
 """What is to be told reaches its receivers, whatever these do (model 31 to 36, "Receivers" of the fault table)."""
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -105,10 +106,12 @@ def test_five_hundreds_for_ten_minutes_are_tried_at_most_thirty_seconds_apart(be
     bench.hear(alert())
     bench.act(Escalate("anna"))
     bench.forward(10 * MINUTE)
-    at = [r.received_at for r in bench.sandbox.pagerduty.requests if KEYS[1].encode() in r.body]
-    gaps = [after - before for before, after in pairwise(at)]
-    assert max(gaps) <= 30 * SECOND
-    assert 20 <= len(at) <= 50
+    sent = [(json.loads(request.body), request.received_at) for request in bench.sandbox.pagerduty.requests]
+    to_level = [(body["dedup_key"], at) for body, at in sent if body["routing_key"] == KEYS[1]]
+    # The incident of this delivery's own failures is paged there too.
+    at = [at for key, at in to_level if key == to_level[0][0]]
+    assert max(after - before for before, after in pairwise(at)) <= 30 * SECOND
+    assert 24 <= len(at) <= 45
     assert bench.events("trigger", level=1) == []
     assert len(bench.events("trigger", level=2)) == 1
 

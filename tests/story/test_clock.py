@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from incidentd import follower
 from incidentd.clock import DOUBT
 from incidentd.lifecycle.correction import Correction
 from tests.lifecycle.bench import BEGIN
@@ -15,8 +16,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
-def doubtful(database_url: str) -> Iterator[Story]:
-    """A story whose clock can be set."""
+def doubtful(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    """A story whose clock can be set.
+
+    Its process corrects nothing by itself: at its start it would take a clock that was set back meanwhile for one of
+    which nobody knows how far it was ahead.
+    """
+    monkeypatch.setattr(follower, "FOLLOW_SECONDS", DAY.total_seconds())
     with telling(database_url, clock=DoubtfulClock(BEGIN)) as told:
         yield told
 
