@@ -1,6 +1,6 @@
 """What ``incidentd rules check``, ``test`` and ``explain`` print."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from incidentd.calendars import ALWAYS
@@ -12,7 +12,7 @@ from incidentd.classify.example import ExampleResult
 from incidentd.classify.explanation import Answer, Asked, Explanation
 from incidentd.classify.line import printable
 from incidentd.classify.row import Fit
-from incidentd.classify.wording import span_in_words
+from incidentd.classify.wording import named, span_in_words
 from incidentd.errors import Fault
 from incidentd.policy import ResponseTime
 
@@ -50,21 +50,24 @@ def show_examples(results: Iterable[ExampleResult]) -> str:
     return "\n".join([*lines, f"{len(results) - len(failed)} of {_count(len(results), 'example')} hold."])
 
 
-def show_explanation(explanation: Explanation) -> str:
-    """Each row that was asked with its answers, then the verdict; of a heartbeat's sign of life only that it is one."""
+def show_explanation(explanation: Explanation, in_doubt: Collection[str] = ()) -> str:
+    """Each row that was asked with its answers, then the verdict; of a heartbeat's sign of life only that it is one.
+
+    Destinations ``in_doubt`` are told only if they are set up.
+    """
     if explanation.heartbeats:
         return (
             f"A sign of life of {', '.join(explanation.heartbeats)} in heartbeats.yaml: never an incident of its own."
         )
     lines = [line for asked in explanation.asked for line in _asked(asked, explanation.taker)]
-    shown = (*lines, "" if lines else "No row was asked.", *_verdict(explanation), *_others(explanation))
+    shown = (*lines, "" if lines else "No row was asked.", *_verdict(explanation, in_doubt), *_others(explanation))
     version = f"version:      {explanation.verdict.version}"
     return "\n".join(
-        printable(line) for line in (*shown, *_observing(explanation), *_course(explanation.course), version)
+        printable(line) for line in (*shown, *_observing(explanation), *_course(explanation.course, in_doubt), version)
     )
 
 
-def _verdict(explanation: Explanation) -> Iterator[str]:
+def _verdict(explanation: Explanation, in_doubt: Collection[str]) -> Iterator[str]:
     verdict = explanation.verdict
     scope = verdict.scope
     given = [f"{name} {_short(text)}" for name, text in explanation.readings.items()]
@@ -78,7 +81,7 @@ def _verdict(explanation: Explanation) -> Iterator[str]:
         if scope
         else "scope:        -"
     )
-    yield f"also to:      {', '.join(verdict.destinations) or '-'}"
+    yield f"also to:      {', '.join(named(name, in_doubt) for name in verdict.destinations) or '-'}"
 
 
 def _others(explanation: Explanation) -> Iterator[str]:
@@ -104,14 +107,14 @@ def _observing(explanation: Explanation) -> Iterator[str]:
         yield f"observed:     nobody is told {end}; otherwise as follows"
 
 
-def _course(course: Course | None) -> Iterator[str]:
+def _course(course: Course | None, in_doubt: Collection[str]) -> Iterator[str]:
     if course is None:
         return
     stands = (
         "" if course.calendar == ALWAYS.name else f"; outside {course.calendar} the clocks stand still, and pages wait"
     )
     yield f"policy:       {course.policy}; {_response(course.response)}{stands}"
-    told = [f"{_after(each.after):<14}{_whom(each)}" for each in course.tellings]
+    told = [f"{_after(each.after):<14}{_whom(each, in_doubt)}" for each in course.tellings]
     if course.whole:
         rounds = f"{course.rounds} rounds in all" if course.rounds > 1 else "one round in all"
         again = f"again from the first level: {rounds}, then a reminder every {span_in_words(course.reminder)}"
@@ -122,9 +125,9 @@ def _course(course: Course | None) -> Iterator[str]:
     yield from _lines("is told", told or ["nobody"])
 
 
-def _whom(telling: Telling) -> str:
+def _whom(telling: Telling, in_doubt: Collection[str]) -> str:
     level = f"level {telling.level} ({telling.name}): " if telling.level else ""
-    return level + ", ".join(telling.destinations)
+    return level + ", ".join(named(name, in_doubt) for name in telling.destinations)
 
 
 def _lines(head: str, lines: list[str]) -> Iterator[str]:

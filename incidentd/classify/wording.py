@@ -1,7 +1,7 @@
 """What a row asks for, and whom a verdict tells, in words that need no knowledge of the rules' language."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from incidentd.calendars import ALWAYS
@@ -52,8 +52,13 @@ def condition_in_words(condition: Condition) -> str:
     return f"{operand} {_COMPARED[condition.operator]} {condition.written}"
 
 
-def told_in_words(rules: Rules, policy: str, tier: Tier, followers: Iterable[str] = ()) -> list[str]:
-    """Who is told when: at once, and after which time those that were not told before. Empty: nobody is."""
+def told_in_words(
+    rules: Rules, policy: str, tier: Tier, followers: Iterable[str] = (), in_doubt: Collection[str] = ()
+) -> list[str]:
+    """Who is told when: at once, and after which time those that were not told before. Empty: nobody is.
+
+    Those ``in_doubt`` are marked: they are told only if they are set up.
+    """
     tiers = (rules.policies.get(policy) or rules.policies[DEFAULT_POLICY]).tiers
     found = tiers[tier]
     hours = "" if found.calendar == ALWAYS else f" ({found.calendar.name})"
@@ -62,10 +67,17 @@ def told_in_words(rules: Rules, policy: str, tier: Tier, followers: Iterable[str
     for level in found.levels:
         steps.append((passed, level.tell))
         passed += level.duration
-    told = [f"{when}: {', '.join(names)}{hours}" for when, names in _first_times(steps)]
+    told = [
+        f"{when}: {', '.join(named(name, in_doubt) for name in names)}{hours}" for when, names in _first_times(steps)
+    ]
     if told and found.updates:
         told.append(f"every {span_in_words(found.updates)} while it is open: what holds, in Slack's threads")
     return told
+
+
+def named(destination: str, in_doubt: Collection[str]) -> str:
+    """A destination; one of those in doubt with a mark, as it is told only if it is set up."""
+    return f"{destination} (if set up)" if destination in in_doubt else destination
 
 
 def span_in_words(span: timedelta) -> str:

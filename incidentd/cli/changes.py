@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from incidentd.classify.line import printable
+from incidentd.classify.wording import named
 from incidentd.replay.difference import Change, Difference, Pages, Unheard, Woken
 from incidentd.replay.night import BEGINS, ENDS
 from incidentd.replay.regrouping import Regrouping, Which
@@ -94,7 +95,7 @@ def _show_woken(woken: Iterable[Woken], console: Console, if_set_up: Collection[
     table = _table("Who is woken", "who", "through", "pages before", "after", "at night before", "after", "where")
     for each in woken:
         counts = (each.before.all, each.after.all, each.before.night, each.after.night)
-        table.add_row(_as_it_is(each.person), _named(each.destination, if_set_up), *map(str, counts), each.zone)
+        table.add_row(_as_it_is(each.person), named(each.destination, if_set_up), *map(str, counts), each.zone)
     if table.row_count:
         console.print(table)
 
@@ -121,8 +122,8 @@ def _kind_of(change: Change, if_set_up: Collection[str]) -> tuple[str, ...]:
     before, after = change.before, change.after
     lost = set(before.told) - set(after.told if after else ())
     won = set(after.told if after else ()) - set(before.told)
-    told = [f"+{_named(name, if_set_up)}" for name in sorted(won)]
-    told += [f"-{_named(name, if_set_up)}" for name in sorted(lost)]
+    told = [f"+{named(name, if_set_up)}" for name in sorted(won)]
+    told += [f"-{named(name, if_set_up)}" for name in sorted(lost)]
     return (
         f"{change.system} {change.slo}",
         _move(before.tier, after.tier if after else "none"),
@@ -152,10 +153,6 @@ def _as_they_are(incidents: Sequence[Which]) -> Text:
     lines = [_as_it_is(f"{_at(each.opened_at)} {each.tier} {each.key}") for each in incidents[:TOGETHER]]
     more = [Text(f"and {len(incidents) - TOGETHER} more")] if len(incidents) > TOGETHER else []
     return Text("\n").join([*lines, *more]) if lines else Text("none")
-
-
-def _named(destination: str, if_set_up: Collection[str]) -> str:
-    return f"{destination} (if set up)" if destination in if_set_up else destination
 
 
 def _show_unheard(unheard: tuple[Unheard, ...], console: Console) -> None:

@@ -17,6 +17,7 @@ from incidentd.cli.start import inherited_settings
 from incidentd.cli.state import with_database
 from incidentd.clock import SystemClock
 from incidentd.errors import ConfigurationError, IntakeError, StoreError
+from incidentd.settings import names_set
 from incidentd.store import query
 from incidentd.store import rules as stored
 from incidentd.store.engine import Store
@@ -47,8 +48,9 @@ def explain_command(what: What, rules: Folder = None, state: State = Path("var")
         table, alerts = rules_in(rules), _alerts(what)
     else:
         table, alerts = _incident(what, rules, state)
+    in_doubt = table.in_doubt(names_set(os.environ))
     for alert in alerts:
-        typer.echo(show_explanation(explain(alert, table)) + "\n")
+        typer.echo(show_explanation(explain(alert, table), in_doubt) + "\n")
 
 
 def _alerts(file: str) -> list[Alert]:

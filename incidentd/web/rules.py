@@ -58,7 +58,7 @@ def show_rules(runtime: Wired, request: Request, q: Search = "") -> Response:
 async def try_alert(runtime: Wired, request: Request, form: Form) -> Response:
     """The same page, with what the table makes of an alert. Nothing is stored, nobody is told."""
     text, value = form.get("labels", ""), form.get("value", "").strip()
-    trial = await run_in_threadpool(trial_of, text, value, runtime.rules, runtime.clock.now())
+    trial = await run_in_threadpool(trial_of, text, value, runtime.rules, runtime.clock.now(), _in_doubt(runtime))
     return await run_in_threadpool(_page, runtime, request, "", trial)
 
 
@@ -90,7 +90,7 @@ def show_shadow(runtime: Wired) -> ShadowJson:
 def _page(runtime: Runtime, request: Request, q: str, trial: Trial | None) -> Response:
     rules, now = runtime.rules, runtime.clock.now()
     counts: RowCounts = request.app.state.row_counts
-    tables = tables_shown(rules, counts.of(rules), now)
+    tables = tables_shown(rules, counts.of(rules), now, _in_doubt(runtime))
     history, tried = runtime.store.read(lambda tx: _beside(tx, runtime))
     return render(
         "rules.html",
@@ -107,6 +107,12 @@ def _page(runtime: Runtime, request: Request, q: str, trial: Trial | None) -> Re
         meaning=MEANING,
         parsed=from_json,
     )
+
+
+def _in_doubt(runtime: Runtime) -> frozenset[str]:
+    """Optional destinations that lack a secret here: the workers may have it."""
+    specs = runtime.rules.destinations.values()
+    return frozenset(spec.name for spec in specs if spec.optional and runtime.destination(spec) is None)
 
 
 def _beside(tx: Connection, runtime: Runtime) -> tuple[list[InForce], _Shadow | None]:

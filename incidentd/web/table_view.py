@@ -1,8 +1,9 @@
 """The table in force as people read it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from incidentd.classify import DEFAULT_POLICY, Rules
 from incidentd.classify.classify import NO_ROW
@@ -12,6 +13,8 @@ from incidentd.classify.table import Table
 from incidentd.classify.wording import conditions_in_words, told_in_words
 from incidentd.store.row_matches import Matches
 from incidentd.tier import Tier
+
+_Tell = Callable[..., list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,24 @@ class TableShown:
     rows: tuple[RowShown, ...]
 
 
-def tables_shown(rules: Rules, counts: Mapping[str, Matches], now: datetime) -> list[TableShown]:
-    """Every table in the order in which they are asked; the last one is what happens where no row takes an alert."""
+def tables_shown(
+    rules: Rules, counts: Mapping[str, Matches], now: datetime, in_doubt: Collection[str] = ()
+) -> list[TableShown]:
+    """Every table in the order in which they are asked; the last one is what happens where no row takes an alert.
+
+    Destinations ``in_doubt`` are told only if they are set up.
+    """
+    tell = partial(told_in_words, rules, in_doubt=in_doubt)
     found: list[TableShown] = []
     number = 0
     for table in rules.tables.values():
         observing = table.observing if table.observing and table.observing.lasts(now) else None
         rows = tuple(
-            _row(rules, table, row, place, counts, observing) for place, row in enumerate(table.rows, number + 1)
+            _row(tell, table, row, place, counts, observing) for place, row in enumerate(table.rows, number + 1)
         )
         number += len(rows)
         found.append(TableShown(table.name, table.system, table.policy, observing, rows))
-    return [*found, TableShown(NO_ROW, "", DEFAULT_POLICY, None, tuple(_by_severity(rules, number, counts)))]
+    return [*found, TableShown(NO_ROW, "", DEFAULT_POLICY, None, tuple(_by_severity(rules, tell, number, counts)))]
 
 
 def searched(tables: Iterable[TableShown], text: str) -> list[TableShown]:
@@ -70,9 +79,9 @@ def searched(tables: Iterable[TableShown], text: str) -> list[TableShown]:
 
 
 def _row(
-    rules: Rules, table: Table, row: Row, number: int, counts: Mapping[str, Matches], observing: Observing | None
+    tell: _Tell, table: Table, row: Row, number: int, counts: Mapping[str, Matches], observing: Observing | None
 ) -> RowShown:
-    told = () if observing else told_in_words(rules, row.policy, row.tier, row.destinations)
+    told = () if observing else tell(row.policy, row.tier, row.destinations)
     return RowShown(
         number=number,
         name=row.name.partition("/")[2],
@@ -86,7 +95,7 @@ def _row(
     )
 
 
-def _by_severity(rules: Rules, number: int, counts: Mapping[str, Matches]) -> Iterator[RowShown]:
+def _by_severity(rules: Rules, tell: _Tell, number: int, counts: Mapping[str, Matches]) -> Iterator[RowShown]:
     """One line for each tier: its counts stand with the first."""
     severities = rules.grading.severities
     matches = counts.get(NO_ROW, Matches())
@@ -102,7 +111,7 @@ def _by_severity(rules: Rules, number: int, counts: Mapping[str, Matches]) -> It
                 full_name=f"severity {' '.join(named)}",
                 tier=tier,
                 conditions=(f"severity is {' or '.join(named)}",),
-                told=tuple(told_in_words(rules, DEFAULT_POLICY, tier)),
+                told=tuple(tell(DEFAULT_POLICY, tier)),
                 title="",
                 runbook="",
                 matches=matches,

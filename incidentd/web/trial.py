@@ -1,6 +1,7 @@
 """An alert that somebody typed or pasted, to be tried against the table."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,21 +35,25 @@ class Trial:
     left_out: int = 0
 
 
-def trial_of(text: str, value: str, rules: Rules, now: datetime) -> Trial:
-    """Labels as ``name=value``, one a line, and the annotation ``value``; or an alert or a whole webhook as JSON."""
+def trial_of(text: str, value: str, rules: Rules, now: datetime, in_doubt: Collection[str] = ()) -> Trial:
+    """Labels as ``name=value``, one a line, and the annotation ``value``; or an alert or a whole webhook as JSON.
+
+    Destinations ``in_doubt`` are told only if they are set up.
+    """
     try:
         alerts = _alerts(text, value, now)
     except IntakeError as error:
         return Trial(text, value, fault=error.detail)
-    tried = tuple(_tried(alert, rules, now) for alert in alerts[:MOST_ALERTS])
+    tried = tuple(_tried(alert, rules, now, in_doubt) for alert in alerts[:MOST_ALERTS])
     return Trial(text, value, tried, left_out=max(0, len(alerts) - MOST_ALERTS))
 
 
-def _tried(alert: Alert, rules: Rules, now: datetime) -> Tried:
+def _tried(alert: Alert, rules: Rules, now: datetime, in_doubt: Collection[str]) -> Tried:
     explanation = explain(alert, rules)
     verdict = explanation.verdict.at(now)
     observed = verdict.observing is not None
-    told = () if observed else told_in_words(rules, verdict.policy, verdict.tier, verdict.destinations)
+    asked = (rules, verdict.policy, verdict.tier, verdict.destinations, in_doubt)
+    told = () if observed else told_in_words(*asked)
     return Tried(alert, explanation, tuple(told), observed)
 
 

@@ -173,6 +173,13 @@ def test_an_alert_is_explained_from_a_file_and_from_standard_input() -> None:
     assert "after 5 min   level 2 (engineering manager): page-manager, incidents" in from_file.output
 
 
+def test_an_optional_destination_without_its_variables_is_told_only_if_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = PROJECT / "examples/alert.json"
+    assert "at once       incidents, management, management-mail (if set up)\n" in rules("explain", body).output
+    monkeypatch.setenv("INCIDENTD_SMTP_URL", "smtp://mail.example.org")
+    assert "at once       incidents, management, management-mail\n" in rules("explain", body).output
+
+
 def test_of_an_incident_that_incidentd_raised_itself_no_row_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
