@@ -121,10 +121,11 @@ def _begin_sqlite(connection: Connection, turn: Turn | None) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
+    end = time.monotonic() + patience
     driver.execute("PRAGMA busy_timeout=0")
     try:
         with turn.waited_for(patience / 2) if turn else nullcontext():
-            taken = _takes_lock(driver, patience)
+            taken = _takes_lock(driver, end)
         if not taken:
             # Once more, for its error to be SQLAlchemy's.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -132,13 +133,12 @@ def _begin_sqlite(connection: Connection, turn: Turn | None) -> None:
         driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
-def _takes_lock(driver: Any, patience: float) -> bool:
-    """Try for the write lock again and again, for so many seconds.
+def _takes_lock(driver: Any, end: float) -> bool:
+    """Try for the write lock again and again, until ``end`` (monotonic seconds).
 
     SQLite itself sleeps for up to 100 ms between two tries, while others pass: where several processes write, that
     would be most of what a write takes.
     """
-    end = time.monotonic() + patience
     while time.monotonic() < end:
         try:
             driver.execute("BEGIN IMMEDIATE")
