@@ -176,10 +176,11 @@ def _pairs(value: object, reason: str, clean: Callable[[str], str]) -> dict[str,
     if not isinstance(value, dict) or len(value) > MOST_PAIRS:
         raise _FaultError(reason)
     try:
-        if _is_plain("".join(value)) and _is_plain("".join(value.values())):
-            return value
+        names, texts = "".join(value), "".join(value.values())
     except TypeError:
         raise _FaultError(reason) from None
+    if _is_plain(names) and _is_plain(texts):
+        return value
     return {_line(name): clean(text) for name, text in value.items()}
 
 

@@ -121,6 +121,7 @@ def test_an_empty_list_of_alerts_is_fine() -> None:
         ({**SOUND, "startsAt": ["2026-11-21T00:00:00Z"]}, "starts_at"),
         ({**SOUND, "endsAt": "2026-13-01T00:00:00Z"}, "ends_at"),
         ({**SOUND, "endsAt": {}}, "ends_at"),
+        ({**SOUND, "labels": {"größe": 3}}, "labels"),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -136,7 +137,9 @@ def test_many_faults_of_one_kind_are_set_aside_once() -> None:
     assert [each.reason for each in aside] == ["labels", "alert_not_an_object"]
 
 
-@pytest.mark.parametrize("annotations", [["a"], {"summary": 3}, "text", {f"a{i}": "" for i in range(257)}], ids=str)
+@pytest.mark.parametrize(
+    "annotations", [["a"], {"summary": 3}, {"größe": None}, "text", {f"a{i}": "" for i in range(257)}], ids=str
+)
 def test_broken_annotations_are_reported_and_the_alert_still_goes_its_way(annotations: Any) -> None:
     alerts, aside = parse(body({**SOUND, "annotations": annotations}), NOW)
     assert [dict(alert.annotations) for alert in alerts] == [{}]
