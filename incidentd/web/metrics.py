@@ -57,7 +57,15 @@ class Scrape:
 
     def _told(self) -> bytes:
         here = (degraded_gauge(self._degraded()), *socket_gauge(self._socket))
-        return text([*self._meter.collect(), *here, *gauges(self._newest)])
+        return text([*self._counted(), *here, *gauges(self._newest)])
+
+    def _counted(self) -> list[Metric]:
+        """None while they can't be read: how pages stand is told all the same, and no counter begins anew."""
+        try:
+            return list(self._meter.collect())
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with files that several processes write
+            _log.warning("no_counters", cause=type(error).__name__)
+            return []
 
     async def _stands(self) -> Standing | None:
         """None: the database can't be asked, or doesn't answer in time; then one thread at most still waits for it."""

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from incidentd.errors import StoreUnavailableError
+from incidentd.meter.folder import summed
 from incidentd.store import cycles, heartbeats, rules
 from incidentd.store.engine import Store
 from incidentd.store.heartbeats import Heartbeat
@@ -180,6 +181,16 @@ class Hanging:
 
     def let(self) -> None:
         self._gate.set()
+
+
+def test_without_the_files_that_processes_count_in_the_gauges_are_told(
+    client: Client, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert "incidentd_webhooks_total" in {name for name, _ in values(scraped(client, runtime))}
+    monkeypatch.setattr(runtime.meter, "collect", lambda: summed(tmp_path / "gone"))
+    names = {name for name, _ in values(scraped(client, runtime))}
+    assert "incidentd_oldest_undelivered_page_seconds" in names
+    assert "incidentd_webhooks_total" not in names
 
 
 @pytest.fixture
