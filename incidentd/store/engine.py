@@ -25,6 +25,8 @@ WRITES = "incidentd_writes"
 
 _ATTEMPTS = 4
 _LOCK_PAUSE_SECONDS = 0.0002
+# What each write costs while a process that has the turn is frozen; the way of a page takes several writes.
+_TURN_SECONDS = 0.25
 # A database that another process recovers is busy too: https://www.sqlite.org/rescode.html#busy_recovery
 _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
@@ -124,7 +126,7 @@ def _begin_sqlite(connection: Connection, turn: Turn | None) -> None:
     end = time.monotonic() + patience
     driver.execute("PRAGMA busy_timeout=0")
     try:
-        with turn.waited_for(patience / 2) if turn else nullcontext():
+        with turn.waited_for(_TURN_SECONDS) if turn else nullcontext():
             taken = _takes_lock(driver, end)
         if not taken:
             # Once more, for its error to be SQLAlchemy's.
