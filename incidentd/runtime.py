@@ -103,6 +103,7 @@ class Runtime:
         self.is_away = not _is_there(engine, patient=patient and engine.dialect.name == "postgresql")
         time_statements(engine, self.meter.statements.observe)
         self.store = Store(engine, entry=check if self.is_away else None)
+        self.store.open_all()
         self._server_clock = ServerClock(self.store, SystemClock()) if engine.dialect.name == "postgresql" else None
         self._steady_clock = SteadyClock(self._server_clock or SystemClock())
         self.clock: Clock = clock or self._steady_clock

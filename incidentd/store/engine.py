@@ -4,7 +4,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ _TURN_SECONDS = 0.25
 _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
+_SQLITE_CONNECTIONS = 15
 _POSTGRES_OPTIONS = (
     f"-c statement_timeout={STATEMENT_SECONDS * 1000:.0f}ms -c lock_timeout={BUSY_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c timezone=UTC"
@@ -90,7 +91,11 @@ def _open_sqlite(url: sa.URL) -> Engine:
         _make_folder(path.parent)
     engine = sa.create_engine(
         url,
+        pool_size=_SQLITE_CONNECTIONS,
+        max_overflow=0,
         pool_timeout=BUSY_SECONDS,
+        # What was just used has the pages in its cache.
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
@@ -179,6 +184,19 @@ class Store:
             StoreUnavailableError: the database can't be read now.
         """
         return self._run(self.engine, work)
+
+    def open_all(self) -> None:
+        """Open each connection to SQLite that there may be, as far as that can be done now.
+
+        SQLite gives no file back before the process has closed its last connection: opened by need, their number would
+        tell of the worst moment ever, and nobody could say whether it leaks.
+        """
+        pool = self.engine.pool
+        if self.engine.dialect.name != "sqlite" or not isinstance(pool, sa.pool.QueuePool):
+            return
+        with ExitStack() as opened, suppress(sa.exc.SQLAlchemyError):
+            for _ in range(pool.size()):
+                opened.enter_context(self.engine.connect())
 
     def close(self) -> None:
         """Give all connections back."""

@@ -1,10 +1,13 @@
 """Transactions: decided anew after a conflict, bounded in time, foreign errors translated."""
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from incidentd.store import incidents
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.tables import INCIDENTS
 from tests.servers import PostgresServer, free_port
-from tests.store.database import POSTGRESQL
+from tests.store.database import POSTGRESQL, SQLITE
 from tests.store.row import incident, note, open_incident
 
 LONGEST_SECONDS = 3.0
@@ -170,6 +173,43 @@ def test_no_error_carries_what_was_to_be_stored(store: Store) -> None:
     with pytest.raises((StoreError, SchemaError)) as raised:
         store.write(lambda tx: tx.execute(sa.text("INSERT INTO no_such_table VALUES ('c4n4ry')")))
     assert "c4n4ry" not in str(raised.value)
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+def test_as_many_at_once_as_may_be_open_no_further_file_once_all_are_open(store: Store) -> None:
+    store.open_all()
+    before, at_once = _open_files(), threading.Barrier(15)
+    with ThreadPoolExecutor(15) as pool:
+        list(pool.map(lambda _: store.read(lambda tx: _waits_for_all(tx, at_once)), range(15)))
+    assert _open_files() == before
+    store.close()
+    assert _open_files() <= before - 15
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+def test_who_finds_all_connections_in_use_waits_for_one(store: Store) -> None:
+    store.open_all()
+    with ThreadPoolExecutor(30) as pool:
+        waits = [pool.submit(store.read, lambda _tx: time.sleep(0.1)) for _ in range(30)]
+    assert [each.exception() for each in waits] == [None] * 30
+
+
+def test_a_database_that_cannot_be_opened_now_is_opened_by_need_later(tmp_path: Path) -> None:
+    path = tmp_path / "incidentd.db"
+    path.mkdir()
+    with closing(Store(open_engine(f"sqlite:///{path}"))) as store:
+        store.open_all()
+        path.rmdir()
+        assert store.read(lambda tx: tx.execute(sa.text("SELECT 1")).scalar_one()) == 1
+
+
+def _waits_for_all(tx: Connection, all_here: threading.Barrier) -> None:
+    tx.execute(sa.select(INCIDENTS.c.version)).all()
+    all_here.wait(LONGEST_SECONDS)
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the entries are counted, not read
 
 
 def _version(store: Store) -> int:
