@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 import requests
 
@@ -41,14 +42,34 @@ class _RefusedEventError(Exception):
 
 
 class _Session(pdpyras.EventsAPISession):  # type: ignore[misc]
-    """pdpyras's session without its own retries: they block a thread for minutes, and on 429 for ever."""
+    """pdpyras's session without its loop around each request: that blocks a thread for minutes, and on 429 for ever.
 
-    max_network_attempts = 0
+    Nor is anything but the body made anew for each event: the rest takes as long as the sending.
+    """
+
+    _blank: requests.PreparedRequest | None = None
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__("unset")
-        self.retry.clear()
         self._now = now
+
+    def request(self, method: str, url: str, **said: Any) -> requests.Response:
+        """Send once, under ``timeout`` seconds in all. There is only one address to send to.
+
+        Raises:
+            RequestException, pdpyras.URLError: the address can't be used.
+        """
+        if self._blank is None:
+            headers = self.prepare_headers(method)
+            self._blank = self.prepare_request(requests.Request(method, self.normalize_url(url), headers))
+        request = self._blank.copy()
+        request.prepare_body(None, None, said["json"])
+        adapter = self.get_adapter(str(request.url))
+        response: requests.Response = adapter.send(
+            request, timeout=self.timeout, verify=self.verify, proxies=self.proxies
+        )
+        self.postprocess(response)
+        return response
 
     def postprocess(self, response: requests.Response) -> None:
         """Raise for each status but 2xx, before pdpyras looks at it.
@@ -173,6 +194,6 @@ def _attempt(session: _Session, wanted: Action, key: str, properties: dict[str, 
         return False
     except (pdpyras.PDHTTPError, RecursionError):
         return UncertainError("PagerDuty's answer can't be read")
-    except (pdpyras.PDClientError, pdpyras.URLError):
+    except (requests.RequestException, pdpyras.URLError):
         return PermanentError("PagerDuty's address can't be used")
     return True

@@ -27,6 +27,7 @@ _ALERTS = 20
 _FIELDS = 64
 _TEXT = 1000
 _NOTICE = 200
+_OWN = "Incident"
 
 
 def action(incident: Incident, slot: str, reference: Mapping[str, str], *, uncertain: bool = False) -> Action | None:
@@ -91,14 +92,10 @@ def remembered_key(news: News) -> str | None:
 
 def event(news: News, source: str) -> dict[str, object]:
     """The properties of a trigger, its body below PagerDuty's limit."""
-    alerts = list(_alerts(news.alerts[:_ALERTS]))
+    base, shown, alerts = _payload(news, source), _links(news), list(_alerts(news.alerts[:_ALERTS]))
     while True:
-        full = {
-            **smallest(news, source),
-            "payload": {**_payload(news, source), "custom_details": _details(news, alerts)},
-        }
-        full["links"] = [{"href": link.href, "text": link.text} for link in links(news)]
-        full["client"] = "incidentd"
+        payload = {**base, "custom_details": _details(news, alerts)}
+        full: dict[str, object] = {"payload": payload, "links": shown, **_client(shown), "client": "incidentd"}
         if size(full) <= BODY_LIMIT or not alerts:
             return full
         alerts = alerts[: len(alerts) // 2]
@@ -106,9 +103,17 @@ def event(news: News, source: str) -> dict[str, object]:
 
 def smallest(news: News, source: str) -> dict[str, object]:
     """The properties of a trigger in the smallest form that still wakes somebody."""
-    own = [{"href": link.href, "text": link.text} for link in links(news) if link.text == "Incident"]
+    own = [link for link in _links(news) if link["text"] == _OWN]
     payload = {"summary": summary(news), "source": source, "severity": SEVERITIES[news.incident.tier]}
-    return {"payload": payload, "links": own, **({"client_url": own[0]["href"]} if own else {})}
+    return {"payload": payload, "links": own, **_client(own)}
+
+
+def _links(news: News) -> list[dict[str, str]]:
+    return [{"href": link.href, "text": link.text} for link in links(news)]
+
+
+def _client(shown: list[dict[str, str]]) -> dict[str, str]:
+    return next(({"client_url": link["href"]} for link in shown if link["text"] == _OWN), {})
 
 
 def size(properties: Mapping[str, object]) -> int:
