@@ -214,7 +214,9 @@ def _of_deliveries(entry: Entry, data: Fact) -> str:
             return f"{data.destination} can't be told ({data.cause}); {data.fallback} stands in for it."
         case PagedDirectly():
             after = "this incident's own page" if data.took_over else "one page too many, and is resolved"
-            return f"While the database was away, {data.destination} was paged at {_time(data.at, entry.at)}: {after}."
+            when = _time(data.at, entry.at)
+            paged = f"may have been paged at {when}, the answer was lost" if data.uncertain else f"was paged at {when}"
+            return f"While the database was away, {data.destination} {paged}: {after}."
         case _ as never:
             assert_never(never)
 

@@ -385,7 +385,8 @@ class FellBack:
 class PagedDirectly:
     """While the database was away this was paged without it. ``took_over``: the page goes on as the incident's own.
 
-    Else it was one too many, and was resolved at the receiver. ``at`` is when the receiver accepted it.
+    Else it was one too many, and was resolved at the receiver. ``at`` is when the receiver accepted it; ``uncertain``:
+    when its answer was lost.
     """
 
     kind: ClassVar[str] = "paged_directly"
@@ -394,6 +395,7 @@ class PagedDirectly:
     dedup_key: str
     at: datetime
     took_over: bool
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

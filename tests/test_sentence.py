@@ -225,6 +225,12 @@ SENTENCES: list[tuple[Data, str, str]] = [
         "incidentd",
         "While the database was away, page-ann was paged at 14:28:30 UTC: one page too many, and is resolved.",
     ),
+    (
+        PagedDirectly("page-ann", "k", AT - timedelta(seconds=90), took_over=True, uncertain=True),
+        "incidentd",
+        "While the database was away, page-ann may have been paged at 14:28:30 UTC, the answer was lost:"
+        " this incident's own page.",
+    ),
 ]
 
 

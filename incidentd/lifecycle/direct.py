@@ -253,7 +253,8 @@ class DirectPager:
         note = self._spool.notes().get(page.name)
         latest = (self._readable(page.name, note) if note else None) or page
         # One whose answer was lost counts as accepted: it may wake somebody, and has to end.
-        latest = replace(latest, paged_at=latest.paged_at or self._uncertain.get(page.name))
+        lost_at = None if latest.paged_at else self._uncertain.get(page.name)
+        latest = replace(latest, paged_at=latest.paged_at or lost_at)
         if latest.paged_at and not self._store.read(lambda tx: self._is_own(tx, latest)):
             came_to = self._sent(latest, end=True)
             if isinstance(came_to, TransientError):
@@ -261,7 +262,7 @@ class DirectPager:
             self._meter.direct_pages.add("resolved")
             log.warning("direct_page", outcome="resolved", destination=page.destination, key=page.incident.key)
         if latest.paged_at:
-            self._hand_over(self._store.write(lambda tx: self._note(tx, latest)))
+            self._hand_over(self._store.write(lambda tx: self._note(tx, latest, uncertain=lost_at is not None)))
         self._spool.remove(page.name)
         self._tries.pop(page.name, None)
         self._uncertain.pop(page.name, None)
@@ -274,12 +275,13 @@ class DirectPager:
     def _is_own(self, tx: Connection, page: DirectPage) -> bool:
         return is_own(self._ledger(tx, page).holder(page.incident.key), page)
 
-    def _note(self, tx: Connection, page: DirectPage) -> Work:
+    def _note(self, tx: Connection, page: DirectPage, *, uncertain: bool) -> Work:
         """An entry in the incident that holds the key now, once."""
         ledger = self._ledger(tx, page)
         holder = ledger.holder(page.incident.key)
         if holder is not None and page.paged_at and not _is_noted(tx, holder.id, page):
-            fact = PagedDirectly(page.destination, page.dedup_key, page.paged_at, is_own(holder, page))
+            own = is_own(holder, page)
+            fact = PagedDirectly(page.destination, page.dedup_key, page.paged_at, own, uncertain)
             ledger.decide(holder.id, Delivered(fact))
         return ledger.flush()
 

@@ -100,7 +100,7 @@ def test_a_page_that_may_have_been_accepted_is_resolved_where_it_meets_an_open_i
     bench.settle()
     page = bench.events("trigger")[1]
     assert [event.dedup_key for event in bench.events("resolve")] == [page.dedup_key]
-    assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=False)]
+    assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=False, uncertain=True)]
     assert _notes(tmp_path) == []
 
 
