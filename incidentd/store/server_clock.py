@@ -11,44 +11,52 @@ from incidentd.clock import Clock
 from incidentd.errors import StoreUnavailableError
 from incidentd.store.engine import Store
 
+_TIME = sa.text("SELECT clock_timestamp()")
+
 
 class ServerClock:
-    """Counts on from the last reading by the machine's monotonic clock; ``refresh`` takes a new one.
+    """Counts on by the machine's monotonic clock from what the server said; ``refresh`` asks it anew.
 
-    Until the server can be asked for the first time the machine's own time counts.
+    The server read its clock at an unknown instant between question and answer, which may be seconds apart. Of all that
+    is possible the earliest time counts: a deadline may come late by so much, and never early. Until the server can be
+    asked for the first time the machine's own time counts.
     """
 
     def __init__(self, store: Store, local: Clock) -> None:
         self._store = store
         self._local = local
         self._lock = threading.Lock()
-        self._read = local.now()
-        self._read_at = local.monotonic()
+        self._zero = _before(local.now(), local.monotonic())
+        self._is_told = False
         with suppress(StoreUnavailableError):
             self.refresh()
 
     def now(self) -> datetime:
         """The server's time: aware, UTC."""
         with self._lock:
-            return self._read + timedelta(seconds=self._local.monotonic() - self._read_at)
+            return self._zero + timedelta(seconds=self._local.monotonic())
 
     def monotonic(self) -> float:
         """This machine's monotonic clock, in seconds."""
         return self._local.monotonic()
 
     def refresh(self) -> None:
-        """Read the server's clock anew; the middle of the round trip counts.
+        """Ask the server. What is counted stays as it is where the answer allows for it: it may be the better one.
 
         Raises:
             StoreUnavailableError: the server can't be asked now; the clock goes on as it was.
         """
-        before = self._local.monotonic()
-        read = self._store.read(_server_time)
-        after = self._local.monotonic()
+        earliest, latest = self._store.read(self._ask)
         with self._lock:
-            self._read, self._read_at = read, (before + after) / 2
+            if not self._is_told or not earliest <= self._zero <= latest:
+                self._zero, self._is_told = earliest, True
+
+    def _ask(self, tx: Connection) -> tuple[datetime, datetime]:
+        """Between which instants the server's time was when the monotonic clock began."""
+        asked = self._local.monotonic()
+        said: datetime = tx.execute(_TIME).scalar_one()
+        return _before(said, self._local.monotonic()), _before(said, asked)
 
 
-def _server_time(tx: Connection) -> datetime:
-    read: datetime = tx.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
-    return read
+def _before(instant: datetime, seconds: float) -> datetime:
+    return instant - timedelta(seconds=seconds)
