@@ -159,6 +159,35 @@ def test_a_page_after_the_answer_is_none_where_it_left_without_the_database_as_t
     assert found == ([] if excused else ["level 1 of p1 was paged 0:00:58 after it was answered or over"])
 
 
+@pytest.mark.parametrize(
+    ("apart", "taken_back", "noted", "excused"),
+    [
+        (2 * SECOND, True, True, True),
+        (2 * SECOND, False, True, False),
+        (2 * SECOND, True, False, False),
+        (2 * MINUTE, True, True, False),
+    ],
+    ids=["as it was", "never taken back", "not noted", "too long before"],
+)
+def test_a_page_without_the_database_for_what_began_anew_is_none_after_the_end(
+    apart: timedelta, taken_back: bool, noted: bool, excused: bool
+) -> None:
+    """``apart``: how long before its alert was stored."""
+    lived = build.Story(build.policy({Tier.P0: _P0}))
+    lived.fire(tier=Tier.P0)
+    lived.until(BEGIN + 2 * SECOND)
+    lived.resolve_alert()
+    lived.until(BEGIN + 20 * MINUTE)
+    lived.fire(tier=Tier.P0)
+    direct = page(1, 20 * MINUTE - apart, "direct")
+    if noted:
+        lived.do(Delivered(PagedDirectly("page-oncall", "direct", direct.at, took_over=False)))
+    pages = (PAGES[0], direct, page(1, 20 * MINUTE + SECOND, "key 2"))
+    given = replace(evidence(lived, pages), ended={"direct": direct.at + SECOND} if taken_back else {})
+    found = [each for each in wrongs(case(), given) if "after it was answered or over" in each]
+    assert (found == []) is excused
+
+
 def test_a_level_before_its_time_is_wrong() -> None:
     early = (PAGES[0], page(2, LEVEL - SECOND), PAGES[2])
     assert wrongs(case(), evidence(pages=early)) == ["level 2 of p1 was paged 0:00:01 too early"]

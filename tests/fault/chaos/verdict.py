@@ -160,7 +160,7 @@ def wrongs(case: Case, evidence: Evidence) -> list[str]:
     for place, found in evidence.found.items():
         complaints += _of_timeline(found)
         pages = [page for page in by_place.get(place, []) if not _was_of_before(page, found, case, evidence)]
-        complaints += _of_pages(told[place], found, pages, case)
+        complaints += _of_pages(told[place], found, pages, case, evidence.ended)
     return complaints
 
 
@@ -178,7 +178,9 @@ def _of_timeline(found: Found) -> Iterator[str]:
         yield f"the timeline of {key} does not fold to its stored state"
 
 
-def _of_pages(story: Story, found: Found, pages: Sequence[Page], case: Case) -> Iterator[str]:
+def _of_pages(
+    story: Story, found: Found, pages: Sequence[Page], case: Case, ended: Mapping[str, datetime]
+) -> Iterator[str]:
     if any(entry.kind == "level" for entry in _said_in_quiet(found.timeline)):
         yield f"{story.place} climbed although it was answered or over"
     quiet = list(_quiet(found.timeline))
@@ -188,7 +190,7 @@ def _of_pages(story: Story, found: Found, pages: Sequence[Page], case: Case) -> 
             yield f"level {page.level} of {story.place} was paged {due - page.at} too early"
         for since, until in quiet:
             late = since + case.in_flight < page.at < until
-            if late and not _frozen(case.faults, since, page.at) and not _was_direct(page, found.timeline):
+            if late and not _frozen(case.faults, since, page.at) and not _was_direct(page, found, case, ended):
                 yield f"level {page.level} of {story.place} was paged {page.at - since} after it was answered or over"
     for level in {page.level for page in pages}:
         keys = {page.key for page in pages if page.level == level}
@@ -239,14 +241,22 @@ def _rounds(timeline: Sequence[Entry], level: int) -> int:
     return decided + strange * (level == 1)
 
 
-def _was_direct(page: Page, timeline: Sequence[Entry]) -> bool:
-    """Whether it left without the database, under the key of the incident's own: the receiver wakes nobody again.
+def _was_direct(page: Page, found: Found, case: Case, ended: Mapping[str, datetime]) -> bool:
+    """Whether it left without the database, and rightly.
 
-    The fact bears incidentd's time, which is the database's as far as it is known: it may be a moment behind ours.
+    Either under the key of the incident's own, as the receiver wakes nobody again; or for what was stored soon after
+    and made the incident loud again, as one too many that was taken back. The fact bears incidentd's time, which is the
+    database's as far as it is known: it may be a moment behind ours.
     """
-    facts = (entry.data for entry in timeline if isinstance(entry.data, PagedDirectly))
-    own = (fact.at - page.at for fact in facts if fact.took_over and fact.dedup_key == page.key)
-    return any(-_CLOCKS_APART <= after < _LONGEST_ANSWER for after in own)
+    facts = (entry.data for entry in found.timeline if isinstance(entry.data, PagedDirectly))
+    its_own = [fact for fact in facts if fact.dedup_key == page.key and _is_near(fact.at, page.at, _LONGEST_ANSWER)]
+    loud_again = any(_is_near(entry.at, page.at, case.in_flight) for entry in found.timeline if entry.kind in _LOUDER)
+    taken_back = ended.get(page.key, page.at) > page.at
+    return any(fact.took_over or (loud_again and taken_back) for fact in its_own)
+
+
+def _is_near(said: datetime, at: datetime, longest: timedelta) -> bool:
+    return -_CLOCKS_APART <= said - at < longest
 
 
 def _frozen(faults: Sequence[Happened], since: datetime, until: datetime) -> bool:
