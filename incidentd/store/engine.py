@@ -4,7 +4,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,9 @@ _ATTEMPTS = 4
 _LOCK_PAUSE_SECONDS = 0.0002
 # What each write costs while a process that has the turn is frozen; the way of a page takes several writes.
 _TURN_SECONDS = 0.25
+# Who has the turn tries so much oftener than those who wait too long for it that it is next, unless it is frozen.
+_BESIDE_SECONDS = 0.05
+_TURN_PAUSE_SECONDS = 0.001
 # A database that another process recovers is busy too: https://www.sqlite.org/rescode.html#busy_recovery
 _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
@@ -99,11 +102,10 @@ def _open_sqlite(url: sa.URL) -> Engine:
         hide_parameters=True,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
-    turn = Turn(path) if path else None
+    turn = Turn(path, BUSY_SECONDS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, turn))
-    if turn:
-        event.listen(engine, "engine_disposed", lambda _engine: turn.close())
+    event.listen(engine, "engine_disposed", lambda _engine: turn.close())
     return engine
 
 
@@ -121,18 +123,18 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Connection, turn: Turn | None) -> None:
+def _begin_sqlite(connection: Connection, turn: Turn) -> None:
     """Writers begin IMMEDIATE: one that reads first and writes later would fail at once when another writes."""
     patience = connection.get_execution_options().get(WRITES)
     if patience is None:
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
-    end = time.monotonic() + patience
     driver.execute("PRAGMA busy_timeout=0")
+    taken = False
     try:
-        with turn.waited_for(_TURN_SECONDS) if turn else nullcontext():
-            taken = _takes_lock(driver, end)
+        with suppress(sqlite3.OperationalError):
+            taken = _takes_lock(driver, turn, patience)
         if not taken:
             # Once more, for its error to be SQLAlchemy's.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -140,22 +142,33 @@ def _begin_sqlite(connection: Connection, turn: Turn | None) -> None:
         driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
-def _takes_lock(driver: Any, end: float) -> bool:
-    """Try for the write lock again and again, until ``end`` (monotonic seconds).
+def _takes_lock(driver: Any, turn: Turn, patience: float) -> bool:
+    """Queue for the write lock for at most so many seconds; after a while, try now and then beside the queue.
 
     SQLite itself sleeps for up to 100 ms between two tries, while others pass: where several processes write, that
     would be most of what a write takes.
     """
-    while time.monotonic() < end:
-        try:
-            driver.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
-                return False
-            time.sleep(_LOCK_PAUSE_SECONDS)
-        else:
-            return True
+    begun = time.monotonic()
+    beside = begun + _TURN_SECONDS
+    with turn.queued(begun, patience) as is_mine:
+        while (now := time.monotonic()) < begun + patience:
+            mine = is_mine()
+            if mine or now > beside:
+                if _begins(driver):
+                    return True
+                beside = now + _BESIDE_SECONDS
+            time.sleep(_LOCK_PAUSE_SECONDS if mine else _TURN_PAUSE_SECONDS)
     return False
+
+
+def _begins(driver: Any) -> bool:
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 class Store:

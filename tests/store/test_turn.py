@@ -1,8 +1,7 @@
 """Whose turn it is to wait for SQLite's write lock."""
 
-import fcntl
-import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from incidentd.store.engine import Store, open_engine
+from incidentd.store.engine import BUSY_SECONDS, Store, open_engine
+from incidentd.store.turn import Turn
 from tests.servers import wait_until
 
 
@@ -45,22 +45,34 @@ def test_who_has_just_written_writes_again_only_after_the_one_that_waited(databa
         done = [pool.submit(hasty)]
         assert began.wait(20)
         done.append(pool.submit(patient))
-        wait_until(lambda: _is_taken(database), "somebody to wait for the lock")
+        wait_until(lambda: _places(database), "somebody to wait for the lock")
         goes_on.set()
         for each in done:
             each.result(20)
     assert _written(database) == ["hasty", "patient", "hasty"]
 
 
-def test_a_turn_that_is_never_passed_on_keeps_nobody_from_writing(database: Path) -> None:
-    frozen = os.open(_file(database), os.O_RDONLY)
-    try:
-        fcntl.flock(frozen, fcntl.LOCK_EX)
-        with _store(database) as store:
-            store.write(lambda tx: _write(tx, "somebody"))
-    finally:
-        os.close(frozen)
+def test_whoever_came_first_is_first_whenever_they_took_their_place(database: Path) -> None:
+    now = time.monotonic()
+    with _turn(database) as early, _turn(database) as late, late.queued(now, 1) as is_late:
+        assert is_late()
+        with early.queued(now - 0.1, 1) as is_early:
+            assert (is_early(), is_late()) == (True, False)
+        assert is_late()
+
+
+def test_whoever_is_frozen_in_the_queue_keeps_nobody_from_writing(database: Path) -> None:
+    with _turn(database) as frozen, frozen.queued(time.monotonic(), 1), _store(database) as store:
+        store.write(lambda tx: _write(tx, "somebody"))
     assert _written(database) == ["somebody"]
+
+
+def test_whoever_was_frozen_for_longer_than_anybody_waits_is_passed_over(database: Path) -> None:
+    now = time.monotonic()
+    with _turn(database) as frozen, _turn(database) as other, frozen.queued(now, 1):
+        for later, free in ((BUSY_SECONDS - 0.5, False), (BUSY_SECONDS + 0.5, True)):
+            with other.queued(now + later, 1) as is_mine:
+                assert is_mine() == free
 
 
 def test_without_a_file_for_it_all_write_as_they_can(database: Path) -> None:
@@ -88,6 +100,15 @@ def _store(database: Path) -> Iterator[Store]:
         store.close()
 
 
+@contextmanager
+def _turn(database: Path) -> Iterator[Turn]:
+    turn = Turn(database, BUSY_SECONDS)
+    try:
+        yield turn
+    finally:
+        turn.close()
+
+
 def _write(tx: Connection, name: str) -> None:
     tx.execute(sa.text("INSERT INTO written VALUES (:name)"), {"name": name})
 
@@ -101,16 +122,10 @@ def _file(database: Path) -> Path:
     return database.with_name(f"{database.name}-turn")
 
 
-def _is_taken(database: Path) -> bool:
-    file = os.open(_file(database), os.O_RDONLY)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(file)
+def _places(database: Path) -> int:
+    """How many queue: each has locked one byte."""
+    inode = f":{_file(database).stat().st_ino} " if _file(database).exists() else "none"
+    return sum(inode in line for line in Path("/proc/locks").read_text().splitlines())
 
 
 def _is_open(database: Path) -> bool:
