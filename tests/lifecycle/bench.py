@@ -118,10 +118,14 @@ class Bench:
 
     def deliver(self, waiting: Mapping[str, list[str]]) -> None:
         """Run the delivery jobs of these incidents, by queue, to their end."""
-        others = self._leases()
+        others = self.leases()
         self.runtime.deliver_pages(waiting.get(PAGE, ()))
         self.runtime.deliver_tells(waiting.get(TELL, ()))
-        wait_until(lambda: self._leases() <= others, "deliveries to end", 20)
+        wait_until(lambda: self.leases() <= others, "deliveries to end", 20)
+
+    def leases(self) -> set[str]:
+        """The tokens of the deliveries that are under way."""
+        return {row.token for row in self.all_cursors()} - {ENQUEUED, FREE, HELD, GRANTED}
 
     def forward(self, by: timedelta) -> None:
         """Let time pass, stopping at each instant at which something is due on the way."""
@@ -197,9 +201,6 @@ class Bench:
             if row.due_at is not None and (row.token in (ENQUEUED, GRANTED) or row.due_at <= self.now):
                 found.setdefault(row.queue, []).append(row.incident_id)
         return found
-
-    def _leases(self) -> set[str]:
-        return {row.token for row in self.all_cursors()} - {ENQUEUED, FREE, HELD, GRANTED}
 
     def _next_instant(self) -> datetime | None:
         rows = self.store.read(lambda tx: list(tx.scalars(sa.select(INCIDENTS.c.wake_at))))

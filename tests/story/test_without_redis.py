@@ -37,6 +37,8 @@ def _go_round(bench: Bench, timekeeper: Timekeeper) -> None:
         lambda: all(row.told >= news for row in bench.all_cursors() if _name(row) in due), "what is due to be told"
     )
     wait_until(lambda: (wake_at(bench.incident()) or bench.now + MINUTE) > bench.now, "the climb")
+    # The next cycle passes over whatever is still under way.
+    wait_until(lambda: not bench.leases(), "deliveries to end")
 
 
 def _until_next(bench: Bench) -> timedelta:
