@@ -16,6 +16,7 @@ from incidentd.errors import StoreUnavailableError
 from incidentd.store import incidents
 from incidentd.store.engine import Store
 from tests.lifecycle.bench import Bench
+from tests.servers import wait_until
 from tests.store.database import POSTGRESQL
 from tests.store.row import note, open_incident
 from tests.story.story import Story
@@ -76,6 +77,8 @@ def test_of_two_writers_in_a_deadlock_one_is_tried_again_and_both_write(store: S
 
     def cross(first: str, second: str) -> None:
         def work(tx: Connection) -> None:
+            # By default PostgreSQL looks for a deadlock after a second, which on a busy machine leaves no time.
+            tx.execute(sa.text("SET LOCAL deadlock_timeout = '50ms'"))
             incidents.lock(tx, ids=[first])
             tries.append(first)
             if tries.count(first) == 1:
@@ -130,12 +133,20 @@ def _each_session(store: Store, statement: str) -> Iterator[None]:
         connection.commit()
 
     event.listen(store.engine, "connect", prepare)
-    store.engine.dispose()
+    _connect_anew(store)
     try:
         yield
     finally:
         event.remove(store.engine, "connect", prepare)
-        store.engine.dispose()
+        _connect_anew(store)
+
+
+def _connect_anew(store: Store) -> None:
+    """What another thread has in use at this instant comes back to the old pool, where nobody else would close it."""
+    old: Any = store.engine.pool
+    store.engine.dispose()
+    wait_until(lambda: not old.checkedout(), "all connections to be given back")
+    old.dispose()
 
 
 def _post(story: Story) -> int:

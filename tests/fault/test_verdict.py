@@ -249,6 +249,17 @@ def test_a_page_that_comes_twice_needs_a_fault_that_explains_it(fault: Happened,
     assert (found.what, found.cause) == ("level 1 of p1", cause)
 
 
+@pytest.mark.parametrize(("name", "cause"), [("SQLite locked", "SQLite locked"), ("Redis killed", "")])
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_page_without_the_database_comes_again_however_late_that_is_back(name: str, cause: str, direct: bool) -> None:
+    lived = life()
+    if direct:
+        lived.do(Delivered(PagedDirectly("page-oncall", "key 1", BEGIN + MINUTE, took_over=True)))
+    twice = evidence(lived, pages=(page(1, MINUTE), page(1, 2 * MINUTE), *PAGES[1:]))
+    (found,) = duplicates(case(Plot.LEFT, Happened(name, BEGIN, BEGIN + SECOND)), twice)
+    assert found.cause == (cause if direct else "")
+
+
 def test_a_second_card_of_one_episode_is_a_duplicate() -> None:
     seen = evidence()
     (found,) = duplicates(case(), replace(seen, cards=dict.fromkeys(seen.cards, 2)))

@@ -268,9 +268,14 @@ def duplicates(case: Case, evidence: Evidence) -> list[Duplicate]:
     """Pages accepted more than once under one key, and second cards of one episode."""
     found = []
     last: dict[str, Page] = {}
+    facts = (entry.data for each in evidence.found.values() for entry in each.timeline)
+    direct = {fact.dedup_key for fact in facts if isinstance(fact, PagedDirectly)}
     for page in evidence.pages:
         if page.key in last:
             since = last[page.key].at - case.lease - _ECHO - _SLACK_TIME
+            if page.key in direct:
+                # Kept from before it was stored: sent again by the next web part, and once more as the incident's own.
+                since = min(since, *case.heard[page.place].first_posted.values())
             what = f"level {page.level} of {page.place}"
             found.append(Duplicate(what, _cause(case, since, page.at, "PagerDuty")))
         last[page.key] = page
