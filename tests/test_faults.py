@@ -51,5 +51,5 @@ def test_every_test_that_is_named_is_there() -> None:
 def test_every_fault_that_is_shown_on_real_processes_is_told_of() -> None:
     shown = {path for path, _ in NAMED.findall(PAGE)}
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests/fault").glob("test_*.py")}
-    of_the_harness = re.compile("mutant|chaos|oracle|soak|verdict|storm")
+    of_the_harness = re.compile("mutant|chaos|oracle|soak|standstill|storm|verdict")
     assert {path for path in files if not of_the_harness.search(path)} <= shown
