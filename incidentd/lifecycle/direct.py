@@ -6,7 +6,7 @@ the receiver; every other one is resolved there. All this may happen twice, afte
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -186,31 +186,20 @@ class DirectPager:
                 log.exception("direct_pages_wait")
 
     def look(self) -> None:
-        """Settle all with the database when it is back; while it is away, send again what was not accepted yet.
-
-        In that order: of what is stored, the incident knows whether its page is still to be sent.
+        """Send again what was not accepted yet; settle all with the database when it is back.
 
         Raises:
             StoreUnavailableError: the database is still away.
             TransientError: a receiver is, which holds up no page of another one.
         """
         notes = self._spool.notes()
-        pages = [page for name, text in notes.items() if (page := self._readable(name, text))]
-        try:
-            self._settle_all(pages)
-        except TransientError:
-            raise
-        except Exception:
-            # Whatever keeps it from being stored: it is sent from here.
-            for page in pages:
-                with self._alone_with(page.name) as alone:
-                    if alone and self._is_due(page):
-                        self._try(page)
-            raise
-
-    def _settle_all(self, pages: Sequence[DirectPage]) -> None:
+        pages = {name: page for name, text in notes.items() if (page := self._readable(name, text))}
+        for page in pages.values():
+            with self._alone_with(page.name) as alone:
+                if alone and self._is_due(page):
+                    self._try(page)
         failure: TransientError | None = None
-        for page in pages:
+        for page in pages.values():
             if not self._stopping.is_set():
                 try:
                     self._settle_alone(page)

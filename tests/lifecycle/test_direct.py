@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from incidentd.alert import Alert
 from incidentd.errors import StoreUnavailableError, TransientError
-from incidentd.incident.command import Acknowledge
 from incidentd.incident.state import State
 from incidentd.lifecycle import direct
 from incidentd.lifecycle.direct_page import load
@@ -144,22 +143,6 @@ def test_a_page_that_is_refused_at_first_is_sent_again(bench: Bench) -> None:
         assert bench.events("trigger") == []
         bench.clock.advance(2 * SECOND)
         wait_until(lambda: _looked(bench) and bench.events("trigger"), "the second try")
-
-
-def test_once_the_database_is_back_the_incident_decides_whether_its_page_is_still_sent(
-    bench: Bench, tmp_path: Path
-) -> None:
-    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
-    with _away(bench):
-        _post(bench, alert())
-        wait_until(lambda: _failed(bench) == 1, "the failure")
-    bench.hear(alert())
-    bench.act(Acknowledge("anna"))
-    bench.clock.advance(MINUTE)
-    bench.runtime.direct.look()
-    bench.settle()
-    assert bench.events("trigger") == []
-    assert _notes(tmp_path) == []
 
 
 def _failed(bench: Bench) -> float:
