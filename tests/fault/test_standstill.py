@@ -12,7 +12,7 @@ SECOND = timedelta(seconds=1)
 REFUSED = '{{"level": "error", "exception": "StoreUnavailableError", "timestamp": "{:%Y-%m-%dT%H:%M:%S.%fZ}"}}'
 
 
-def test_a_disk_that_takes_a_second_is_noticed_and_a_quick_one_is_not(tmp_path: Path) -> None:
+def test_a_disk_that_takes_a_second_is_noticed_and_no_time_before_it(tmp_path: Path) -> None:
     pauses = [0.0, 1.0, 0.0]
     looker = Standstill(tmp_path / "disk", lambda _: time.sleep(pauses.pop(0) if pauses else 0.0))
     began = datetime.now(UTC)
