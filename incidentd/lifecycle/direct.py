@@ -30,7 +30,7 @@ from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Webhook
 from incidentd.meter import Meter
 from incidentd.process.spool import Spool
-from incidentd.store import entries
+from incidentd.store import cursors, entries
 from incidentd.store.engine import Store
 from incidentd.tier import Tier
 from incidentd.timeline import PagedDirectly
@@ -72,7 +72,6 @@ class DirectPager:
         self._tries: dict[str, tuple[int, datetime]] = {}
         self._accepted: set[str] = set()
         self._in_hand: set[str] = set()
-        self._uncertain: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._stored: set[tuple[str, datetime]] = set()
         self._pool = ThreadPoolExecutor(_WIDTH, "direct-page")
@@ -115,7 +114,7 @@ class DirectPager:
         for page in direct_pages(unstored, webhook.source, self._rulebook, now):
             with self._alone_with(page.name) as alone:
                 if alone and self._is_first(page):
-                    self._try(page)
+                    self._try(page, refused=True)
 
     def _is_first(self, page: DirectPage) -> bool:
         """Whether nobody on this machine has sent it yet.
@@ -128,8 +127,8 @@ class DirectPager:
             log.error("direct_page_not_kept", cause=type(error).__name__, destination=page.destination)  # noqa: TRY400
             return page.name not in self._accepted
 
-    def _try(self, page: DirectPage) -> None:
-        """Send it, and keep that it was accepted."""
+    def _try(self, page: DirectPage, *, refused: bool) -> None:
+        """Send it, and keep what came of it. ``refused``: so was every earlier try, if there was one."""
         attempts, _ = self._tries.get(page.name, (0, self._now()))
         came_to = self._sent(page)
         if isinstance(came_to, Receipt):
@@ -139,8 +138,8 @@ class DirectPager:
             self._keep(replace(page, paged_at=self._now()))
             log.warning("direct_page", outcome="accepted", destination=page.destination, key=page.incident.key)
             return
-        if isinstance(came_to, UncertainError):
-            self._uncertain[page.name] = self._now()
+        if refused and not isinstance(came_to, UncertainError):
+            self._keep(replace(page, refused=True))
         wait = came_to.retry_after if isinstance(came_to, TransientError) else None
         self._tries[page.name] = (attempts + 1, next_try(attempts + 1, wait, self._now(), random))
         self._meter.direct_pages.add("failed")
@@ -186,33 +185,48 @@ class DirectPager:
                 log.exception("direct_pages_wait")
 
     def look(self) -> None:
-        """Send again what was not accepted yet; settle all with the database when it is back.
+        """Settle all with the database when it is back; while it is away, send again what was not accepted yet.
+
+        In that order: of what is stored, the incident knows whether its page is still to be sent.
 
         Raises:
             StoreUnavailableError: the database is still away.
             TransientError: a receiver is, which holds up no page of another one.
         """
-        notes = self._spool.notes()
-        pages = {name: page for name, text in notes.items() if (page := self._readable(name, text))}
-        for page in pages.values():
-            with self._alone_with(page.name) as alone:
-                if alone and self._is_due(page):
-                    self._try(page)
-        failure: TransientError | None = None
-        for page in pages.values():
-            if not self._stopping.is_set():
-                try:
-                    self._settle_alone(page)
-                except TransientError as error:
-                    failure = error
-        if failure is not None:
+        away: Exception | None = None
+        waits: TransientError | None = None
+        for name in self._spool.names():
+            with self._alone_with(name) as alone:
+                page = self._kept(name) if alone and not self._stopping.is_set() else None
+                failure = (away or self._unsettled(page)) if page else None
+                if isinstance(failure, TransientError):
+                    waits = failure
+                elif page and failure:
+                    away = failure
+                    self._try_again_if_due(page)
+        if failure := away or waits:
             raise failure
 
-    def _is_due(self, page: DirectPage) -> bool:
-        """Whether it was not accepted, as far as its note and this process know, and is to be sent now."""
+    def _unsettled(self, page: DirectPage) -> Exception | None:
+        """What kept a page from being settled. Whatever it is, the page is sent from here meanwhile."""
+        try:
+            self._settle(page)
+        except Exception as error:  # noqa: BLE001 - raised once all are looked at
+            return error
+        return None
+
+    def _try_again_if_due(self, page: DirectPage) -> None:
+        """Not what was accepted, as far as its note and this process know.
+
+        The note says beforehand that it may be accepted: nobody knows what becomes of its sender.
+        """
         due = self._tries.get(page.name, (0, self._now()))[1]
         accepted = page.paged_at is not None or page.name in self._accepted
-        return not accepted and due <= self._now() and not self._stopping.is_set()
+        if accepted or due > self._now():
+            return
+        if page.refused:
+            self._keep(replace(page, refused=False))
+        self._try(replace(page, refused=False), refused=page.refused)
 
     @contextmanager
     def _alone_with(self, name: str) -> Iterator[bool]:
@@ -227,20 +241,15 @@ class DirectPager:
                 with self._lock:
                     self._in_hand.remove(name)
 
-    def _readable(self, name: str, text: str) -> DirectPage | None:
-        """One that can't be read is of an older version: it was sent when it was made."""
+    def _kept(self, name: str) -> DirectPage | None:
+        """A page as its note says. One that can't be read is of an older version: it was sent when it was made."""
+        note = self._spool.note(name)
         try:
-            return load(text)
+            return None if note is None else load(note)
         except ValueError:
             log.error("direct_page_unreadable", note=name)  # noqa: TRY400 - the text may hold what nobody may read
             self._spool.remove(name)
             return None
-
-    def _settle_alone(self, page: DirectPage) -> None:
-        """Not while it is on its way: what comes of it decides."""
-        with self._alone_with(page.name) as alone:
-            if alone:
-                self._settle(page)
 
     def _settle(self, page: DirectPage) -> None:
         """Take its alerts in, and see whose page it was.
@@ -250,22 +259,24 @@ class DirectPager:
             TransientError: its page is to be resolved, and the receiver does not take that now.
         """
         self._submit(Webhook(page.alerts, page.source)).result(REPLAY_SECONDS)
-        note = self._spool.notes().get(page.name)
-        latest = (self._readable(page.name, note) if note else None) or page
-        # One whose answer was lost counts as accepted: it may wake somebody, and has to end.
-        lost_at = None if latest.paged_at else self._uncertain.get(page.name)
-        latest = replace(latest, paged_at=latest.paged_at or lost_at)
-        if latest.paged_at and not self._store.read(lambda tx: self._is_own(tx, latest)):
-            came_to = self._sent(latest, end=True)
-            if isinstance(came_to, TransientError):
-                raise came_to
-            self._meter.direct_pages.add("resolved")
-            log.warning("direct_page", outcome="resolved", destination=page.destination, key=page.incident.key)
-        if latest.paged_at:
-            self._hand_over(self._store.write(lambda tx: self._note(tx, latest, uncertain=lost_at is not None)))
+        if not page.refused:
+            if not self._store.read(lambda tx: self._is_own(tx, page)):
+                self._end(page)
+            self._hand_over(self._store.write(lambda tx: self._note(tx, page)))
         self._spool.remove(page.name)
         self._tries.pop(page.name, None)
-        self._uncertain.pop(page.name, None)
+
+    def _end(self, page: DirectPage) -> None:
+        """Resolve it at its receiver.
+
+        Raises:
+            TransientError: the receiver does not take that now.
+        """
+        came_to = self._sent(page, end=True)
+        if isinstance(came_to, TransientError):
+            raise came_to
+        self._meter.direct_pages.add("resolved")
+        log.warning("direct_page", outcome="resolved", destination=page.destination, key=page.incident.key)
 
     def _ledger(self, tx: Connection, page: DirectPage) -> Ledger:
         ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
@@ -275,14 +286,16 @@ class DirectPager:
     def _is_own(self, tx: Connection, page: DirectPage) -> bool:
         return is_own(self._ledger(tx, page).holder(page.incident.key), page)
 
-    def _note(self, tx: Connection, page: DirectPage, *, uncertain: bool) -> Work:
+    def _note(self, tx: Connection, page: DirectPage) -> Work:
         """An entry in the incident that holds the key now, once."""
         ledger = self._ledger(tx, page)
         holder = ledger.holder(page.incident.key)
-        if holder is not None and page.paged_at and not _is_noted(tx, holder.id, page):
-            own = is_own(holder, page)
-            fact = PagedDirectly(page.destination, page.dedup_key, page.paged_at, own, uncertain)
+        if holder is not None and not _is_noted(tx, holder.id, page):
+            own, at = is_own(holder, page), page.paged_at or page.incident.opened_at
+            fact = PagedDirectly(page.destination, page.dedup_key, at, own, uncertain=page.paged_at is None)
             ledger.decide(holder.id, Delivered(fact))
+            if own:
+                cursors.doubt(tx, (holder.id, page.destination, page.slot), self._now())
         return ledger.flush()
 
 

@@ -23,6 +23,9 @@ from incidentd.tier import Tier
 class DirectPage:
     """``incident`` is the one that the alerts would open, without an id. ``paged_at`` None: not accepted yet.
 
+    ``refused``: every try was, for certain. Unless it was, it may be accepted, whatever became of its sender, and so it
+    has to end like any other.
+
     ``dedup_key`` is the one that the first page of that incident would have: if it is opened later, both are one alert
     at the receiver (model 34).
     """
@@ -34,6 +37,7 @@ class DirectPage:
     incident: Incident
     alerts: tuple[Alert, ...]
     paged_at: datetime | None = None
+    refused: bool = False
 
     @property
     def name(self) -> str:

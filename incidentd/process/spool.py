@@ -38,19 +38,20 @@ class Spool:
         self._written(text).replace(self._path(name))
         self._sync()
 
-    def notes(self) -> dict[str, str]:
-        """All notes by name; one that another process removes just now may be absent.
+    def names(self) -> list[str]:
+        """The names of all notes, in order."""
+        return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}"))
+
+    def note(self, name: str) -> str | None:
+        """What the note of that name says; None where there is none.
 
         Raises:
-            OSError: they can't be read.
+            OSError: it can't be read.
         """
-        found = {}
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-            try:
-                found[path.stem] = path.read_text("utf-8")
-            except FileNotFoundError:
-                continue
-        return found
+        try:
+            return self._path(name).read_text("utf-8")
+        except FileNotFoundError:
+            return None
 
     def remove(self, name: str) -> None:
         """Forget a note, if it is there."""

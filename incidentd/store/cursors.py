@@ -87,6 +87,15 @@ _MARK = (
         echo=sa.case((_IS_LEASED, True), else_=CURSORS.c.echo),
     )
 )
+_DOUBT = (
+    sa.update(CURSORS)
+    .where(THIS, CURSORS.c.accepted_at.is_(None), CURSORS.c.given_up.is_(None))
+    .values(
+        uncertain=True,
+        due_at=sa.func.coalesce(CURSORS.c.due_at, sa.bindparam("now", type_=Instant)),
+        behind_since=sa.func.coalesce(CURSORS.c.behind_since, sa.bindparam("now", type_=Instant)),
+    )
+)
 _LOOK = (
     sa.select(CURSORS)
     .where(_INCIDENTS, CURSORS.c.queue == sa.bindparam("the_queue"), CURSORS.c.due_at.is_not(None))
@@ -301,6 +310,11 @@ def wake_older(tx: Connection, newest: Collection[tuple[str, str, str]], due_at:
         .returning(CURSORS.c.incident_id, CURSORS.c.queue)
     )
     return {(row[0], row[1]) for row in rows}
+
+
+def doubt(tx: Connection, name: Name, now: datetime) -> None:
+    """Something was sent in this cursor's place: its receiver may hold more than the cursor knows."""
+    tx.execute(_DOUBT, {"i": name[0], "d": name[1], "s": name[2], "now": now})
 
 
 def references(

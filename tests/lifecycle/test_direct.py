@@ -1,7 +1,7 @@
 """While the database is away a P0 is paged from memory; when it is back, every such page finds its incident or ends."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from incidentd.alert import Alert
 from incidentd.errors import StoreUnavailableError, TransientError
+from incidentd.incident.command import Acknowledge
 from incidentd.incident.state import State
 from incidentd.lifecycle import direct
 from incidentd.lifecycle.direct_page import load
@@ -94,7 +95,7 @@ def test_a_page_that_may_have_been_accepted_is_resolved_where_it_meets_an_open_i
     bench.sandbox.fail("pagerduty", FaultKind.DROP_REPLY, times=None)
     with _away(bench):
         _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
-        wait_until(lambda: _has_lost(bench), "the answer that is lost")
+        wait_until(lambda: _has_failed(bench), "the answer that is lost")
     bench.sandbox.sandbox.faults.clear()
     bench.runtime.direct.look()
     bench.settle()
@@ -139,10 +140,97 @@ def test_a_page_that_is_refused_at_first_is_sent_again(bench: Bench) -> None:
     bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
     with _away(bench):
         _post(bench, alert())
-        wait_until(lambda: _failed(bench) == 1, "the first try to fail")
+        wait_until(lambda: _has_failed(bench), "the first try to fail")
         assert bench.events("trigger") == []
         bench.clock.advance(2 * SECOND)
         wait_until(lambda: _looked(bench) and bench.events("trigger"), "the second try")
+
+
+def test_once_the_database_is_back_the_incident_decides_whether_its_page_is_still_sent(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT)
+    with _away(bench):
+        _post(bench, alert())
+        wait_until(lambda: _has_failed(bench), "the first try to fail")
+    bench.hear(alert())
+    bench.act(Acknowledge("anna"))
+    bench.clock.advance(MINUTE)
+    bench.runtime.direct.look()
+    bench.settle()
+    assert bench.events("trigger") == []
+    assert _facts(bench) == []
+    assert _notes(tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", [None, FaultKind.DROP_REPLY], ids=["accepted", "uncertain"])
+def test_an_answer_that_comes_before_the_incidents_own_page_reaches_the_one_without_the_database(
+    bench: Bench, tmp_path: Path, fault: FaultKind | None
+) -> None:
+    if fault:
+        bench.sandbox.fail("pagerduty", fault)
+    with _away(bench):
+        _post(bench, alert())
+        wait_until(lambda: bench.events("trigger") and _is_tried(bench), "the page")
+    bench.hear(alert())
+    bench.act(Acknowledge("anna"))
+    bench.settle()
+    assert bench.events("acknowledge") == []
+    bench.runtime.direct.look()
+    bench.settle()
+    bench.hear(alert(firing=False))
+    bench.forward(60 * MINUTE)
+    assert [event.action for event in bench.events()] == ["trigger", "acknowledge", "resolve"]
+    assert len({event.dedup_key for event in bench.events()}) == 1
+    assert _notes(tmp_path) == []
+
+
+def test_what_is_stored_is_not_sent_again_where_the_database_goes_away_in_between(bench: Bench, tmp_path: Path) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503, times=2)
+    with _away(bench):
+        _post(bench, alert(), alert("other"))
+        wait_until(lambda: _has_failed(bench, 2), "both to fail")
+    bench.clock.advance(2 * SECOND)
+    submit, left = bench.runtime.direct._submit, iter([True])
+
+    def once(webhook: Webhook) -> Future[bool]:
+        if next(left, False):
+            return submit(webhook)
+        raise StoreUnavailableError("away")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreUnavailableError):
+        patch.setattr(bench.runtime.direct, "_submit", once)
+        bench.runtime.direct.look()
+    assert len(bench.events("trigger")) == len(_notes(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["at once", "after a refusal"])
+def test_a_page_whose_sender_died_is_resolved_where_its_alert_is_over_by_then(
+    bench: Bench, tmp_path: Path, refused: bool
+) -> None:
+    """Nobody knows whether it was accepted."""
+    channels = bench.runtime.direct._channels
+    gate = Gate(channels["pagerduty"], None)
+    with pytest.MonkeyPatch.context() as patch, _away(bench), ThreadPoolExecutor(1) as dying:
+        if refused:
+            bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT)
+            _post(bench, alert())
+            wait_until(lambda: _has_failed(bench), "the refusal")
+            bench.clock.advance(2 * SECOND)
+        patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
+        dying.submit(_looked, bench) if refused else _post(bench, alert())
+        assert gate.reached.wait(20)
+        kept = {note: note.read_text() for note in _notes(tmp_path)}
+        gate.open.set()
+        wait_until(lambda: bench.events("trigger") and _is_kept(bench), "the page")
+    for note, said in kept.items():
+        note.write_text(said)
+    _anew(bench)
+    bench.hear(alert(firing=False))
+    bench.runtime.direct.look()
+    assert [event.dedup_key for event in bench.events("resolve")] == [bench.events("trigger")[0].dedup_key]
+    assert bench.incident_ids() == []
+    assert _notes(tmp_path) == []
 
 
 def _failed(bench: Bench) -> float:
@@ -152,10 +240,8 @@ def _failed(bench: Bench) -> float:
 def test_another_process_finds_the_page_of_one_that_died(bench: Bench, tmp_path: Path) -> None:
     with _away(bench):
         page = _paged(bench, alert())
-    bench.runtime.close()
-    again = bench.runtime = Runtime(load_settings(bench.environ, None), bench.environ, clock=bench.clock)
-    bench.store = again.store
-    again.direct.look()
+    _anew(bench)
+    bench.runtime.direct.look()
     assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=True)]
     assert _notes(tmp_path) == []
 
@@ -177,7 +263,7 @@ def test_without_a_folder_a_page_that_is_refused_goes_out_with_the_next_notifica
     bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
     with _away(bench):
         _post(bench, alert())
-        wait_until(lambda: bench.sandbox.pagerduty.requests, "the first try")
+        wait_until(lambda: _has_failed(bench), "the first try to fail")
         assert bench.events("trigger") == []
         _paged(bench, alert())
         _post(bench, alert())
@@ -285,10 +371,20 @@ def _is_kept(bench: Bench) -> bool:
     return all(load(note.read_text()).paged_at for note in notes) and not bench.runtime.direct._in_hand
 
 
-def _has_lost(bench: Bench) -> bool:
-    """Whether an answer was lost, and its sender is done with it."""
-    direct_pager = bench.runtime.direct
-    return bool(direct_pager._uncertain) and not direct_pager._in_hand
+def _has_failed(bench: Bench, times: int = 1) -> bool:
+    """Whether so many tries failed, and no sender has a page in hand."""
+    return _failed(bench) == times and not bench.runtime.direct._in_hand
+
+
+def _is_tried(bench: Bench) -> bool:
+    return bool(bench.runtime.direct._tries) and not bench.runtime.direct._in_hand
+
+
+def _anew(bench: Bench) -> None:
+    """Another process takes over, which knows only what is written down."""
+    bench.runtime.close()
+    bench.runtime = Runtime(load_settings(bench.environ, None), bench.environ, clock=bench.clock)
+    bench.store = bench.runtime.store
 
 
 def _looked(bench: Bench) -> bool:

@@ -40,7 +40,7 @@ def spool(patient: Patient) -> Iterator[Finding]:
 
 def _waiting(folder: Path) -> Finding:
     try:
-        count = len(Spool(folder).notes())
+        count = len(Spool(folder).names())
     except (OSError, UnicodeDecodeError) as error:
         return fault(
             "spool", f"{folder} can't be read ({type(error).__name__})", "run as the user that `serve` runs as"
