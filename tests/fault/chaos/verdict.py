@@ -17,6 +17,7 @@ from tests.fault.chaos.upstream import Answered
 
 _QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
 _LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
+_DATABASES = ("PostgreSQL", "SQLite")
 _ANSWERED = (Plot.BY_API, Plot.BY_SLACK)
 _LONGEST_ANSWER = timedelta(seconds=10)
 """A receiver's answer is waited for no longer."""
@@ -244,19 +245,35 @@ def _rounds(timeline: Sequence[Entry], level: int) -> int:
 def _was_direct(page: Page, found: Found, case: Case, ended: Mapping[str, datetime]) -> bool:
     """Whether it left without the database, and rightly.
 
-    Either under the key of the incident's own, as the receiver wakes nobody again; or for what was stored soon after
-    and made the incident loud again, as one too many that was taken back. The fact bears incidentd's time, which is the
-    database's as far as it is known: it may be a moment behind ours.
+    Either under the key of the incident's own, as the receiver wakes nobody again; or for what was on its way to be
+    stored and made the incident loud again, as one too many that was taken back.
     """
-    facts = (entry.data for entry in found.timeline if isinstance(entry.data, PagedDirectly))
-    its_own = [fact for fact in facts if fact.dedup_key == page.key and _is_near(fact.at, page.at, _LONGEST_ANSWER)]
-    loud_again = any(_is_near(entry.at, page.at, case.in_flight) for entry in found.timeline if entry.kind in _LOUDER)
+    noted = [(entry, entry.data) for entry in found.timeline if isinstance(entry.data, PagedDirectly)]
+    its_own = [fact for entry, fact in noted if fact.dedup_key == page.key and _is_try(page, entry, fact, case)]
     taken_back = ended.get(page.key, page.at) > page.at
-    return any(fact.took_over or (loud_again and taken_back) for fact in its_own)
+    return any(fact.took_over or (taken_back and _is_on_its_way(page, case)) for fact in its_own)
 
 
-def _is_near(said: datetime, at: datetime, longest: timedelta) -> bool:
-    return -_CLOCKS_APART <= said - at < longest
+def _is_try(page: Page, entry: Entry, fact: PagedDirectly, case: Case) -> bool:
+    """Whether it is what the fact tells of, or a try before the entry was made whose answer was lost.
+
+    The fact bears incidentd's time, which is the database's as far as it is known: it may be a moment behind ours. It
+    tells of one try; the others need a database that was away.
+    """
+    if -_CLOCKS_APART <= fact.at - page.at < _LONGEST_ANSWER:
+        return True
+    away = during(case.faults, page.at - case.in_flight, page.at)
+    return page.at < entry.at + _CLOCKS_APART and any(word in fault.name for fault in away for word in _DATABASES)
+
+
+def _is_on_its_way(page: Page, case: Case) -> bool:
+    """Whether it came while a notification that its alert fires was sent and not answered yet."""
+    heard = case.heard[page.place]
+    return any(
+        posted <= page.at <= heard.first_answered.get(number, page.at) + case.in_flight
+        for number, posted in heard.first_posted.items()
+        if number % 2 == 0
+    )
 
 
 def _frozen(faults: Sequence[Happened], since: datetime, until: datetime) -> bool:
@@ -285,7 +302,7 @@ def duplicates(case: Case, evidence: Evidence) -> list[Duplicate]:
     return found
 
 
-_PROCESS = ("kill -9", "frozen", "exit at", "no answer", "reply lost", "a byte a second", "PostgreSQL", "SQLite")
+_PROCESS = ("kill -9", "frozen", "exit at", "no answer", "reply lost", "a byte a second", *_DATABASES)
 
 
 def _cause(case: Case, since: datetime, until: datetime, receiver: str) -> str:
