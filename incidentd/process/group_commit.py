@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Generic, TypeVar
 
 from incidentd.errors import IncidentdError, StoreUnavailableError
@@ -46,7 +46,8 @@ class GroupCommit(Generic[Item, Result]):
         self._weigh = weigh
         self._heaviest = heaviest
         self._room = room
-        self._waiting: SimpleQueue[Waiting[Item, Result] | None] = SimpleQueue()
+        # No SimpleQueue: its get() with a time-out waits for ever where the thread is held up until that is over.
+        self._waiting: Queue[Waiting[Item, Result] | None] = Queue()
         self._closing = False
         self._door = threading.Lock()
         self._expected = 1

@@ -10,7 +10,7 @@ import threading
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any
 
 import requests
@@ -65,7 +65,7 @@ class Herald:
         self.secret = secret
         self.tells_keys = True
         self._ledger = ledger
-        self._waiting: SimpleQueue[int | None] = SimpleQueue()
+        self._waiting: Queue[int | None] = Queue()
         self._tellings: dict[int, Telling] = {}
         self._last = 0
         self._ended = threading.Event()
