@@ -34,6 +34,7 @@ from incidentd.lifecycle.degraded import Degraded
 from incidentd.lifecycle.deliver import Sender
 from incidentd.lifecycle.delivering import Delivering
 from incidentd.lifecycle.direct import DirectPager
+from incidentd.lifecycle.direct_settlement import DirectSettlement
 from incidentd.lifecycle.drill import not_accepted
 from incidentd.lifecycle.drillmaster import Drillmaster, Order, begun
 from incidentd.lifecycle.heard import Heard
@@ -42,6 +43,7 @@ from incidentd.lifecycle.keep_time import due
 from incidentd.lifecycle.lookout import Lookout
 from incidentd.lifecycle.outage import Outage
 from incidentd.lifecycle.pace import Pace
+from incidentd.lifecycle.page_folder import PageFolder
 from incidentd.lifecycle.parcel import Packer
 from incidentd.lifecycle.people import People
 from incidentd.lifecycle.pulse import Pulse
@@ -417,17 +419,18 @@ class Runtime:
         return GroupCommit(writer.together, weigh=weight, heaviest=HEAVIEST, name="writer")
 
     def _make_direct_pager(self) -> DirectPager:
-        return DirectPager(
+        folder = PageFolder(Spool(self.settings.spool))
+        settlement = DirectSettlement(
             self.store,
             self.rulebook,
-            self._packer,
-            self._channels,
-            Spool(self.settings.spool),
+            folder,
             self.clock.now,
             self.submit_webhook,
             self._hand_over,
-            self.meter,
-            self._pace,
+            self._pace.mark,
+        )
+        return DirectPager(
+            settlement, self.rulebook, self._packer, self._channels, folder, self.clock.now, self.meter, self._pace
         )
 
     def _make_reactor(self) -> Reactor:

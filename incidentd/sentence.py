@@ -215,7 +215,7 @@ def _of_deliveries(entry: Entry, data: Fact) -> str:
         case PagedDirectly():
             after = "this incident's own page" if data.took_over else "one page too many, and is resolved"
             when = _time(data.at, entry.at)
-            paged = f"may have been paged at {when}, the answer was lost" if data.uncertain else f"was paged at {when}"
+            paged = f"may have been paged at {when}, no answer came" if data.uncertain else f"was paged at {when}"
             return f"While the database was away, {data.destination} {paged}: {after}."
         case _ as never:
             assert_never(never)

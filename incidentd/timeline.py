@@ -386,7 +386,7 @@ class PagedDirectly:
     """While the database was away this was paged without it. ``took_over``: the page goes on as the incident's own.
 
     Else it was one too many, and was resolved at the receiver. ``at`` is when the receiver accepted it; ``uncertain``:
-    when its answer was lost.
+    when it was last sent, of which no answer came.
     """
 
     kind: ClassVar[str] = "paged_directly"

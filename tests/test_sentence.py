@@ -228,7 +228,7 @@ SENTENCES: list[tuple[Data, str, str]] = [
     (
         PagedDirectly("page-ann", "k", AT - timedelta(seconds=90), took_over=True, uncertain=True),
         "incidentd",
-        "While the database was away, page-ann may have been paged at 14:28:30 UTC, the answer was lost:"
+        "While the database was away, page-ann may have been paged at 14:28:30 UTC, no answer came:"
         " this incident's own page.",
     ),
 ]

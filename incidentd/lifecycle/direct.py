@@ -1,42 +1,35 @@
 """While a notification can't be stored, the P0s in it are paged all the same, from memory.
 
 Each page is kept in a folder, on disk before it is sent. When the database is back its alerts are taken in as if they
-had come just then. The incident that they open or meet goes on with the page as its own where it is the same alert at
+had come just then. The incident that they open goes on with the page as its own, once its own page is the same alert at
 the receiver; every other one is resolved there. All this may happen twice, after a crash, and does no harm then.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from random import random
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel, Receipt
-from incidentd.errors import DeliveryError, IncidentdError, TransientError, UncertainError
-from incidentd.incident.command import Delivered
-from incidentd.jobs import Work
-from incidentd.lifecycle.direct_page import DirectPage, direct_pages, dump, ended, is_own, load
+from incidentd.errors import DeliveryError, IncidentdError, StoreUnavailableError, TransientError, UncertainError
+from incidentd.lifecycle.direct_page import DirectPage, direct_pages, ended
+from incidentd.lifecycle.direct_settlement import DirectSettlement
 from incidentd.lifecycle.heard import Heard, heard
-from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.pace import Pace
+from incidentd.lifecycle.page_folder import Kept, PageFolder
 from incidentd.lifecycle.parcel import Packer, specification
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Webhook
 from incidentd.meter import Meter
-from incidentd.process.spool import Spool
-from incidentd.store import cursors, entries
-from incidentd.store.engine import Store
 from incidentd.tier import Tier
-from incidentd.timeline import PagedDirectly
 
 LOOK_SECONDS = 1.0
-REPLAY_SECONDS = 3.0
 _WIDTH = 8
 _REMEMBERED = 20_000
 
@@ -44,29 +37,25 @@ log = structlog.get_logger("incidentd.direct")
 
 
 class DirectPager:
-    """Belongs to a web process. ``submit`` is the way into the store, ``hand_over`` takes what is to be done next."""
+    """Belongs to a web process. ``settlement`` is what it comes to when the database is back."""
 
     def __init__(
         self,
-        store: Store,
+        settlement: DirectSettlement,
         rulebook: Rulebook,
         packer: Packer,
         channels: Mapping[str, Channel],
-        spool: Spool,
+        folder: PageFolder,
         now: Callable[[], datetime],
-        submit: "Callable[[Webhook], Future[bool]]",
-        hand_over: Callable[[Work], None],
         meter: Meter,
         pace: Pace,
     ) -> None:
-        self._store = store
+        self._settlement = settlement
         self._rulebook = rulebook
         self._packer = packer
         self._channels = channels
-        self._spool = spool
+        self._folder = folder
         self._now = now
-        self._submit = submit
-        self._hand_over = hand_over
         self._meter = meter
         self._pace = pace
         self._tries: dict[str, tuple[int, datetime]] = {}
@@ -113,48 +102,51 @@ class DirectPager:
         unstored = [h for h in heard(webhook, self._rulebook.classifier, now) if _place(h) not in self._stored]
         for page in direct_pages(unstored, webhook.source, self._rulebook, now):
             with self._alone_with(page.name) as alone:
-                if alone and self._is_first(page):
-                    self._try(page, refused=True)
+                attempt = self._begun(page) if alone else None
+                if attempt is not None:
+                    self._try(page, attempt)
 
-    def _is_first(self, page: DirectPage) -> bool:
-        """Whether nobody on this machine has sent it yet.
+    def _begun(self, page: DirectPage) -> str | None:
+        """The name of the first try; None where somebody on this machine has sent it.
 
-        Without a folder to write to it is sent all the same: with each notification of it, until it is accepted.
+        Empty without a folder to write to: then it is sent with each notification of it, until it is accepted.
         """
         try:
-            return self._spool.put(page.name, dump(page))
+            return self._folder.put(page, self._now())
         except OSError as error:
             log.error("direct_page_not_kept", cause=type(error).__name__, destination=page.destination)  # noqa: TRY400
-            return page.name not in self._accepted
+            return None if page.name in self._accepted else ""
 
-    def _try(self, page: DirectPage, *, refused: bool) -> None:
-        """Send it, and keep what came of it. ``refused``: so was every earlier try, if there was one."""
+    def _try(self, page: DirectPage, attempt: str) -> None:
+        """Send it, and keep what came of it."""
         attempts, _ = self._tries.get(page.name, (0, self._now()))
         came_to = self._sent(page)
+        if attempt:
+            self._keep(page, attempt, came_to)
         if isinstance(came_to, Receipt):
             self._tries[page.name] = (attempts, self._now())
             self._note_accepted(page)
             self._meter.direct_pages.add("accepted")
-            self._keep(replace(page, paged_at=self._now()))
             log.warning("direct_page", outcome="accepted", destination=page.destination, key=page.incident.key)
             return
-        if refused and not isinstance(came_to, UncertainError):
-            self._keep(replace(page, refused=True))
         wait = came_to.retry_after if isinstance(came_to, TransientError) else None
         self._tries[page.name] = (attempts + 1, next_try(attempts + 1, wait, self._now(), random))
         self._meter.direct_pages.add("failed")
         log.warning("direct_page", outcome="failed", destination=page.destination, cause=str(came_to))
 
+    def _keep(self, page: DirectPage, attempt: str, came_to: Receipt | DeliveryError | None) -> None:
+        match came_to:
+            case Receipt():
+                self._folder.note_accepted(page, attempt, self._now())
+            case UncertainError():
+                self._folder.note_uncertain(page, attempt, self._now())
+            case _:
+                self._folder.note_refused(attempt)
+
     def _note_accepted(self, page: DirectPage) -> None:
         if len(self._accepted) > _REMEMBERED:
             self._accepted.clear()
         self._accepted.add(page.name)
-
-    def _keep(self, page: DirectPage) -> None:
-        try:
-            self._spool.replace(page.name, dump(page))
-        except OSError as error:
-            log.error("direct_page_not_kept", cause=type(error).__name__, destination=page.destination)  # noqa: TRY400
 
     def _sent(self, page: DirectPage, *, end: bool = False) -> Receipt | DeliveryError | None:
         """What came of telling the receiver; ``end`` resolves the page. None: there is no such destination."""
@@ -194,39 +186,34 @@ class DirectPager:
             TransientError: a receiver is, which holds up no page of another one.
         """
         away: Exception | None = None
-        waits: TransientError | None = None
-        for name in self._spool.names():
+        first: Exception | None = None
+        for name, notes in self._folder.notes().items():
+            if self._stopping.is_set():
+                return
             with self._alone_with(name) as alone:
-                page = self._kept(name) if alone and not self._stopping.is_set() else None
-                failure = (away or self._unsettled(page)) if page else None
-                if isinstance(failure, TransientError):
-                    waits = failure
-                elif page and failure:
-                    away = failure
-                    self._try_again_if_due(page)
-        if failure := away or waits:
-            raise failure
+                kept = self._folder.read(name, notes) if alone else None
+                failure = self._go_on(kept, away) if kept else None
+            first = first or failure
+            if isinstance(failure, StoreUnavailableError | TimeoutError):
+                away = failure
+        if first:
+            raise first
 
-    def _unsettled(self, page: DirectPage) -> Exception | None:
-        """What kept a page from being settled. Whatever it is, the page is sent from here meanwhile."""
-        try:
-            self._settle(page)
-        except Exception as error:  # noqa: BLE001 - raised once all are looked at
-            return error
-        return None
+    def _go_on(self, kept: Kept, away: Exception | None) -> Exception | None:
+        """What keeps a page from its end. Until its alerts are stored it is sent from here, whatever the cause."""
+        failure = away or _failure(lambda: self._settlement.take_in(kept))
+        if failure is None:
+            self._tries.pop(kept.page.name, None)
+            return _failure(lambda: self._settlement.settle(kept, self._end))
+        if self._is_due(kept):
+            self._try(kept.page, self._folder.note_try(kept.page, self._now()))
+        return failure
 
-    def _try_again_if_due(self, page: DirectPage) -> None:
-        """Not what was accepted, as far as its note and this process know.
-
-        The note says beforehand that it may be accepted: nobody knows what becomes of its sender.
-        """
-        due = self._tries.get(page.name, (0, self._now()))[1]
-        accepted = page.paged_at is not None or page.name in self._accepted
-        if accepted or due > self._now():
-            return
-        if page.refused:
-            self._keep(replace(page, refused=False))
-        self._try(replace(page, refused=False), refused=page.refused)
+    def _is_due(self, kept: Kept) -> bool:
+        """Whether it is to be sent now: neither stored nor accepted, as far as its notes and this process know."""
+        name = kept.page.name
+        accepted = kept.accepted_at is not None or name in self._accepted
+        return not kept.stored and not accepted and self._tries.get(name, (0, self._now()))[1] <= self._now()
 
     @contextmanager
     def _alone_with(self, name: str) -> Iterator[bool]:
@@ -241,31 +228,6 @@ class DirectPager:
                 with self._lock:
                     self._in_hand.remove(name)
 
-    def _kept(self, name: str) -> DirectPage | None:
-        """A page as its note says. One that can't be read is of an older version: it was sent when it was made."""
-        note = self._spool.note(name)
-        try:
-            return None if note is None else load(note)
-        except ValueError:
-            log.error("direct_page_unreadable", note=name)  # noqa: TRY400 - the text may hold what nobody may read
-            self._spool.remove(name)
-            return None
-
-    def _settle(self, page: DirectPage) -> None:
-        """Take its alerts in, and see whose page it was.
-
-        Raises:
-            StoreUnavailableError: the database is still away.
-            TransientError: its page is to be resolved, and the receiver does not take that now.
-        """
-        self._submit(Webhook(page.alerts, page.source)).result(REPLAY_SECONDS)
-        if not page.refused:
-            if not self._store.read(lambda tx: self._is_own(tx, page)):
-                self._end(page)
-            self._hand_over(self._store.write(lambda tx: self._note(tx, page)))
-        self._spool.remove(page.name)
-        self._tries.pop(page.name, None)
-
     def _end(self, page: DirectPage) -> None:
         """Resolve it at its receiver.
 
@@ -278,31 +240,14 @@ class DirectPager:
         self._meter.direct_pages.add("resolved")
         log.warning("direct_page", outcome="resolved", destination=page.destination, key=page.incident.key)
 
-    def _ledger(self, tx: Connection, page: DirectPage) -> Ledger:
-        ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
-        ledger.load(keys={page.incident.key})
-        return ledger
 
-    def _is_own(self, tx: Connection, page: DirectPage) -> bool:
-        return is_own(self._ledger(tx, page).holder(page.incident.key), page)
-
-    def _note(self, tx: Connection, page: DirectPage) -> Work:
-        """An entry in the incident that holds the key now, once."""
-        ledger = self._ledger(tx, page)
-        holder = ledger.holder(page.incident.key)
-        if holder is not None and not _is_noted(tx, holder.id, page):
-            own, at = is_own(holder, page), page.paged_at or page.incident.opened_at
-            fact = PagedDirectly(page.destination, page.dedup_key, at, own, uncertain=page.paged_at is None)
-            ledger.decide(holder.id, Delivered(fact))
-            if own:
-                cursors.doubt(tx, (holder.id, page.destination, page.slot), self._now())
-        return ledger.flush()
+def _failure(step: Callable[[], None]) -> Exception | None:
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 - raised once all pages are looked after
+        return error
+    return None
 
 
 def _place(heard: Heard) -> tuple[str, datetime]:
     return (heard.alert.fingerprint, heard.alert.starts_at)
-
-
-def _is_noted(tx: Connection, incident_id: str, page: DirectPage) -> bool:
-    facts = (entry.data for entry in entries.load(tx, incident_id))
-    return any(isinstance(fact, PagedDirectly) and fact.dedup_key == page.dedup_key for fact in facts)

@@ -21,13 +21,10 @@ from incidentd.tier import Tier
 
 @dataclass(frozen=True, slots=True)
 class DirectPage:
-    """``incident`` is the one that the alerts would open, without an id. ``paged_at`` None: not accepted yet.
-
-    ``refused``: every try was, for certain. Unless it was, it may be accepted, whatever became of its sender, and so it
-    has to end like any other.
+    """``incident`` is the one that the alerts would open, without an id.
 
     ``dedup_key`` is the one that the first page of that incident would have: if it is opened later, both are one alert
-    at the receiver (model 34).
+    at the receiver (model 34). ``tried_at`` and ``paged_at``: when it was sent, and accepted, as far as this says.
     """
 
     destination: str
@@ -36,8 +33,8 @@ class DirectPage:
     source: str
     incident: Incident
     alerts: tuple[Alert, ...]
+    tried_at: datetime | None = None
     paged_at: datetime | None = None
-    refused: bool = False
 
     @property
     def name(self) -> str:

@@ -13,8 +13,8 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, name: str, text: str) -> bool:
-        """Keep a note under a name; False where there is one already.
+    def put(self, name: str, text: str, *also: str) -> bool:
+        """Keep a note under a name, and under others with it; False where there is one of that name already.
 
         Raises:
             OSError: it can't be kept.
@@ -22,21 +22,14 @@ class Spool:
         written = self._written(text)
         try:
             os.link(written, self._path(name))
+            for other in also:
+                os.link(written, self._path(other))
         except FileExistsError:
             return False
         finally:
             written.unlink()
         self._sync()
         return True
-
-    def replace(self, name: str, text: str) -> None:
-        """Keep this in place of what the note said.
-
-        Raises:
-            OSError: it can't be kept; the note is as it was.
-        """
-        self._written(text).replace(self._path(name))
-        self._sync()
 
     def names(self) -> list[str]:
         """The names of all notes, in order."""

@@ -87,15 +87,6 @@ _MARK = (
         echo=sa.case((_IS_LEASED, True), else_=CURSORS.c.echo),
     )
 )
-_DOUBT = (
-    sa.update(CURSORS)
-    .where(THIS, CURSORS.c.accepted_at.is_(None), CURSORS.c.given_up.is_(None))
-    .values(
-        uncertain=True,
-        due_at=sa.func.coalesce(CURSORS.c.due_at, sa.bindparam("now", type_=Instant)),
-        behind_since=sa.func.coalesce(CURSORS.c.behind_since, sa.bindparam("now", type_=Instant)),
-    )
-)
 _LOOK = (
     sa.select(CURSORS)
     .where(_INCIDENTS, CURSORS.c.queue == sa.bindparam("the_queue"), CURSORS.c.due_at.is_not(None))
@@ -136,6 +127,7 @@ _POSTPONE = (
 _NAMED = sa.and_(_INCIDENTS, sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
 _TOKENS = sa.select(*_NAMES, CURSORS.c.token).where(_NAMED).order_by(*_NAMES).with_for_update()
 _REFERENCES = sa.select(*_NAMES, CURSORS.c.reference).where(_NAMED)
+_CARRIER = sa.select(CURSORS.c.page_key, CURSORS.c.digest).where(THIS)
 _CARRYING = sa.select(*_NAMES).where(
     CURSORS.c.page_key.in_(sa.bindparam("keys", expanding=True)), CURSORS.c.slot != DIGEST_SLOT
 )
@@ -312,9 +304,10 @@ def wake_older(tx: Connection, newest: Collection[tuple[str, str, str]], due_at:
     return {(row[0], row[1]) for row in rows}
 
 
-def doubt(tx: Connection, name: Name, now: datetime) -> None:
-    """Something was sent in this cursor's place: its receiver may hold more than the cursor knows."""
-    tx.execute(_DOUBT, {"i": name[0], "d": name[1], "s": name[2], "now": now})
+def carrier(tx: Connection, name: Name) -> tuple[str | None, str | None] | None:
+    """Under which key its receiver knows it, if it does yet, and which digest tells of it; None: there is no such."""
+    row = tx.execute(_CARRIER, {"i": name[0], "d": name[1], "s": name[2]}).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 def references(

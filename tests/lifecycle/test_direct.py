@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -13,8 +14,7 @@ from incidentd.alert import Alert
 from incidentd.errors import StoreUnavailableError, TransientError
 from incidentd.incident.command import Acknowledge
 from incidentd.incident.state import State
-from incidentd.lifecycle import direct
-from incidentd.lifecycle.direct_page import load
+from incidentd.lifecycle import direct, direct_settlement
 from incidentd.lifecycle.work import Webhook
 from incidentd.meter.exposition import text
 from incidentd.runtime import Runtime
@@ -42,9 +42,8 @@ def test_a_p0_is_paged_without_the_database_and_the_page_becomes_its_incidents_o
     with _away(bench):
         page = _paged(bench, alert())
         assert "can't reach its database" in page.payload["summary"]
-        assert len(_notes(tmp_path)) == 1
-    bench.runtime.direct.look()
-    bench.settle()
+        assert len(_pages(tmp_path)) == 1
+    _settle(bench)
     assert {event.dedup_key for event in bench.events("trigger")} == {page.dedup_key}
     assert bench.events("resolve") == []
     assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=True)]
@@ -118,7 +117,7 @@ def test_a_page_that_is_on_its_way_when_the_database_is_back_is_settled_once_it_
             _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
             assert gate.reached.wait(20)
         bench.runtime.direct.look()
-        assert len(_notes(tmp_path)) == 1
+        assert len(_pages(tmp_path)) == 1
         gate.open.set()
         wait_until(lambda: len(bench.events("trigger")) == 2 and _is_kept(bench), "the page")
     bench.runtime.direct.look()
@@ -164,34 +163,78 @@ def test_once_the_database_is_back_the_incident_decides_whether_its_page_is_stil
 
 
 @pytest.mark.parametrize("fault", [None, FaultKind.DROP_REPLY], ids=["accepted", "uncertain"])
-def test_an_answer_that_comes_before_the_incidents_own_page_reaches_the_one_without_the_database(
-    bench: Bench, tmp_path: Path, fault: FaultKind | None
+@pytest.mark.parametrize("looked", [False, True], ids=["before a look", "after a look"])
+def test_a_page_that_is_answered_before_the_incidents_own_is_accepted_is_resolved(
+    bench: Bench, tmp_path: Path, fault: FaultKind | None, looked: bool
 ) -> None:
+    """Nobody would end it: of what is answered the incident's own page is never sent."""
     if fault:
         bench.sandbox.fail("pagerduty", fault)
     with _away(bench):
         _post(bench, alert())
         wait_until(lambda: bench.events("trigger") and _is_tried(bench), "the page")
-    bench.hear(alert())
+    if looked:
+        bench.runtime.direct.look()
+        assert len(_pages(tmp_path)) == 1
+    else:
+        bench.hear(alert())
     bench.act(Acknowledge("anna"))
-    bench.settle()
-    assert bench.events("acknowledge") == []
-    bench.runtime.direct.look()
-    bench.settle()
-    bench.hear(alert(firing=False))
-    bench.forward(60 * MINUTE)
-    assert [event.action for event in bench.events()] == ["trigger", "acknowledge", "resolve"]
+    _settle(bench)
+    assert [event.action for event in bench.events()] == ["trigger", "resolve"]
     assert len({event.dedup_key for event in bench.events()}) == 1
+    assert [(fact.took_over, fact.uncertain) for fact in _facts(bench)] == [(False, fault is not None)]
     assert _notes(tmp_path) == []
 
 
+def test_what_was_taken_in_is_not_taken_in_again_while_its_page_can_not_be_resolved(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Its alert would fire anew after it has ended."""
+    with _away(bench):
+        _paged(bench, alert())
+    bench.runtime.direct.look()
+    bench.hear(alert(firing=False))
+    bench.forward(10 * MINUTE)
+    assert bench.incident().state is State.RESOLVED
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    for outcome in (TransientError, None):
+        bench.clock.advance(5 * MINUTE)
+        with pytest.raises(outcome) if outcome else nullcontext():
+            bench.runtime.direct.look()
+    bench.settle()
+    assert bench.incident().state is State.RESOLVED
+    assert [event.action for event in bench.events()] == ["trigger", "resolve"]
+    assert _notes(tmp_path) == []
+
+
+def test_what_was_taken_in_is_not_sent_again_though_the_database_goes_away_before_it_is_settled(bench: Bench) -> None:
+    bench.hear(alert())
+    bench.settle()
+    bench.sandbox.fail("pagerduty", FaultKind.DROP_REPLY, times=None)
+    with _away(bench):
+        _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
+        wait_until(lambda: _has_failed(bench), "the answer that is lost")
+    bench.sandbox.sandbox.faults.clear()
+    sent = len(bench.events("trigger"))
+    bench.clock.advance(MINUTE)
+
+    def refuse(_work: object) -> NoReturn:
+        raise StoreUnavailableError("away")
+
+    for store in (SimpleNamespace(read=refuse), SimpleNamespace(read=bench.store.read, write=refuse)):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreUnavailableError):
+            patch.setattr(bench.runtime.direct._settlement, "_store", store)
+            bench.runtime.direct.look()
+    assert len(bench.events("trigger")) == sent
+
+
 def test_what_is_stored_is_not_sent_again_where_the_database_goes_away_in_between(bench: Bench, tmp_path: Path) -> None:
-    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503, times=2)
+    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT, times=2)
     with _away(bench):
         _post(bench, alert(), alert("other"))
         wait_until(lambda: _has_failed(bench, 2), "both to fail")
     bench.clock.advance(2 * SECOND)
-    submit, left = bench.runtime.direct._submit, iter([True])
+    submit, left = bench.runtime.submit_webhook, iter([True])
 
     def once(webhook: Webhook) -> Future[bool]:
         if next(left, False):
@@ -199,9 +242,9 @@ def test_what_is_stored_is_not_sent_again_where_the_database_goes_away_in_betwee
         raise StoreUnavailableError("away")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreUnavailableError):
-        patch.setattr(bench.runtime.direct, "_submit", once)
+        patch.setattr(bench.runtime.direct._settlement, "_submit", once)
         bench.runtime.direct.look()
-    assert len(bench.events("trigger")) == len(_notes(tmp_path)) == 1
+    assert len(bench.events("trigger")) == len(_pages(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["at once", "after a refusal"])
@@ -241,7 +284,7 @@ def test_another_process_finds_the_page_of_one_that_died(bench: Bench, tmp_path:
     with _away(bench):
         page = _paged(bench, alert())
     _anew(bench)
-    bench.runtime.direct.look()
+    _settle(bench)
     assert _facts(bench) == [PagedDirectly(ONCALL, page.dedup_key, BEGIN, took_over=True)]
     assert _notes(tmp_path) == []
 
@@ -315,7 +358,7 @@ def test_a_page_that_can_not_be_resolved_yet_keeps_no_other_from_its_incident(be
     bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
     with pytest.raises(TransientError):
         bench.runtime.direct.look()
-    assert (len(bench.events("resolve")), len(_notes(tmp_path))) == (1, 1)
+    assert (len(bench.events("resolve")), len(_pages(tmp_path))) == (1, 1)
     bench.runtime.direct.look()
     assert (len(bench.events("resolve")), _notes(tmp_path)) == (2, [])
 
@@ -325,14 +368,16 @@ def test_a_replay_that_is_slow_is_tried_again_and_is_no_error(
 ) -> None:
     with _away(bench):
         _paged(bench, alert())
-    monkeypatch.setattr(direct, "REPLAY_SECONDS", 0.01)
+    monkeypatch.setattr(direct_settlement, "REPLAY_SECONDS", 0.01)
     monkeypatch.setattr(direct, "LOOK_SECONDS", 0.01)
     with capture_logs() as logs:
         with monkeypatch.context() as slow:
-            slow.setattr(bench.runtime.direct, "_submit", lambda _webhook: Future())
+            slow.setattr(bench.runtime.direct._settlement, "_submit", lambda _webhook: Future())
             bench.runtime.direct.start()
             wait_until(lambda: any(line["event"] == "direct_pages_wait" for line in logs), "a look in vain")
-        monkeypatch.setattr(direct, "REPLAY_SECONDS", 20.0)
+        monkeypatch.setattr(direct_settlement, "REPLAY_SECONDS", 20.0)
+        wait_until(bench.incident_ids, "the alert to be taken in")
+        bench.settle()
         wait_until(lambda: not _notes(tmp_path), "the page to find its incident")
     assert {line["log_level"] for line in logs if line["event"] == "direct_pages_wait"} == {"warning"}
 
@@ -367,8 +412,16 @@ def _paged(bench: Bench, *alerts: Alert, pages: int = 1) -> Event:
 
 def _is_kept(bench: Bench) -> bool:
     """Whether the folder knows of each page that it was accepted, and no sender has one in hand."""
-    notes = Path(bench.environ["INCIDENTD_SPOOL"]).glob("*.json")
-    return all(load(note.read_text()).paged_at for note in notes) and not bench.runtime.direct._in_hand
+    folder = bench.runtime.direct._folder
+    kept = [folder.read(name, notes) for name, notes in folder.notes().items()]
+    return all(each and each.accepted_at for each in kept) and not bench.runtime.direct._in_hand
+
+
+def _settle(bench: Bench) -> None:
+    """The database is back: what was paged without it is taken in, and its incident's own page is accepted."""
+    bench.runtime.direct.look()
+    bench.settle()
+    bench.runtime.direct.look()
 
 
 def _has_failed(bench: Bench, times: int = 1) -> bool:
@@ -400,3 +453,8 @@ def _facts(bench: Bench) -> list[PagedDirectly]:
 
 def _notes(folder: Path) -> list[Path]:
     return list((folder / "spool").glob("*"))
+
+
+def _pages(folder: Path) -> set[str]:
+    """Those of which there are notes."""
+    return {note.stem.partition("~")[0] for note in _notes(folder)}

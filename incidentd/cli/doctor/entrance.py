@@ -6,6 +6,7 @@ from pathlib import Path
 
 from incidentd.cli.doctor.finding import Finding, fault, ok, warning
 from incidentd.cli.doctor.patient import Patient
+from incidentd.lifecycle.page_folder import PageFolder
 from incidentd.process.spool import Spool
 
 _TOKENS = "INCIDENTD_WEBHOOK_TOKENS"
@@ -31,7 +32,7 @@ def spool(patient: Patient) -> Iterator[Finding]:
     given = {_SPOOL, f"{_SPOOL}_FILE"} & patient.environ.keys()
     folder = (patient.settings.spool if given else patient.state / "spool").resolve()
     nearest = next(each for each in (folder, *folder.parents) if each.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    if not nearest.is_dir() or not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
         mend = f"set {_SPOOL} to a folder of `serve`'s user, or chown {nearest}"
         yield fault("spool", f"{nearest}: this user can keep no pages there while the database is away", mend)
         return
@@ -39,12 +40,7 @@ def spool(patient: Patient) -> Iterator[Finding]:
 
 
 def _waiting(folder: Path) -> Finding:
-    try:
-        count = len(Spool(folder).names())
-    except (OSError, UnicodeDecodeError) as error:
-        return fault(
-            "spool", f"{folder} can't be read ({type(error).__name__})", "run as the user that `serve` runs as"
-        )
+    count = len(PageFolder(Spool(folder)).notes())
     if count:
         says = f"{count} {'page waits' if count == 1 else 'pages wait'} in {folder}, sent while the database was away"
         return warning("spool", says, "see that `serve` or `up` runs with this folder and reaches the database")
