@@ -40,8 +40,8 @@ def case(plot: Plot = Plot.LEFT, *faults: Happened) -> Case:
     return Case([story], {"p1": heard}, {}, faults, LEVEL, 30 * SECOND, 11 * SECOND)
 
 
-def page(level: int, after: timedelta, key: str = "") -> Page:
-    return Page("p1", level, BEGIN + after, key or f"key {level}")
+def page(level: int, after: timedelta, key: str = "", *, direct: bool = False) -> Page:
+    return Page("p1", level, BEGIN + after, key or f"key {level}", direct)
 
 
 PAGES = (page(1, SECOND), page(2, LEVEL + SECOND), page(3, 2 * LEVEL + SECOND))
@@ -140,79 +140,84 @@ def test_a_page_of_what_was_over_before_it_was_stored_must_be_taken_back() -> No
 
 
 def test_a_page_of_an_episode_before_is_no_second_one_where_it_was_taken_back() -> None:
-    pages = (page(1, -SECOND, "direct"), *PAGES)
+    pages = (page(1, -SECOND, "direct", direct=True), *PAGES)
     assert wrongs(case(), evidence(pages=pages)) == ["level 1 of p1 has 2 alerts at PagerDuty"]
-    assert wrongs(case(), replace(evidence(pages=pages), ended={"direct": BEGIN})) == []
+    taken_back = {"direct": BEGIN + MINUTE}
+    assert wrongs(case(), replace(evidence(pages=pages), ended=taken_back)) == []
+    by_itself = replace(pages[0], direct=False)
+    assert wrongs(case(), replace(evidence(pages=(by_itself, *PAGES)), ended=taken_back)) != []
 
 
-@pytest.mark.parametrize(("apart", "own"), [(timedelta(milliseconds=3), True), (MINUTE, True), (SECOND / 2, False)])
-def test_a_page_after_the_answer_is_none_where_it_left_without_the_database_as_the_incidents_own(
-    apart: timedelta, own: bool
+@pytest.mark.parametrize(
+    ("key", "direct", "noted", "excused"),
+    [
+        ("key 1", True, 130, True),
+        ("key 1", True, 59.5, True),
+        ("key 1", True, 50, False),
+        ("key 1", False, 130, False),
+        ("another", True, 130, False),
+    ],
+    ids=["as it was", "by a clock that is behind", "the incident knew", "by the incident", "another key"],
+)
+def test_a_page_after_the_answer_is_none_where_it_left_without_the_database_before_the_incident_knew(
+    key: str, direct: bool, noted: float, excused: bool
 ) -> None:
-    """``apart``: by how much the database's clock, whose time the fact bears, is behind the receiver's."""
+    """Sent a minute after the beginning: a copy, or a try whose answer was lost. ``noted``: when the incident knew."""
     asked, lived = answered(2 * SECOND)
-    lived.until(BEGIN + 2 * MINUTE)
-    again = page(1, MINUTE, "key 1")
-    lived.do(Delivered(PagedDirectly("page-oncall", "key 1" if own else "another", again.at - apart, took_over=own)))
-    found = wrongs(asked, evidence(lived, (PAGES[0], again)))
-    excused = own and apart < SECOND
+    lived.until(BEGIN + noted * SECOND)
+    lived.do(Delivered(PagedDirectly("page-oncall", key, BEGIN + MINUTE, took_over=True)))
+    found = wrongs(asked, evidence(lived, (PAGES[0], page(1, MINUTE, "key 1", direct=direct))))
     assert found == ([] if excused else ["level 1 of p1 was paged 0:00:58 after it was answered or over"])
 
 
 @pytest.mark.parametrize(
-    ("name", "since", "own", "excused"),
-    [
-        ("SQLite locked", 58, True, True),
-        ("SQLite locked", 40, True, False),
-        ("SQLite locked", 180, True, False),
-        ("Redis killed", 58, True, False),
-        ("SQLite locked", 58, False, False),
-    ],
-    ids=["as it was", "the database was back", "noted before", "another fault", "another page"],
-)
-def test_a_page_without_the_database_may_be_tried_several_times_before_the_incident_knows(
-    name: str, since: int, own: bool, excused: bool
+    ("own", "over", "ended", "complaints"),
+    [(True, False, False, 0), (True, True, False, 1), (True, True, True, 0), (False, False, False, 1),
+     (False, False, True, 0), (None, False, False, 1), (None, False, True, 0)],
+)  # fmt: skip
+def test_a_page_without_the_database_must_be_ended_unless_its_incident_goes_on_with_it(
+    own: bool | None, over: bool, ended: bool, complaints: int
 ) -> None:
-    """A try whose answer was lost at ``since`` seconds, or a fault that was over by then; a minute later one was taken.
-
-    The fault is over at 60 s, the incident knows at 130 s.
-    """
-    asked, lived = answered(2 * SECOND)
-    lived.until(BEGIN + 130 * SECOND)
-    key = "key 1" if own else "another"
-    lived.do(Delivered(PagedDirectly("page-oncall", key, BEGIN + 120 * SECOND, took_over=True)))
-    tried = page(1, max(since, 58) * SECOND, "key 1")
-    fault = Happened(name, BEGIN, BEGIN + min(since, 60) * SECOND)
-    found = wrongs(replace(asked, faults=[fault]), evidence(lived, (PAGES[0], tried)))
-    assert (found == []) is excused
+    """``own`` None: the incident knows nothing of it."""
+    lived = life()
+    if own is not None:
+        lived.do(Delivered(PagedDirectly("page-oncall", "direct", BEGIN, took_over=own)))
+    if over:
+        lived.resolve_alert()
+        lived.forward(minutes=60)
+    seen = evidence(lived, (page(1, SECOND, "direct", direct=True), *PAGES))
+    found = lacks(case(), replace(seen, ended={"direct": BEGIN + MINUTE} if ended else {}))
+    assert found == complaints * ["p1 is open at PagerDuty, paged without the database, and nobody will end it"]
 
 
 @pytest.mark.parametrize(
-    ("posted", "stored", "taken_back", "noted", "excused"),
+    ("posted", "stored", "copied", "taken_back", "noted", "excused"),
     [
-        (-3, 2, True, True, True),
-        (-3, 90, True, True, True),
-        (-3, 2, False, True, False),
-        (-3, 2, True, False, False),
-        (1, 2, True, True, False),
-        (-300, -60, True, True, False),
+        (-3, 2, 2, True, True, True),
+        (-3, 90, 90, True, True, True),
+        (-3, 2, 2, False, True, False),
+        (-3, 2, 2, True, False, False),
+        (1, 2, 2, True, True, False),
+        (-300, -60, -60, True, True, False),
+        (-300, -60, 1, True, True, True),
     ],
-    ids=["as it was", "stored late", "never taken back", "not noted", "not sent yet", "stored long before"],
+    ids=["as it was", "stored late", "never taken back", "not noted", "not sent yet", "stored long before", "a copy"],
 )
 def test_a_page_without_the_database_for_what_began_anew_is_none_after_the_end(
-    posted: int, stored: int, taken_back: bool, noted: bool, excused: bool
+    posted: int, stored: int, copied: int, taken_back: bool, noted: bool, excused: bool
 ) -> None:
-    """``posted`` and ``stored``: when the alert was, in seconds from the page."""
+    """``posted`` and ``stored``: when the alert was, in seconds from the page; ``copied``: when the last copy was."""
     lived = build.Story(build.policy({Tier.P0: _P0}))
     lived.fire(tier=Tier.P0)
     lived.until(BEGIN + 2 * SECOND)
     lived.resolve_alert()
-    direct = page(1, 20 * MINUTE, "direct")
+    direct = page(1, 20 * MINUTE, "direct", direct=True)
     lived.until(direct.at + max(stored, 1) * SECOND)
     lived.fire(tier=Tier.P0)
     if noted:
         lived.do(Delivered(PagedDirectly("page-oncall", "direct", direct.at, took_over=False)))
     heard = Answered({0: BEGIN, 2: direct.at + posted * SECOND}, {0: BEGIN, 2: direct.at + stored * SECOND})
+    heard.last_ended = {2: direct.at + copied * SECOND}
     pages = (PAGES[0], direct, page(1, 22 * MINUTE, "key 2"))
     given = replace(evidence(lived, pages), ended={"direct": direct.at + SECOND} if taken_back else {})
     found = [each for each in wrongs(replace(case(), heard={"p1": heard}), given) if "answered or over" in each]
@@ -284,9 +289,7 @@ def test_a_page_that_comes_twice_needs_a_fault_that_explains_it(fault: Happened,
 @pytest.mark.parametrize("direct", [True, False])
 def test_a_page_without_the_database_comes_again_however_late_that_is_back(name: str, cause: str, direct: bool) -> None:
     lived = life()
-    if direct:
-        lived.do(Delivered(PagedDirectly("page-oncall", "key 1", BEGIN + MINUTE, took_over=True)))
-    twice = evidence(lived, pages=(page(1, MINUTE), page(1, 2 * MINUTE), *PAGES[1:]))
+    twice = evidence(lived, pages=(page(1, MINUTE, direct=direct), page(1, 2 * MINUTE), *PAGES[1:]))
     (found,) = duplicates(case(Plot.LEFT, Happened(name, BEGIN, BEGIN + SECOND)), twice)
     assert found.cause == (cause if direct else "")
 

@@ -4,18 +4,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from incidentd.lifecycle.parcel import WITHOUT_MEMORY
 from incidentd.sandbox.pagerduty import Event
 from tests.lifecycle.bench import KEYS
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One accepted trigger: for which alert, at which level, under which key."""
+    """One accepted trigger: for which alert, at which level, under which key; ``direct``: without the database."""
 
     place: str
     level: int
     at: datetime
     key: str
+    direct: bool = False
 
 
 def pages_of(events: Iterable[Event], places: Mapping[str, str] | None = None) -> list[Page]:
@@ -28,7 +30,8 @@ def pages_of(events: Iterable[Event], places: Mapping[str, str] | None = None) -
     for event in events:
         place = _named(event) or (places or {}).get(event.dedup_key, "")
         if event.action == "trigger" and place:
-            found.append(Page(place, levels[event.routing_key], event.at, event.dedup_key))
+            direct = WITHOUT_MEMORY in event.payload["summary"]
+            found.append(Page(place, levels[event.routing_key], event.at, event.dedup_key, direct))
     return found
 
 

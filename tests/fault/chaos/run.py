@@ -66,8 +66,9 @@ def _play(made: Station, database: str, seed: int, minutes: float, say: Say, *, 
         upstream.stop()
         people.stop()
     director.close()
-    keep(made.folder, case(), evidence)
-    return _summary(database, seed, minutes, case(), evidence, missing, director, upstream)
+    summary = _summary(database, seed, minutes, case(), evidence, missing, director, upstream)
+    keep(made.folder, case(), evidence, summary)
+    return summary
 
 
 def _rest(made: Station, case: Callable[[], Case], end: float, upstream: Upstream) -> tuple[Evidence, list[str]]:

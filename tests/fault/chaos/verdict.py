@@ -17,10 +17,7 @@ from tests.fault.chaos.upstream import Answered
 
 _QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
 _LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
-_DATABASES = ("PostgreSQL", "SQLite")
 _ANSWERED = (Plot.BY_API, Plot.BY_SLACK)
-_LONGEST_ANSWER = timedelta(seconds=10)
-"""A receiver's answer is waited for no longer."""
 _ECHO = timedelta(seconds=10)
 _SLACK_TIME = timedelta(seconds=5)
 _CLOCKS_APART = timedelta(seconds=1)
@@ -99,6 +96,7 @@ def lacks(case: Case, evidence: Evidence) -> list[str]:
     for story in case.stories:
         missing += _lacks(story, case, evidence.found.get(story.place), carded)
     missing += _strays(evidence)
+    missing += _unsettled(evidence)
     missing += [
         f"{b.destination} does not know all of {b.incident} ({b.slot})" for b in evidence.behind if not b.given_up
     ]
@@ -132,6 +130,16 @@ def _strays(evidence: Evidence) -> Iterator[str]:
             yield f"{page.place} is open at PagerDuty and nowhere else"
 
 
+def _unsettled(evidence: Evidence) -> Iterator[str]:
+    """Pages that left without the database: each ends as one too many, or is its incident's own, and ends with it."""
+    last = {page.key: page for page in evidence.pages if page.direct and page.place in evidence.found}
+    for key, page in last.items():
+        found = evidence.found[page.place]
+        own = any(fact.dedup_key == key and fact.took_over for fact, _ in _noted(found))
+        if evidence.ended.get(key, page.at) <= page.at and (not own or found.incident.resolved_at):
+            yield f"{page.place} is open at PagerDuty, paged without the database, and nobody will end it"
+
+
 def _was_over_first(story: Story, heard: Answered) -> bool:
     """Whether its resolved may have been stored before its firing: nobody needs to hear of that.
 
@@ -160,15 +168,14 @@ def wrongs(case: Case, evidence: Evidence) -> list[str]:
     ]
     for place, found in evidence.found.items():
         complaints += _of_timeline(found)
-        pages = [page for page in by_place.get(place, []) if not _was_of_before(page, found, case, evidence)]
+        pages = [page for page in by_place.get(place, []) if not _was_of_before(page, found, evidence)]
         complaints += _of_pages(told[place], found, pages, case, evidence.ended)
     return complaints
 
 
-def _was_of_before(page: Page, found: Found, case: Case, evidence: Evidence) -> bool:
+def _was_of_before(page: Page, found: Found, evidence: Evidence) -> bool:
     """Whether it left without the database for an episode that was over before it was stored, and was taken back."""
-    since = found.incident.opened_at
-    return page.at < since and page.at < evidence.ended.get(page.key, page.at) < since + case.in_flight
+    return page.direct and page.at < found.incident.opened_at and page.at < evidence.ended.get(page.key, page.at)
 
 
 def _of_timeline(found: Found) -> Iterator[str]:
@@ -245,34 +252,29 @@ def _rounds(timeline: Sequence[Entry], level: int) -> int:
 def _was_direct(page: Page, found: Found, case: Case, ended: Mapping[str, datetime]) -> bool:
     """Whether it left without the database, and rightly.
 
-    Either under the key of the incident's own, as the receiver wakes nobody again; or for what was on its way to be
-    stored and made the incident loud again, as one too many that was taken back.
+    Either under the key of the incident's own, before that one knew of it, as the receiver wakes nobody again; or for
+    what was on its way to be stored, as one too many that was taken back. The entry bears incidentd's time, which is
+    the database's as far as it is known: it may be a moment behind ours.
     """
-    noted = [(entry, entry.data) for entry in found.timeline if isinstance(entry.data, PagedDirectly)]
-    its_own = [fact for entry, fact in noted if fact.dedup_key == page.key and _is_try(page, entry, fact, case)]
-    taken_back = ended.get(page.key, page.at) > page.at
-    return any(fact.took_over or (taken_back and _is_on_its_way(page, case)) for fact in its_own)
+    if not page.direct:
+        return False
+    noted = [(fact, at) for fact, at in _noted(found) if fact.dedup_key == page.key]
+    taken_back = ended.get(page.key, page.at) > page.at and _is_on_its_way(page, case)
+    return any(page.at < at + _CLOCKS_APART if fact.took_over else taken_back for fact, at in noted)
 
 
-def _is_try(page: Page, entry: Entry, fact: PagedDirectly, case: Case) -> bool:
-    """Whether it is what the fact tells of, or a try before the entry was made whose answer was lost.
-
-    The fact bears incidentd's time, which is the database's as far as it is known: it may be a moment behind ours. It
-    tells of one try; the others need a database that was away.
-    """
-    if -_CLOCKS_APART <= fact.at - page.at < _LONGEST_ANSWER:
-        return True
-    away = during(case.faults, page.at - case.in_flight, page.at)
-    return page.at < entry.at + _CLOCKS_APART and any(word in fault.name for fault in away for word in _DATABASES)
+def _noted(found: Found) -> Iterator[tuple[PagedDirectly, datetime]]:
+    """The pages without the database that its incident knows of, and since when."""
+    return ((entry.data, entry.at) for entry in found.timeline if isinstance(entry.data, PagedDirectly))
 
 
 def _is_on_its_way(page: Page, case: Case) -> bool:
-    """Whether it came while a notification that its alert fires was sent and not answered yet."""
+    """Whether it came while a notification that its alert fires, or a copy of one, was sent and not answered yet."""
     heard = case.heard[page.place]
     return any(
-        posted <= page.at <= heard.first_answered.get(number, page.at) + case.in_flight
-        for number, posted in heard.first_posted.items()
-        if number % 2 == 0
+        posted <= page.at <= max(heard.first_answered.get(n, page.at), heard.last_ended.get(n, posted)) + case.in_flight
+        for n, posted in heard.first_posted.items()
+        if n % 2 == 0
     )
 
 
@@ -285,8 +287,7 @@ def duplicates(case: Case, evidence: Evidence) -> list[Duplicate]:
     """Pages accepted more than once under one key, and second cards of one episode."""
     found = []
     last: dict[str, Page] = {}
-    facts = (entry.data for each in evidence.found.values() for entry in each.timeline)
-    direct = {fact.dedup_key for fact in facts if isinstance(fact, PagedDirectly)}
+    direct = {page.key for page in evidence.pages if page.direct}
     for page in evidence.pages:
         if page.key in last:
             since = last[page.key].at - case.lease - _ECHO - _SLACK_TIME
@@ -302,7 +303,7 @@ def duplicates(case: Case, evidence: Evidence) -> list[Duplicate]:
     return found
 
 
-_PROCESS = ("kill -9", "frozen", "exit at", "no answer", "reply lost", "a byte a second", *_DATABASES)
+_PROCESS = ("kill -9", "frozen", "exit at", "no answer", "reply lost", "a byte a second", "PostgreSQL", "SQLite")
 
 
 def _cause(case: Case, since: datetime, until: datetime, receiver: str) -> str:
