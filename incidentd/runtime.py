@@ -427,6 +427,7 @@ class Runtime:
             self.clock.now,
             self.submit_webhook,
             self._hand_over,
+            self._pace.lease,
             self._pace.mark,
         )
         return DirectPager(

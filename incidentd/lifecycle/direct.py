@@ -2,15 +2,15 @@
 
 Each page is kept in a folder, on disk before it is sent. When the database is back its alerts are taken in as if they
 had come just then. The incident that they open goes on with the page as its own, once its own page is the same alert at
-the receiver; every other one is resolved there. All this may happen twice, after a crash, and does no harm then.
+the receiver; every other one is resolved there. After a crash it is taken in, sent or resolved once more.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import random
 
 import structlog
@@ -18,6 +18,7 @@ import structlog
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel, Receipt
 from incidentd.errors import DeliveryError, IncidentdError, StoreUnavailableError, TransientError, UncertainError
+from incidentd.incident.state import Incident
 from incidentd.lifecycle.direct_page import DirectPage, direct_pages, ended
 from incidentd.lifecycle.direct_settlement import DirectSettlement
 from incidentd.lifecycle.heard import Heard, heard
@@ -32,6 +33,7 @@ from incidentd.tier import Tier
 LOOK_SECONDS = 1.0
 _WIDTH = 8
 _REMEMBERED = 20_000
+_FORGET_AFTER = timedelta(minutes=1)
 
 log = structlog.get_logger("incidentd.direct")
 
@@ -121,18 +123,22 @@ class DirectPager:
         """Send it, and keep what came of it."""
         attempts, _ = self._tries.get(page.name, (0, self._now()))
         came_to = self._sent(page)
-        if attempt:
-            self._keep(page, attempt, came_to)
         if isinstance(came_to, Receipt):
             self._tries[page.name] = (attempts, self._now())
             self._note_accepted(page)
             self._meter.direct_pages.add("accepted")
             log.warning("direct_page", outcome="accepted", destination=page.destination, key=page.incident.key)
-            return
-        wait = came_to.retry_after if isinstance(came_to, TransientError) else None
+        else:
+            self._put_off(page, came_to)
+            self._meter.direct_pages.add("failed")
+            log.warning("direct_page", outcome="failed", destination=page.destination, cause=str(came_to))
+        if attempt:
+            self._keep(page, attempt, came_to)
+
+    def _put_off(self, page: DirectPage, error: DeliveryError | None) -> None:
+        attempts, _ = self._tries.get(page.name, (0, self._now()))
+        wait = error.retry_after if isinstance(error, TransientError) else None
         self._tries[page.name] = (attempts + 1, next_try(attempts + 1, wait, self._now(), random))
-        self._meter.direct_pages.add("failed")
-        log.warning("direct_page", outcome="failed", destination=page.destination, cause=str(came_to))
 
     def _keep(self, page: DirectPage, attempt: str, came_to: Receipt | DeliveryError | None) -> None:
         match came_to:
@@ -150,11 +156,11 @@ class DirectPager:
 
     def _sent(self, page: DirectPage, *, end: bool = False) -> Receipt | DeliveryError | None:
         """What came of telling the receiver; ``end`` resolves the page. None: there is no such destination."""
+        now, page = self._now(), replace(page, incident=self._readable(page.incident))
         spec = specification(self._rulebook, page.incident, page.destination)
         destination = self._packer.resolve(spec) if spec else None
         if destination is None:
             return None
-        now = self._now()
         shown = heard(Webhook(page.alerts, page.source), self._rulebook.classifier, now)
         news = self._packer.unstored(ended(page.incident, now) if end else page.incident, page.slot, shown)
         if end:
@@ -166,6 +172,14 @@ class DirectPager:
         except Exception as error:  # a fault of ours in one page holds up no other
             log.exception("channel failed", kind=destination.kind)
             return UncertainError(f"incidentd itself failed ({type(error).__name__})")
+
+    def _readable(self, incident: Incident) -> Incident:
+        """By the table in force, where the one that it was made by can't be read now."""
+        try:
+            self._rulebook.version(incident.version)
+        except StoreUnavailableError:
+            return replace(incident, version=self._rulebook.in_force.version)
+        return incident
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
@@ -187,7 +201,9 @@ class DirectPager:
         """
         away: Exception | None = None
         first: Exception | None = None
-        for name, notes in self._folder.notes().items():
+        kept_notes = self._folder.notes()
+        self._forget_tries(kept_notes)
+        for name, notes in kept_notes.items():
             if self._stopping.is_set():
                 return
             with self._alone_with(name) as alone:
@@ -203,17 +219,25 @@ class DirectPager:
         """What keeps a page from its end. Until its alerts are stored it is sent from here, whatever the cause."""
         failure = away or _failure(lambda: self._settlement.take_in(kept))
         if failure is None:
-            self._tries.pop(kept.page.name, None)
             return _failure(lambda: self._settlement.settle(kept, self._end))
         if self._is_due(kept):
-            self._try(kept.page, self._folder.note_try(kept.page, self._now()))
+            return _failure(lambda: self._try(kept.page, self._folder.note_try(kept.page, self._now()))) or failure
         return failure
 
     def _is_due(self, kept: Kept) -> bool:
         """Whether it is to be sent now: neither stored nor accepted, as far as its notes and this process know."""
-        name = kept.page.name
-        accepted = kept.accepted_at is not None or name in self._accepted
-        return not kept.stored and not accepted and self._tries.get(name, (0, self._now()))[1] <= self._now()
+        accepted = kept.accepted_at is not None or kept.page.name in self._accepted
+        return not kept.stored and not accepted and self._may_be_sent(kept.page)
+
+    def _may_be_sent(self, page: DirectPage) -> bool:
+        """Whether its receiver may be asked again."""
+        return self._tries.get(page.name, (0, self._now()))[1] <= self._now()
+
+    def _forget_tries(self, kept: Collection[str]) -> None:
+        """Of what was settled; what has no note may have been made just now."""
+        for name, (_, due) in list(self._tries.items()):
+            if name not in kept and due + _FORGET_AFTER < self._now():
+                self._tries.pop(name, None)
 
     @contextmanager
     def _alone_with(self, name: str) -> Iterator[bool]:
@@ -232,10 +256,13 @@ class DirectPager:
         """Resolve it at its receiver.
 
         Raises:
-            TransientError: the receiver does not take that now.
+            TransientError: the receiver does not take that now, or did not a moment ago.
         """
+        if not self._may_be_sent(page):
+            raise TransientError("its receiver is given time")
         came_to = self._sent(page, end=True)
         if isinstance(came_to, TransientError):
+            self._put_off(page, came_to)
             raise came_to
         self._meter.direct_pages.add("resolved")
         log.warning("direct_page", outcome="resolved", destination=page.destination, key=page.incident.key)

@@ -1,8 +1,9 @@
 """What is kept on disk of each page that is sent without the database.
 
 Several processes may share the folder, and each may die or freeze at any point. So no note is ever changed, and each
-holds the whole page: ``<name>`` is the page itself, ``<name>~<try>`` a try of which nobody knows yet what came,
-``<name>~accepted`` says that one was accepted, and ``<name>~stored`` that its alerts are in the database.
+holds the whole page: ``<name>`` is the page itself, ``<name>~<try>`` a try that is under way, ``<name>~uncertain`` and
+``<name>~accepted`` say what came of one, and ``<name>~stored`` that its alerts are in the database. ``<name>`` is the
+first to come and the first to go: what is there without it was settled already, and its alerts are stored.
 """
 
 import uuid
@@ -18,25 +19,31 @@ from incidentd.process.spool import Spool
 
 _MARK = "~"
 _ACCEPTED = f"{_MARK}accepted"
+_UNCERTAIN = f"{_MARK}uncertain"
 _STORED = f"{_MARK}stored"
+_OUTCOMES = (_ACCEPTED, _UNCERTAIN, _STORED)
 
 log = structlog.get_logger("incidentd.direct")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One page. ``tried_at``: the last try of which nobody knows what came; ``notes`` are all that were read."""
+    """One page. ``uncertain_at``: the last try of which no answer came; ``under_way_since``: the last without an end.
+
+    ``notes`` are all that were read.
+    """
 
     page: DirectPage
     accepted_at: datetime | None
-    tried_at: datetime | None
+    uncertain_at: datetime | None
+    under_way_since: datetime | None
     stored: bool
     notes: tuple[str, ...]
 
     @property
     def paged_at(self) -> datetime | None:
         """When its receiver accepted it, as far as anybody can know; None where each try was refused for certain."""
-        return self.accepted_at or self.tried_at
+        return self.accepted_at or self.uncertain_at or self.under_way_since
 
 
 class PageFolder:
@@ -54,17 +61,17 @@ class PageFolder:
 
     def read(self, name: str, notes: Iterable[str]) -> Kept | None:
         """What these notes of one page say; None where none is left, or none can be read."""
-        # Others may have made these since the notes were listed.
-        wanted = sorted({*notes, f"{name}{_ACCEPTED}", f"{name}{_STORED}"})
+        # Others may have made some since the notes were listed.
+        wanted = sorted({*notes, name, *(f"{name}{outcome}" for outcome in _OUTCOMES)})
         pages = {note: page for note in wanted if (page := self._readable(note))}
         if not pages:
             return None
-        tries = [page.tried_at for note, page in pages.items() if _is_try(note) and page.tried_at]
         return Kept(
             page=next(iter(pages.values())),
             accepted_at=max((page.paged_at for page in pages.values() if page.paged_at), default=None),
-            tried_at=max(tries, default=None),
-            stored=any(note.endswith(_STORED) for note in pages),
+            uncertain_at=_tried_at(page for note, page in pages.items() if note.endswith(_UNCERTAIN)),
+            under_way_since=_tried_at(page for note, page in pages.items() if _is_try(note)),
+            stored=name not in pages or f"{name}{_STORED}" in pages,
             notes=tuple(pages),
         )
 
@@ -88,15 +95,14 @@ class PageFolder:
         self._spool.remove(attempt)
 
     def note_uncertain(self, page: DirectPage, attempt: str, now: datetime) -> None:
-        """Its receiver may have it."""
-        self._note_forgotten(page, attempt)
-        self._put(attempt, replace(page, tried_at=now))
+        """Its receiver may have it: no answer came."""
+        if self._put(f"{page.name}{_UNCERTAIN}", replace(page, tried_at=now)):
+            self._spool.remove(attempt)
 
     def note_accepted(self, page: DirectPage, attempt: str, now: datetime) -> None:
         """Its receiver has it."""
-        self._note_forgotten(page, attempt)
-        self._put(f"{page.name}{_ACCEPTED}", replace(page, paged_at=now))
-        self._spool.remove(attempt)
+        if self._put(f"{page.name}{_ACCEPTED}", replace(page, paged_at=now)):
+            self._spool.remove(attempt)
 
     def note_stored(self, page: DirectPage) -> None:
         """Its alerts are taken in, once: they must not come again after what has happened to them since."""
@@ -104,21 +110,17 @@ class PageFolder:
 
     def forget(self, kept: Kept) -> None:
         """It has come to its end. What others note from now on is looked after anew."""
-        for note in kept.notes:
+        for note in (*kept.notes, f"{kept.page.name}{_STORED}"):
             self._spool.remove(note)
-        # The last, so that nothing is taken in again if this is cut short.
-        self._spool.remove(f"{kept.page.name}{_STORED}")
 
-    def _note_forgotten(self, page: DirectPage, attempt: str) -> None:
-        """Whoever forgot this try has stored the alerts."""
-        if self._spool.note(page.name) is None and self._spool.note(attempt) is None:
-            self.note_stored(page)
-
-    def _put(self, note: str, page: DirectPage) -> None:
+    def _put(self, note: str, page: DirectPage) -> bool:
+        """Whether it is kept; if not, what was kept before stays true."""
         try:
             self._spool.put(note, dump(page))
         except OSError as error:
             log.error("direct_page_not_kept", cause=type(error).__name__, destination=page.destination)  # noqa: TRY400
+            return False
+        return True
 
     def _readable(self, note: str) -> DirectPage | None:
         """One that can't be understood is of an older version: it was sent when it was made."""
@@ -138,4 +140,8 @@ def _new_try(page: DirectPage) -> str:
 
 
 def _is_try(note: str) -> bool:
-    return _MARK in note and not note.endswith((_ACCEPTED, _STORED))
+    return _MARK in note and not note.endswith(_OUTCOMES)
+
+
+def _tried_at(pages: Iterable[DirectPage]) -> datetime | None:
+    return max((page.tried_at for page in pages if page.tried_at), default=None)

@@ -127,7 +127,7 @@ _POSTPONE = (
 _NAMED = sa.and_(_INCIDENTS, sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
 _TOKENS = sa.select(*_NAMES, CURSORS.c.token).where(_NAMED).order_by(*_NAMES).with_for_update()
 _REFERENCES = sa.select(*_NAMES, CURSORS.c.reference).where(_NAMED)
-_CARRIER = sa.select(CURSORS.c.page_key, CURSORS.c.digest).where(THIS)
+_CARRIER = sa.select(CURSORS.c.page_key, CURSORS.c.digest, CURSORS.c.uncertain, CURSORS.c.token).where(THIS)
 _CARRYING = sa.select(*_NAMES).where(
     CURSORS.c.page_key.in_(sa.bindparam("keys", expanding=True)), CURSORS.c.slot != DIGEST_SLOT
 )
@@ -195,6 +195,18 @@ class Settled:
     given_up: str | None
     reference: Mapping[str, str]
     behind_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Under which key a receiver knows a page, if it does yet, and which digest tells of it.
+
+    ``may_be_sent``: it is on its way, or was and no answer came.
+    """
+
+    page_key: str | None
+    digest: str | None
+    may_be_sent: bool
 
 
 def open_slots(tx: Connection, slots: Iterable[tuple[str, Tier, Slot]], due_at: datetime) -> None:
@@ -304,10 +316,10 @@ def wake_older(tx: Connection, newest: Collection[tuple[str, str, str]], due_at:
     return {(row[0], row[1]) for row in rows}
 
 
-def carrier(tx: Connection, name: Name) -> tuple[str | None, str | None] | None:
-    """Under which key its receiver knows it, if it does yet, and which digest tells of it; None: there is no such."""
+def carrier(tx: Connection, name: Name) -> Carrier | None:
+    """How far one has come at its receiver; None: there is no such."""
     row = tx.execute(_CARRIER, {"i": name[0], "d": name[1], "s": name[2]}).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else Carrier(row[0], row[1], row[2] or row[3] not in _UNLEASED)
 
 
 def references(

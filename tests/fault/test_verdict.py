@@ -141,11 +141,13 @@ def test_a_page_of_what_was_over_before_it_was_stored_must_be_taken_back() -> No
 
 def test_a_page_of_an_episode_before_is_no_second_one_where_it_was_taken_back() -> None:
     pages = (page(1, -SECOND, "direct", direct=True), *PAGES)
-    assert wrongs(case(), evidence(pages=pages)) == ["level 1 of p1 has 2 alerts at PagerDuty"]
-    taken_back = {"direct": BEGIN + MINUTE}
-    assert wrongs(case(), replace(evidence(pages=pages), ended=taken_back)) == []
-    by_itself = replace(pages[0], direct=False)
-    assert wrongs(case(), replace(evidence(pages=(by_itself, *PAGES)), ended=taken_back)) != []
+    begun_anew = Answered({0: BEGIN - 3 * SECOND, 1: BEGIN - 2 * SECOND, 2: BEGIN}, {2: BEGIN})
+    asked = replace(case(), heard={"p1": begun_anew})
+    assert wrongs(asked, evidence(pages=pages)) == ["level 1 of p1 has 2 alerts at PagerDuty"]
+    taken_back = replace(evidence(pages=pages), ended={"direct": BEGIN + MINUTE})
+    assert wrongs(asked, taken_back) == []
+    assert wrongs(case(), taken_back) != []
+    assert wrongs(asked, replace(taken_back, pages=(replace(pages[0], direct=False), *PAGES))) != []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """While the database is away a P0 is paged from memory; when it is back, every such page finds its incident or ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from sqlalchemy.engine import Connection
 from structlog.testing import capture_logs
 
 from incidentd.alert import Alert
@@ -96,6 +97,7 @@ def test_a_page_that_may_have_been_accepted_is_resolved_where_it_meets_an_open_i
         _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
         wait_until(lambda: _has_failed(bench), "the answer that is lost")
     bench.sandbox.sandbox.faults.clear()
+    bench.clock.advance(2 * SECOND)
     bench.runtime.direct.look()
     bench.settle()
     page = bench.events("trigger")[1]
@@ -173,6 +175,7 @@ def test_a_page_that_is_answered_before_the_incidents_own_is_accepted_is_resolve
     with _away(bench):
         _post(bench, alert())
         wait_until(lambda: bench.events("trigger") and _is_tried(bench), "the page")
+    bench.clock.advance(2 * SECOND)
     if looked:
         bench.runtime.direct.look()
         assert len(_pages(tmp_path)) == 1
@@ -183,6 +186,21 @@ def test_a_page_that_is_answered_before_the_incidents_own_is_accepted_is_resolve
     assert [event.action for event in bench.events()] == ["trigger", "resolve"]
     assert len({event.dedup_key for event in bench.events()}) == 1
     assert [(fact.took_over, fact.uncertain) for fact in _facts(bench)] == [(False, fault is not None)]
+    assert _notes(tmp_path) == []
+
+
+def test_an_alert_that_was_stored_and_has_ended_when_its_page_is_taken_in_does_not_fire_anew(
+    bench: Bench, tmp_path: Path
+) -> None:
+    with _away(bench):
+        page = _paged(bench, alert())
+    bench.hear(alert())
+    bench.hear(alert(firing=False))
+    bench.forward(10 * MINUTE)
+    assert bench.incident().state is State.RESOLVED
+    _settle(bench)
+    assert bench.incident().state is State.RESOLVED
+    assert [event.dedup_key for event in bench.events("resolve")] == [page.dedup_key]
     assert _notes(tmp_path) == []
 
 
@@ -221,11 +239,65 @@ def test_what_was_taken_in_is_not_sent_again_though_the_database_goes_away_befor
     def refuse(_work: object) -> NoReturn:
         raise StoreUnavailableError("away")
 
-    for store in (SimpleNamespace(read=refuse), SimpleNamespace(read=bench.store.read, write=refuse)):
+    reads = iter([bench.store.read])
+
+    def read_once(work: Callable[[Connection], object]) -> object:
+        return next(reads, refuse)(work)
+
+    for store in (SimpleNamespace(read=read_once), SimpleNamespace(read=bench.store.read, write=refuse)):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreUnavailableError):
             patch.setattr(bench.runtime.direct._settlement, "_store", store)
             bench.runtime.direct.look()
     assert len(bench.events("trigger")) == sent
+
+
+def test_an_answer_while_the_incidents_own_page_is_on_its_way_leaves_the_one_without_the_database_to_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Resolved at PagerDuty while somebody sees to it, it would come back as the end of that."""
+    with _away(bench):
+        _paged(bench, alert())
+    bench.hear(alert())
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    bench.settle()
+    bench.act(Acknowledge("anna"))
+    bench.runtime.direct.look()
+    assert bench.events("resolve") == []
+    bench.forward(MINUTE)
+    bench.runtime.direct.look()
+    assert [event.action for event in bench.events()] == ["trigger", "acknowledge"]
+    assert [fact.took_over for fact in _facts(bench)] == [True]
+    assert _notes(tmp_path) == []
+
+
+def test_what_waits_for_its_incidents_own_page_is_not_sent_again_while_the_database_is_away_once_more(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=503)
+    with _away(bench):
+        _post(bench, alert())
+        wait_until(lambda: _has_failed(bench), "the try without an answer")
+    bench.runtime.direct.look()
+    assert len(_pages(tmp_path)) == 1
+    bench.clock.advance(MINUTE)
+    with _away(bench):
+        _post(bench, alert("other"))
+        wait_until(lambda: bench.events("trigger") and not bench.runtime.direct._in_hand, "the other page")
+        _looked(bench)
+    assert len(bench.events("trigger")) == 1
+
+
+def test_a_page_of_a_table_that_can_not_be_read_now_is_sent_by_the_one_in_force(bench: Bench, tmp_path: Path) -> None:
+    """It was refused, and its process was started anew with other rules, while the database is away."""
+    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT, times=2)
+    with _away(bench):
+        _post(bench, alert(), alert("other"))
+        wait_until(lambda: _has_failed(bench, 2), "the refusals")
+        for note in _notes(tmp_path):
+            note.write_text(note.read_text().replace(bench.runtime.rulebook.in_force.version, "f" * 64))
+        bench.clock.advance(MINUTE)
+        _looked(bench)
+        assert len(bench.events("trigger")) == 2
 
 
 def test_what_is_stored_is_not_sent_again_where_the_database_goes_away_in_between(bench: Bench, tmp_path: Path) -> None:
@@ -251,7 +323,7 @@ def test_what_is_stored_is_not_sent_again_where_the_database_goes_away_in_betwee
 def test_a_page_whose_sender_died_is_resolved_where_its_alert_is_over_by_then(
     bench: Bench, tmp_path: Path, refused: bool
 ) -> None:
-    """Nobody knows whether it was accepted."""
+    """Nobody knows whether it was accepted, nor, for a while, whether it is still on its way."""
     channels = bench.runtime.direct._channels
     gate = Gate(channels["pagerduty"], None)
     with pytest.MonkeyPatch.context() as patch, _away(bench), ThreadPoolExecutor(1) as dying:
@@ -266,10 +338,15 @@ def test_a_page_whose_sender_died_is_resolved_where_its_alert_is_over_by_then(
         kept = {note: note.read_text() for note in _notes(tmp_path)}
         gate.open.set()
         wait_until(lambda: bench.events("trigger") and _is_kept(bench), "the page")
+    for note in _notes(tmp_path):
+        note.unlink()
     for note, said in kept.items():
         note.write_text(said)
     _anew(bench)
     bench.hear(alert(firing=False))
+    bench.runtime.direct.look()
+    assert bench.events("resolve") == []
+    bench.clock.advance(MINUTE)
     bench.runtime.direct.look()
     assert [event.dedup_key for event in bench.events("resolve")] == [bench.events("trigger")[0].dedup_key]
     assert bench.incident_ids() == []
@@ -359,6 +436,10 @@ def test_a_page_that_can_not_be_resolved_yet_keeps_no_other_from_its_incident(be
     with pytest.raises(TransientError):
         bench.runtime.direct.look()
     assert (len(bench.events("resolve")), len(_pages(tmp_path))) == (1, 1)
+    with pytest.raises(TransientError):
+        bench.runtime.direct.look()
+    assert len(bench.events("resolve")) == 1
+    bench.clock.advance(2 * SECOND)
     bench.runtime.direct.look()
     assert (len(bench.events("resolve")), _notes(tmp_path)) == (2, [])
 

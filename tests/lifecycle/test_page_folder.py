@@ -1,7 +1,9 @@
 """What is kept of a page that is sent without the database, by processes of which each may die at any point."""
 
+import errno
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from structlog.testing import capture_logs
@@ -56,15 +58,13 @@ def test_whoever_comes_second_knows_that_it_is_sent(folder: PageFolder, page: Di
 
 def test_a_refusal_takes_nothing_back_of_what_came_of_another_try(folder: PageFolder, page: DirectPage) -> None:
     first = folder.put(page, BEGIN)
-    second = folder.note_try(page, BEGIN + later(1))
-    folder.note_uncertain(page, second, BEGIN + later(2))
+    folder.note_uncertain(page, folder.note_try(page, BEGIN + later(1)), BEGIN + later(2))
     assert first
     folder.note_refused(first)
     kept = _kept(folder)
     assert kept
-    assert (kept.accepted_at, kept.paged_at) == (None, BEGIN + later(1))
-    third = folder.note_try(page, BEGIN + later(3))
-    folder.note_accepted(page, third, BEGIN + later(4))
+    assert (kept.accepted_at, kept.under_way_since, kept.paged_at) == (None, None, BEGIN + later(2))
+    folder.note_accepted(page, folder.note_try(page, BEGIN + later(3)), BEGIN + later(4))
     folder.note_refused(folder.note_try(page, BEGIN + later(5)))
     kept = _kept(folder)
     assert kept
@@ -99,7 +99,26 @@ def test_what_others_note_while_a_page_is_settled_stays(folder: PageFolder, page
     folder.forget(kept)
     kept = _kept(folder)
     assert kept
-    assert kept.paged_at == BEGIN + later(1)
+    assert (kept.paged_at, kept.stored) == (BEGIN + later(1), True)
+
+
+@pytest.mark.parametrize("outcome", ["note_accepted", "note_uncertain"])
+def test_where_what_came_of_a_try_can_not_be_kept_it_may_be_accepted(
+    folder: PageFolder, page: DirectPage, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = folder.put(page, BEGIN)
+    assert attempt
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(folder._spool, "put", full)
+        getattr(folder, outcome)(page, attempt, BEGIN + later(1))
+    assert [line["event"] for line in logs] == ["direct_page_not_kept"]
+    kept = _kept(folder)
+    assert kept
+    assert (kept.accepted_at, kept.paged_at) == (None, BEGIN)
 
 
 def test_what_was_accepted_since_the_notes_were_listed_counts(folder: PageFolder, page: DirectPage) -> None:

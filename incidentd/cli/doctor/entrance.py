@@ -43,5 +43,6 @@ def _waiting(folder: Path) -> Finding:
     count = len(PageFolder(Spool(folder)).notes())
     if count:
         says = f"{count} {'page waits' if count == 1 else 'pages wait'} in {folder}, sent while the database was away"
-        return warning("spool", says, "see that `serve` or `up` runs with this folder and reaches the database")
+        mend = "see that `serve` or `up` runs with this folder, and reaches the database and the receivers"
+        return warning("spool", says, mend)
     return ok("spool", f"{folder} is empty, and this user may write there")

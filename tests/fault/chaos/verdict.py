@@ -168,14 +168,16 @@ def wrongs(case: Case, evidence: Evidence) -> list[str]:
     ]
     for place, found in evidence.found.items():
         complaints += _of_timeline(found)
-        pages = [page for page in by_place.get(place, []) if not _was_of_before(page, found, evidence)]
+        pages = [page for page in by_place.get(place, []) if not _was_of_before(page, found, case, evidence)]
         complaints += _of_pages(told[place], found, pages, case, evidence.ended)
     return complaints
 
 
-def _was_of_before(page: Page, found: Found, evidence: Evidence) -> bool:
+def _was_of_before(page: Page, found: Found, case: Case, evidence: Evidence) -> bool:
     """Whether it left without the database for an episode that was over before it was stored, and was taken back."""
-    return page.direct and page.at < found.incident.opened_at and page.at < evidence.ended.get(page.key, page.at)
+    since = found.incident.opened_at
+    over = any(posted < since for number, posted in case.heard[page.place].first_posted.items() if number % 2)
+    return page.direct and over and page.at < since and page.at < evidence.ended.get(page.key, page.at)
 
 
 def _of_timeline(found: Found) -> Iterator[str]:
