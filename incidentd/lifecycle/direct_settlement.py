@@ -49,7 +49,7 @@ class DirectSettlement:
         self._stored: set[str] = set()
 
     def take_in(self, kept: Kept) -> None:
-        """Store its alerts, once, unless what is stored is as new: of an alert that has ended since, the end counts.
+        """Store its alerts, once. Of one that is known to have ended since, the end counts.
 
         Raises:
             StoreUnavailableError: the database is still away.
@@ -57,8 +57,8 @@ class DirectSettlement:
         """
         if kept.stored or kept.page.name in self._stored:
             return
-        if unheard := self._store.read(lambda tx: _unheard(tx, kept.page.alerts)):
-            self._submit(Webhook(unheard, kept.page.source)).result(REPLAY_SECONDS)
+        if left := self._store.read(lambda tx: _not_ended(tx, kept.page.alerts)):
+            self._submit(Webhook(left, kept.page.source)).result(REPLAY_SECONDS)
         # The note may fail, on a full disk; then this process knows at least.
         self._stored.add(kept.page.name)
         self._folder.note_stored(kept.page)
@@ -116,9 +116,16 @@ class DirectSettlement:
         return ledger.flush()
 
 
-def _unheard(tx: Connection, fired: Sequence[Alert]) -> tuple[Alert, ...]:
+def _not_ended(tx: Connection, fired: Sequence[Alert]) -> tuple[Alert, ...]:
+    """Of these episodes, those that may still go on; one that is known to may have risen to another tier."""
     known = alerts.latest(tx, {alert.fingerprint for alert in fired})
-    return tuple(a for a in fired if a.fingerprint not in known or known[a.fingerprint].starts_at < a.starts_at)
+    return tuple(alert for alert in fired if not _has_ended(alert, known.get(alert.fingerprint)))
+
+
+def _has_ended(alert: Alert, known: alerts.Known | None) -> bool:
+    if known is None or known.starts_at < alert.starts_at:
+        return False
+    return known.starts_at > alert.starts_at or not known.firing
 
 
 def _is_noted(tx: Connection, incident_id: str, page: DirectPage) -> bool:

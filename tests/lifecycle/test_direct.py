@@ -22,6 +22,7 @@ from incidentd.runtime import Runtime
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import Event
 from incidentd.settings import load_settings
+from incidentd.store import alerts
 from incidentd.timeline import PagedDirectly
 from tests.lifecycle.bench import BEGIN, MINUTE, SECOND, Bench, alert, lesser, open_bench
 from tests.lifecycle.gate import Broken, Gate
@@ -150,10 +151,8 @@ def test_a_page_that_is_refused_at_first_is_sent_again(bench: Bench) -> None:
 def test_once_the_database_is_back_the_incident_decides_whether_its_page_is_still_sent(
     bench: Bench, tmp_path: Path
 ) -> None:
-    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT)
     with _away(bench):
-        _post(bench, alert())
-        wait_until(lambda: _has_failed(bench), "the first try to fail")
+        _refused(bench, alert())
     bench.hear(alert())
     bench.act(Acknowledge("anna"))
     bench.clock.advance(MINUTE)
@@ -201,6 +200,19 @@ def test_an_alert_that_was_stored_and_has_ended_when_its_page_is_taken_in_does_n
     _settle(bench)
     assert bench.incident().state is State.RESOLVED
     assert [event.dedup_key for event in bench.events("resolve")] == [page.dedup_key]
+    assert _notes(tmp_path) == []
+
+
+def test_what_an_alert_that_still_fires_says_anew_is_taken_in_with_its_page(bench: Bench, tmp_path: Path) -> None:
+    """It may have risen to a P0 by it."""
+    bench.hear(alert())
+    bench.settle()
+    _anew(bench)
+    with _away(bench):
+        _paged(bench, alert(annotations={"value": "12.5"}), pages=2)
+    _settle(bench)
+    (stored,) = bench.store.read(lambda tx: alerts.of_incidents(tx, bench.incident_ids(), 9))[bench.incident().id]
+    assert stored.annotations["value"] == "12.5"
     assert _notes(tmp_path) == []
 
 
@@ -289,10 +301,8 @@ def test_what_waits_for_its_incidents_own_page_is_not_sent_again_while_the_datab
 
 def test_a_page_of_a_table_that_can_not_be_read_now_is_sent_by_the_one_in_force(bench: Bench, tmp_path: Path) -> None:
     """It was refused, and its process was started anew with other rules, while the database is away."""
-    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT, times=2)
     with _away(bench):
-        _post(bench, alert(), alert("other"))
-        wait_until(lambda: _has_failed(bench, 2), "the refusals")
+        _refused(bench, alert(), alert("other"))
         for note in _notes(tmp_path):
             note.write_text(note.read_text().replace(bench.runtime.rulebook.in_force.version, "f" * 64))
         bench.clock.advance(MINUTE)
@@ -301,10 +311,8 @@ def test_a_page_of_a_table_that_can_not_be_read_now_is_sent_by_the_one_in_force(
 
 
 def test_what_is_stored_is_not_sent_again_where_the_database_goes_away_in_between(bench: Bench, tmp_path: Path) -> None:
-    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT, times=2)
     with _away(bench):
-        _post(bench, alert(), alert("other"))
-        wait_until(lambda: _has_failed(bench, 2), "both to fail")
+        _refused(bench, alert(), alert("other"))
     bench.clock.advance(2 * SECOND)
     submit, left = bench.runtime.submit_webhook, iter([True])
 
@@ -328,9 +336,7 @@ def test_a_page_whose_sender_died_is_resolved_where_its_alert_is_over_by_then(
     gate = Gate(channels["pagerduty"], None)
     with pytest.MonkeyPatch.context() as patch, _away(bench), ThreadPoolExecutor(1) as dying:
         if refused:
-            bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT)
-            _post(bench, alert())
-            wait_until(lambda: _has_failed(bench), "the refusal")
+            _refused(bench, alert())
             bench.clock.advance(2 * SECOND)
         patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
         dying.submit(_looked, bench) if refused else _post(bench, alert())
@@ -489,6 +495,13 @@ def _paged(bench: Bench, *alerts: Alert, pages: int = 1) -> Event:
     _post(bench, *alerts)
     wait_until(lambda: len(bench.events("trigger")) >= pages and _is_kept(bench), "the page")
     return bench.events("trigger")[-1]
+
+
+def _refused(bench: Bench, *fired: Alert) -> None:
+    """A notification of which PagerDuty refuses each page for certain, once."""
+    bench.sandbox.fail("pagerduty", FaultKind.RATE_LIMIT, times=len(fired))
+    _post(bench, *fired)
+    wait_until(lambda: _has_failed(bench, len(fired)), "the refusals")
 
 
 def _is_kept(bench: Bench) -> bool:
