@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 
 from incidentd.channels.change import nothing_to_tell
 from incidentd.channels.channel import Destination, News, Receipt
@@ -34,7 +35,7 @@ class EmailChannel:
         self._watchman = watchman
         self._resolver = resolver
         self._now = now
-        self._context = context or ssl.create_default_context()
+        self._context = context
         self._begun = _Begun()
 
     def deliver(self, destination: Destination, news: News, *, seconds: float) -> Receipt:
@@ -51,7 +52,8 @@ class EmailChannel:
         mail = letter(destination, news, self._now())
         server = mail_server(destination.secret)
         done, since = self._begun.of(str(mail["Message-ID"]))
-        with mail_session(server, self._watchman, self._resolver, self._context, seconds) as session:
+        context = self._context or _default_context()
+        with mail_session(server, self._watchman, self._resolver, context, seconds) as session:
             outcome = session.send(
                 destination.options["from"], [each for each in to if each not in done], mail.as_bytes()
             )
@@ -69,6 +71,12 @@ class EmailChannel:
     def silent(self, news: News) -> Receipt | None:
         """As ``Channel`` says."""
         return nothing_to_tell(news)
+
+
+@cache
+def _default_context() -> ssl.SSLContext:
+    """Not before it is needed: to read all certificates is a good part of what a process takes to start."""
+    return ssl.create_default_context()
 
 
 class _Begun:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,6 +28,7 @@ HEARTBEATS, DRILLS = "heartbeats.yaml", "drills.yaml"
 _FIXED = (CALENDARS, DESTINATIONS, TIERS, ESCALATION)
 _SUFFIX = ".yaml"
 _VERSION_LENGTH = 12
+_KNOWN = 4
 TEMPLATES = "templates/"
 """The folder, and the beginning of the names of its files."""
 _TEMPLATE_SUFFIXES = (".json.j2", ".txt.j2")
@@ -71,7 +73,13 @@ def parse(files: Mapping[str, str], kinds: Mapping[str, Kind] = KINDS) -> Rules:
     Raises:
         RulesError: with each fault found.
     """
-    return _Loader(files, kinds).rules()
+    return _known(tuple(sorted(files.items()))) if kinds is KINDS else _Loader(files, kinds).rules()
+
+
+@lru_cache(_KNOWN)
+def _known(files: tuple[tuple[str, str], ...]) -> Rules:
+    """A start reads the same texts two or three times: to check them, to put them in force, to go by them."""
+    return _Loader(dict(files), KINDS).rules()
 
 
 def version_of(files: Mapping[str, str]) -> str:

@@ -35,10 +35,6 @@ _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
 _SQLITE_CONNECTIONS = 15
-_POSTGRES_OPTIONS = (
-    f"-c statement_timeout={STATEMENT_SECONDS * 1000:.0f}ms -c lock_timeout={BUSY_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c timezone=UTC"
-)
 # Statement time-outs are the server's: one that vanished without a word must be noticed here (libpq, milliseconds).
 _NOTICE_A_DEAD_SERVER = {
     "tcp_user_timeout": 3000,
@@ -65,11 +61,18 @@ def open_engine(url: str) -> Engine:
         max_overflow=10,
         pool_timeout=2,
         hide_parameters=True,
-        connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS, **_NOTICE_A_DEAD_SERVER},
+        connect_args={"connect_timeout": 2, "options": _postgres_options(), **_NOTICE_A_DEAD_SERVER},
     )
     engine.dialect.use_insertmanyvalues_wo_returning = False
     event.listen(engine, "do_executemany", _execute_many)
     return engine
+
+
+def _postgres_options() -> str:
+    return (
+        f"-c statement_timeout={STATEMENT_SECONDS * 1000:.0f}ms -c lock_timeout={BUSY_SECONDS}s"
+        f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c timezone=UTC"
+    )
 
 
 def _execute_many(cursor: Any, statement: str, rows: Any, _context: object) -> bool:

@@ -67,7 +67,7 @@ def assert_same(found: Rules, given_alert: Alert) -> None:
     assert all(fits[name] is Fit.NO for name in upto if name not in asked)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(a_table, a_table, st.sampled_from(["", "a", "b"]), labels, st.sampled_from(NUMBERS))
 def test_the_first_row_that_fits_takes_an_alert_with_the_index_as_by_a_scan(
     first: list[tuple[list[str], list[str], str]],

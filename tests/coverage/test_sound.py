@@ -64,7 +64,7 @@ def test_what_promtool_sees_firing_goes_to_a_row_that_was_foretold(system: str) 
         assert verdict.tier in tiers
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     a_table, a_table, st.sampled_from(["", "a"]), asked, compared, series, values, st.booleans(),
     st.sampled_from(list(WRITTEN)),

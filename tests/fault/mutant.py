@@ -37,6 +37,7 @@ _PAUSE_SECONDS = 0.05
 
 _opened: list[tuple[list[tuple[str, Tier, Slot]], datetime]] = []
 _stores: list[engine.Store] = []
+_looked_up: dict[cursors.Name, Parcel] = {}
 
 
 def split() -> None:
@@ -103,10 +104,11 @@ def unleased() -> None:
 
 
 def unread() -> None:
-    """What was surveyed is as it was: nobody looks again."""
+    """What was surveyed is as it was: nobody looks again, even where another had its row for a moment."""
 
     def as_surveyed(_tx: Connection, asking: Sequence[Cursor], surveyed: Survey) -> list[Parcel]:
-        packed = [surveyed.parcels.get(cursors.name(cursor)) for cursor in asking]
+        names = [cursors.name(cursor) for cursor in asking]
+        packed = [_looked_up.pop(name, None) or surveyed.parcels.get(name) for name in names]
         return [parcel for parcel in packed if parcel]
 
     setattr(claim, "_current", as_surveyed)  # noqa: B010
@@ -128,6 +130,7 @@ def hold() -> None:
     def read_and_wait(self: engine.Store, work: Callable[[Connection], Any]) -> Any:
         found = read(self, work)
         while isinstance(found, Survey) and any(each.queue == PAGE for each in found.cursors) and held.exists():
+            _looked_up.update({**found.parcels, **_looked_up})
             reached(held).touch()
             time.sleep(_PAUSE_SECONDS)
         return found

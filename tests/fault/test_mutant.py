@@ -12,6 +12,7 @@ from tests.fault.oracle import answered_at, lacks, wrongs
 from tests.fault.plant import LEASE_SECONDS, TIMEKEEPER, WEB, Plant
 from tests.fault.test_failpoint import POINTS
 from tests.fault.test_worker import sending
+from tests.store.database import SQLITE
 
 MUTANT = "tests.fault.mutant"
 
@@ -88,6 +89,7 @@ def test_both_points_are_among_those_of_the_suite() -> None:
     assert {"web.after_commit", "send.before"} <= points
 
 
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_a_mutant_that_nothing_kills_passes_for_sound(plant: Plant, mutant: str) -> None:
     """So it is the failpoint that shows the fault, and not the mutant's clumsiness."""

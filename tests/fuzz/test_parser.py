@@ -14,7 +14,7 @@ from tests.servers import leashed
 
 ROOT = Path(__file__).parents[2]
 SEEDS = Path(__file__).parent / "seeds"
-SHORT = "-runs=1000"
+SHORT = "-runs=400"
 """How long without ``FUZZ_SECONDS``: as many tries, so that it ends the same way on a busy machine."""
 
 KEPT = sorted(path for path in SEEDS.glob("*/*") if path.is_file())

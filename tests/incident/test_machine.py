@@ -295,4 +295,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = pytest.mark.timeout(7200)(Life.TestCase)
-TestLife.settings = effort(400)
+TestLife.settings = effort(150)

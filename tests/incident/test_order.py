@@ -55,7 +55,7 @@ def end(story: Story) -> tuple[object, ...]:
 
 
 @given(st.data())
-@effort(500)
+@effort(200)
 def test_the_alerts_of_one_notification_give_the_same_entries_in_any_order(data: st.DataObject) -> None:
     alerts = data.draw(episodes())
     heard = [replace(each, firing=data.draw(st.booleans())) for each in alerts]
@@ -72,7 +72,7 @@ def test_the_alerts_of_one_notification_give_the_same_entries_in_any_order(data:
 
 
 @given(st.data())
-@effort(500)
+@effort(200)
 def test_firing_alerts_split_over_any_notifications_and_doubled_come_to_the_same(data: st.DataObject) -> None:
     alerts = data.draw(episodes())
     doubled = alerts + data.draw(st.lists(st.sampled_from(alerts), max_size=5))
@@ -85,7 +85,7 @@ def test_firing_alerts_split_over_any_notifications_and_doubled_come_to_the_same
 
 
 @given(st.data())
-@effort(500)
+@effort(200)
 def test_with_resolved_ones_mixed_in_the_same_alerts_fire_at_least_as_urgently(data: st.DataObject) -> None:
     """At one instant, in an incident that another alert keeps open.
 
@@ -109,7 +109,7 @@ def test_with_resolved_ones_mixed_in_the_same_alerts_fire_at_least_as_urgently(d
 
 
 @given(st.data())
-@effort(300)
+@effort(120)
 def test_starts_that_move_while_alerts_fire_come_to_the_same(data: st.DataObject) -> None:
     """Replicas that stamp the start themselves disagree by milliseconds (model 4)."""
     alerts = data.draw(episodes())
@@ -123,7 +123,7 @@ def test_starts_that_move_while_alerts_fire_come_to_the_same(data: st.DataObject
 
 
 @given(st.data())
-@effort(300)
+@effort(120)
 def test_later_episodes_win_over_earlier_ones_whatever_comes_first(data: st.DataObject) -> None:
     earlier = data.draw(episodes())
     later = [replace(each, starts_at=MONDAY_NOON + MINUTE, firing=data.draw(st.booleans())) for each in earlier]

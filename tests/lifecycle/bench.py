@@ -6,6 +6,7 @@ There is no Redis: ``settle`` runs the jobs itself until nothing is left to do a
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ RULES = Path(__file__).parents[2] / "rules"
 BEGIN = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 KEYS = {level: canary.of(f"routing key {level}") for level in (1, 2, 3)}
 """The routing key of each level."""
+
+_READINGS = 10
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -153,9 +156,12 @@ class Bench:
         return [found for found in map(self.incident, self.incident_ids()) if part in found.key]
 
     def timeline(self, incident_id: str | None = None) -> list[Entry]:
-        """Its entries, which fold to its stored state."""
-        found = self.incident(incident_id)
-        timeline = self.store.read(lambda tx: entries.load(tx, found.id))
+        """Its entries, which fold to its stored state. Some thread may be about to write the next."""
+        for _ in range(_READINGS):
+            found = self.incident(incident_id)
+            timeline = self.store.read(partial(entries.load, incident_id=found.id))
+            if timeline[-1].number == found.last:
+                break
         assert fold(timeline) == found
         return timeline
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lifecycle.bench import Bench, open_bench
+from tests.patience import patient_database
 from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint
 
-__all__ = ["bench", "database_url", "postgres_blueprint", "sqlite_blueprint"]
+__all__ = ["bench", "database_url", "patient_database", "postgres_blueprint", "sqlite_blueprint"]
 
 
 @pytest.fixture

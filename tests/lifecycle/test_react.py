@@ -378,7 +378,7 @@ STORIES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=STORIES)
 def test_once_the_latest_is_known_nothing_older_and_no_copy_changes_anything(
     pool: Bench, story: tuple[list[tuple[Did, str]], Sequence[int], Sequence[int]]

@@ -107,7 +107,11 @@ def test_one_webhook_of_a_batch_that_the_database_refuses_fails_alone(bench: Ben
 
 
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
-def test_while_the_database_is_locked_nobody_is_told_that_it_was_stored(database_url: str) -> None:
+def test_while_the_database_is_locked_nobody_is_told_that_it_was_stored(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Here its time-outs are what is tested.
+    monkeypatch.undo()
     with open_bench(database_url) as bench:
         bench.hear(alert("first"))
         with bench.store.engine.connect() as other:

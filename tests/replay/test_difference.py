@@ -78,7 +78,7 @@ def recordings(
     return Recording(BEGIN, BEGIN + WEEK, tuple(alerts), tuple(answers))
 
 
-@effort(60)
+@effort(30)
 @given(recordings())
 def test_the_same_table_changes_nothing(recording: Recording) -> None:
     again = parse(dict(RULES.files))
@@ -88,7 +88,7 @@ def test_the_same_table_changes_nothing(recording: Recording) -> None:
     assert found.pages[0] == found.pages[1]
 
 
-@effort(60)
+@effort(30)
 @given(recordings(NUMBERS, STILL_OPEN), st.sampled_from([("slow", Tier.P2, Tier.P1), ("minor", Tier.P3, Tier.P0)]))
 def test_a_row_that_becomes_more_urgent_changes_exactly_the_incidents_that_it_decides(
     recording: Recording, move: tuple[str, Tier, Tier]
@@ -235,7 +235,7 @@ def test_a_key_that_is_wider_joins_incidents_and_a_narrower_one_splits_them() ->
     assert [each.opened_at for each in join.before] == [BEGIN, BEGIN + timedelta(minutes=1)]
 
 
-@effort(60)
+@effort(30)
 @given(recordings(NUMBERS))
 def test_every_incident_of_another_table_is_what_one_became_or_is_listed_as_split_off_or_new(
     recording: Recording,

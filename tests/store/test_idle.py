@@ -21,10 +21,7 @@ TIMES = 3
 @pytest.fixture
 def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store whose transactions may stand still for one second."""
-    name = "idle_in_transaction_session_timeout="
-    shorter = engine._POSTGRES_OPTIONS.replace(f"{name}{engine.IDLE_SECONDS}s", f"{name}1s")
-    assert shorter != engine._POSTGRES_OPTIONS
-    monkeypatch.setattr(engine, "_POSTGRES_OPTIONS", shorter)
+    monkeypatch.setattr(engine, "IDLE_SECONDS", 1)
     with closing(Store(open_engine(database_url))) as opened:
         yield opened
 

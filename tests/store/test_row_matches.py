@@ -9,7 +9,10 @@ from incidentd.store import alerts
 from incidentd.store.engine import Store
 from incidentd.store.row_matches import Matches, row_matches
 from incidentd.store.tables import ALERTS
+from tests.patience import patient_database
 from tests.store.row import NOW, alert, episode, minutes
+
+__all__ = ["patient_database"]
 
 MANY = 2_000
 
