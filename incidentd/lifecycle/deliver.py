@@ -39,7 +39,7 @@ from incidentd.lifecycle.work import Complaint
 from incidentd.meter import Meter
 from incidentd.process.failpoint import failpoint
 from incidentd.process.group_commit import GroupCommit
-from incidentd.store import cursors
+from incidentd.store import cursors, incidents
 from incidentd.store.engine import Store
 from incidentd.tier import Tier
 
@@ -195,7 +195,6 @@ class Sender:
         return room
 
     def _claim(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
-        claimed = Claim([], more=False)
         for _ in range(_SURVEYS):
             found = self._store.read(partial(self._survey, ids=ids, queue=queue, limit=limit))
             if not found.cursors:
@@ -204,8 +203,16 @@ class Sender:
             failpoint("claim.after_commit")
             if claimed.parcels or claimed.bundles or not claimed.overtaken:
                 return claimed
-        # Whatever changes without end is left to the timekeeper.
-        return replace(claimed, more=False)
+        # What all others tell of one incident changes it again and again; the timekeeper would come after seconds only.
+        claimed = self._store.write(partial(self._survey_and_take, ids=ids, queue=queue, limit=limit))
+        failpoint("claim.after_commit")
+        return claimed if claimed.parcels or claimed.bundles else replace(claimed, more=False)
+
+    def _survey_and_take(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int) -> Claim:
+        """While nobody else changes these incidents."""
+        incidents.lock(tx, ids=ids)
+        found = self._survey(tx, ids=ids, queue=queue, limit=limit)
+        return self._take(tx, surveyed=found, queue=queue, limit=limit) if found.cursors else Claim([], more=False)
 
     def _survey(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int) -> Survey:
         channels, now, new_id = self._channels, self._now(), self._new_id

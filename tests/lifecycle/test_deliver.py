@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,10 +13,12 @@ from sqlalchemy.engine import Connection
 from structlog.testing import capture_logs
 
 from incidentd.channels.channel import Channel
-from incidentd.incident.command import Acknowledge, Escalate
+from incidentd.incident.command import Acknowledge, Escalate, Note
 from incidentd.incident.slot import PAGE, TELL
 from incidentd.incident.state import Incident, State
 from incidentd.lifecycle import deliver
+from incidentd.lifecycle.claim import Survey
+from incidentd.lifecycle.deliver import Sender
 from incidentd.lifecycle.prune import Pruner
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import AlertState
@@ -477,3 +480,21 @@ def test_a_sender_that_winds_down_in_the_middle_of_a_job_leaves_the_rest_to_othe
     assert len(bench.events("trigger")) <= 2
     bench.forward(10 * SECOND)
     assert len(bench.events("trigger")) == 5
+
+
+def test_what_changes_at_each_look_is_told_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each acceptance is an entry: whoever is overtaken again and again does not wait for a mark to be over."""
+    changes = iter(range(3))
+
+    def looked_up(tx: Connection, found: Survey) -> Survey:
+        if next(changes, None) is not None:
+            bench.act(Note("anna", "looking"))
+        return found
+
+    survey = Sender._survey
+    monkeypatch.setattr(Sender, "_survey", lambda self, tx, **asked: looked_up(tx, survey(self, tx, **asked)))
+    bench.hear(alert())
+    with closing(sender(bench, lambda channel: channel)) as mine:
+        mine.deliver(PAGE, bench.incident_ids())
+    assert next(changes, None) is None
+    assert len(bench.events("trigger")) == 1
