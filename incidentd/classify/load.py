@@ -68,7 +68,7 @@ def load(directory: Path, kinds: Mapping[str, Kind] = KINDS) -> Rules:
 
 
 def parse(files: Mapping[str, str], kinds: Mapping[str, Kind] = KINDS) -> Rules:
-    """The rules in these texts, by file name.
+    """The rules in these texts, by file name; for texts that were parsed a moment ago, the same.
 
     Raises:
         RulesError: with each fault found.

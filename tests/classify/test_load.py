@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from incidentd.classify import check, load, parse, run_examples
+from incidentd.classify.kind import KINDS
 from incidentd.classify.report import show_check, show_examples, show_faults
 from incidentd.errors import RulesError
 from incidentd.tier import Tier
@@ -22,13 +23,13 @@ def test_folder_and_its_texts_are_the_same_rules(tmp_path: Path) -> None:
     loaded = load(folder(tmp_path))
 
     assert loaded.files == FILES
-    assert loaded.version == parse(loaded.files).version
+    assert loaded.version == parse(loaded.files, dict(KINDS)).version
 
 
 def test_version_changes_with_any_text_and_not_with_their_order() -> None:
     version = parse(FILES).version
 
-    assert parse(dict(reversed(FILES.items()))).version == version
+    assert parse(dict(reversed(FILES.items())), dict(KINDS)).version == version
     assert rules("# a comment\n" + FILES["one.yaml"]).version != version
     assert len(version) == 12
 
