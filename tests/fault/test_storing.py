@@ -142,9 +142,12 @@ def _each_session(store: Store, statement: str) -> Iterator[None]:
 
 
 def _connect_anew(store: Store) -> None:
-    """What another thread has in use at this instant comes back to the old pool, where nobody else would close it."""
+    """What another thread has in use at this instant comes back to the old pool, where nobody else would close it.
+
+    A pool that is disposed of no longer knows how many are in use, so that comes last.
+    """
     old: Any = store.engine.pool
-    store.engine.dispose()
+    store.engine.dispose(close=False)
     wait_until(lambda: not old.checkedout(), "all connections to be given back")
     old.dispose()
 
