@@ -24,7 +24,7 @@ from requests.adapters import HTTPAdapter
 from incidentd.channels.deadline import Call, Deadline, Lever, Watchman
 from incidentd.channels.failure import FOREIGN, is_stale, translate
 from incidentd.channels.resolver import Resolver
-from incidentd.errors import DeliveryError
+from incidentd.errors import DeliveryError, UncertainError
 
 CONNECT_SECONDS = 3.05
 """Slightly over a multiple of 3 s, in which TCP sends its first packet again."""
@@ -173,7 +173,8 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 class DeadlineAdapter(HTTPAdapter):
     """A pool of kept-alive connections under deadlines, safe for several threads.
 
-    ``resend``: requests are idempotent, so that one which met a connection closed meanwhile is sent again at once.
+    ``resend``: requests are idempotent, so that one which met a connection closed meanwhile is sent again at once. It
+    may have been heard all the same, so that a second one that is not accepted is uncertain.
     ``answer_limit``: bytes that an answer may have, inflated.
     """
 
@@ -224,7 +225,7 @@ class DeadlineAdapter(HTTPAdapter):
         answer = self._try(exchange, call)
         if self._resend and call.stale:
             self.close()
-            answer = self._try(exchange, Call(deadline))
+            answer = _doubtful(self._try(exchange, Call(deadline)))
         if isinstance(answer, DeliveryError):
             raise answer
         return answer
@@ -258,6 +259,12 @@ class DeadlineAdapter(HTTPAdapter):
             io.BytesIO(body), headers, resp.status, reason=resp.reason, preload_content=False, decode_content=False
         )
         return super().build_response(req, whole)
+
+
+def _doubtful(answer: requests.Response | DeliveryError) -> requests.Response | DeliveryError:
+    """What a second try comes to. Unless this one is accepted, the first may be what the receiver has heard."""
+    accepted = isinstance(answer, requests.Response) and answer.ok
+    return answer if accepted else UncertainError("the connection broke before the answer was whole")
 
 
 _SPENT = frozenset({"location", "content-encoding", "transfer-encoding", "content-length", "set-cookie"})

@@ -6,6 +6,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -72,6 +73,12 @@ def drop(_receiver: "Receiver", _request: Request, _sock: socket.socket) -> bool
     return False
 
 
+def leave(receiver: "Receiver", _request: Request, _sock: socket.socket) -> bool:
+    """Accepted; then the receiver is gone, without a byte of an answer."""
+    receiver.refuse()
+    return False
+
+
 def reset(_receiver: "Receiver", _request: Request, sock: socket.socket) -> bool:
     """Accepted; the connection is reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -113,8 +120,7 @@ class Receiver:
 
     def __exit__(self, *_error: object) -> None:
         self.closing.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.refuse()
         self.hang_up()
         for thread in self._threads:
             thread.join(PATIENCE)
@@ -122,6 +128,12 @@ class Receiver:
     @property
     def url(self) -> str:
         return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
+
+    def refuse(self) -> None:
+        """Take no connection any more."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def hang_up(self) -> None:
         """Close every connection that is open."""

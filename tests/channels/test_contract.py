@@ -252,6 +252,22 @@ def test_a_connection_closed_under_the_request_is_retried_only_where_twice_is_ha
         assert len(kit.sent) == 2
 
 
+@pytest.mark.parametrize(
+    "then",
+    [
+        [acts.leave],
+        *([acts.drop, answer(status, {}, {"Retry-After": "3"})] for status in (400, 403, 429, 500)),
+        [acts.drop, acts.drop],
+    ],
+)
+def test_what_becomes_of_a_second_try_says_nothing_of_the_first(pagerduty: Kit, then: list[acts.Behaviour]) -> None:
+    pagerduty.receiver.script = [pagerduty.accepts, *then]
+    pagerduty.deliver()
+    with pytest.raises(UncertainError):
+        pagerduty.deliver()
+    assert len(pagerduty.sent) == 1 + len(then)
+
+
 def test_no_cookie_is_kept(kit: Kit) -> None:
     kit.receiver.script = [answer(503, {}, {"Set-Cookie": "a=b"})]
     with pytest.raises(TransientError):
