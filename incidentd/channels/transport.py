@@ -263,7 +263,7 @@ class DeadlineAdapter(HTTPAdapter):
 
 def _doubtful(answer: requests.Response | DeliveryError) -> requests.Response | DeliveryError:
     """What a second try comes to. Unless this one is accepted, the first may be what the receiver has heard."""
-    accepted = isinstance(answer, requests.Response) and answer.ok
+    accepted = isinstance(answer, requests.Response) and answer.status_code // 100 == 2
     return answer if accepted else UncertainError("the connection broke before the answer was whole")
 
 
