@@ -46,8 +46,7 @@ def test_while_workers_crash_as_soon_as_they_start_the_timekeeper_delivers(plant
     plant.fire("calm", climbs=False)
     plant.until(lambda: plant.is_paged("calm"), "the page", FOUND_SECONDS)
     plant.until(lambda: not lacks(plant), "all to be told")
-    # To a busy machine Redis may seem away, which leads to the same.
-    assert any(event in group.log.read_text() for event in ('"jobs_taken_back"', '"redis_unreachable"'))
+    assert '"jobs_taken_back"' in group.log.read_text()
     plant.until(lambda: _says(plant, "workers") == 1, "the metric that says so")
     assert plant.detail("/-/delivering") == (requests.codes.ok, "ok; page ends as soon as it starts")
     if plant.database_url.startswith("sqlite"):

@@ -218,9 +218,7 @@ def test_a_receiver_that_hangs_holds_up_no_other(hasty: Bench) -> None:
     hasty.sandbox.fail("slack", FaultKind.HANG, seconds=60, times=None)
     hasty.hear(alert())
     hasty.settle()
-    # On a busy machine a good answer may take half a second too.
-    hasty.forward(2 * SECOND)
-    assert len({event.dedup_key for event in hasty.events("trigger")}) == 1
+    assert len(hasty.events("trigger")) == 1
 
 
 def test_a_fault_of_ours_in_a_channel_loses_no_page(bench: Bench) -> None:
