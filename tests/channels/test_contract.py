@@ -22,7 +22,7 @@ from tests.channels.receiver import answer
 from tests.servers import free_port
 
 DEADLINE = 0.5
-LATE = 1.0
+LATE = 8.0
 """What a busy machine may take on top; a read time-out that starts anew with each byte takes 20 s."""
 
 
@@ -151,7 +151,7 @@ def test_one_that_hangs_delays_no_other(kit: Kit) -> None:
         time.sleep(0.001)
     started = time.monotonic()
     assert kit.deliver().sent
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 9
     kit.receiver.hang_up()
     hanging.join()
 

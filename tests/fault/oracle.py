@@ -160,14 +160,15 @@ def _early(found: Found, level_seconds: int) -> Iterator[str]:
 
 
 def _after_the_answer(found: Found) -> Iterator[str]:
-    answered_at = next((entry.at for entry in found.timeline if isinstance(entry.data, Acknowledged)), None)
-    if answered_at is None:
+    answer = next((entry for entry in found.timeline if isinstance(entry.data, Acknowledged)), None)
+    if answer is None:
         return
     for entry in found.timeline:
-        if entry.kind == "level" and entry.at > answered_at:
+        # By their order, not by their times: an answer has the time at which it came, and may wait to be stored.
+        if entry.kind == "level" and entry.number > answer.number:
             yield f"{found.incident.key} climbed after it was answered"
     for level, events in found.pages.items():
-        if any(event.at > _in_flight_until(answered_at) for event in events):
+        if any(event.at > _in_flight_until(answer.at) for event in events):
             yield f"level {level} of {found.incident.key} was paged after it was answered"
 
 
