@@ -176,10 +176,10 @@ def _pairs(value: object, reason: str, clean: Callable[[str], str]) -> dict[str,
     if not isinstance(value, dict) or len(value) > MOST_PAIRS:
         raise _FaultError(reason)
     try:
-        names, texts = "".join(value), "".join(value.values())
+        everything = "".join(value) + "".join(value.values())
     except TypeError:
         raise _FaultError(reason) from None
-    if _is_plain(names) and _is_plain(texts):
+    if _is_plain(everything):
         return value
     return {_line(name): clean(text) for name, text in value.items()}
 

@@ -15,7 +15,7 @@ class Tier(StrEnum):
     @property
     def rank(self) -> int:
         """0 for P0 to 3 for P3."""
-        return int(self.value[1])
+        return int(self[1])
 
 
 def most_urgent(tiers: Iterable[Tier]) -> Tier:

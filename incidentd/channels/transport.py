@@ -254,10 +254,7 @@ class DeadlineAdapter(HTTPAdapter):
             resp.close()
             raise
         resp.release_conn()
-        headers = {name: value for name, value in resp.headers.items() if name.lower() not in _SPENT}
-        whole = urllib3.HTTPResponse(
-            io.BytesIO(body), headers, resp.status, reason=resp.reason, preload_content=False, decode_content=False
-        )
+        whole: Any = _Whole(body, resp)
         return super().build_response(req, whole)
 
 
@@ -268,6 +265,16 @@ def _doubtful(answer: requests.Response | DeliveryError) -> requests.Response | 
 
 
 _SPENT = frozenset({"location", "content-encoding", "transfer-encoding", "content-length", "set-cookie"})
+
+
+class _Whole(io.BytesIO):
+    """An answer that has been read, as far as requests asks for it; without what it would act upon."""
+
+    def __init__(self, body: bytes, resp: urllib3.HTTPResponse) -> None:
+        super().__init__(body)
+        self.status = resp.status
+        self.reason = resp.reason
+        self.headers = {name: value for name, value in resp.headers.items() if name.lower() not in _SPENT}
 
 
 def _read(resp: urllib3.HTTPResponse, call: Call, limit: int) -> bytes:

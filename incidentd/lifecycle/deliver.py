@@ -48,6 +48,8 @@ _RECORD_PAUSE_SECONDS = 0.5
 # In a storm most of what a claim costs is the same for one and for many.
 _ROOM_SECONDS = 0.1
 _SURVEYS = 3
+# Where a claim has room for more than it finds, nobody has to look again: few incidents have so much to tell at once.
+_SLOTS = 3
 
 log = structlog.get_logger("incidentd.deliver")
 
@@ -185,12 +187,17 @@ class Sender:
         for tier in tiers:
             self._meter.opened.add(tier)
 
-    def _wait_for_room(self, wanted: int) -> int:
-        """As much room as is wanted, or what there is of it a moment after there is some: claims cost by the claim."""
+    def _wait_for_room(self, incidents: int) -> int:
+        """Room for one of each, or what there is of it a moment after there is some: claims cost by the claim.
+
+        What is free beyond that is taken too.
+        """
         self._free.acquire()
         end = time.monotonic() + _ROOM_SECONDS
         room = 1
-        while room < min(wanted, WIDTH) and self._free.acquire(timeout=max(0.0, end - time.monotonic())):
+        while room < min(incidents, WIDTH) and self._free.acquire(timeout=max(0.0, end - time.monotonic())):
+            room += 1
+        while room < min(incidents * _SLOTS, WIDTH) and self._free.acquire(blocking=False):
             room += 1
         return room
 

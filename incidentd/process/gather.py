@@ -17,15 +17,23 @@ class GatherThread(Generic[Item]):
     """Calls ``do`` with what was ``put``, in that order, each item once, at most ``most`` in a call.
 
     The first goes at once. After a call the thread rests ``rest`` seconds for each item of it, but never longer than
-    ``LONGEST_REST``: the more there is to do, the more is done together. ``do`` must bear that it fails for all that it
-    was given: this is logged, and the thread goes on.
+    ``LONGEST_REST``: the more there is to do, the more is done together. ``delay``: seconds for which the first waits,
+    too. ``do`` must bear that it fails for all that it was given: this is logged, and the thread goes on.
     """
 
-    def __init__(self, name: str, do: Callable[[Sequence[Item]], object], most: int = 500, rest: float = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        do: Callable[[Sequence[Item]], object],
+        most: int = 500,
+        rest: float = 0,
+        delay: float = 0,
+    ) -> None:
         self._name = name
         self._do = do
         self._most = most
         self._seconds = rest
+        self._delay = delay
         self._gathered: dict[Item, None] = {}
         self._change = threading.Condition()
         self._closing = False
@@ -62,6 +70,8 @@ class GatherThread(Generic[Item]):
     def _take(self) -> list[Item]:
         with self._change:
             self._change.wait_for(lambda: self._gathered or self._closing)
+            if self._delay:
+                self._change.wait_for(lambda: self._closing, self._delay)
             items = list(self._gathered)[: self._most]
             for item in items:
                 del self._gathered[item]
