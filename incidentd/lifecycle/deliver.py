@@ -49,7 +49,7 @@ _RECORD_PAUSE_SECONDS = 0.5
 _ROOM_SECONDS = 0.1
 _SURVEYS = 3
 # Where a claim has room for more than it finds, nobody has to look again: few incidents have so much to tell at once.
-_SLOTS = 3
+_SLOTS = 4
 
 log = structlog.get_logger("incidentd.deliver")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -480,6 +481,22 @@ def test_a_sender_that_winds_down_in_the_middle_of_a_job_leaves_the_rest_to_othe
     assert len(bench.events("trigger")) <= 2
     bench.forward(10 * SECOND)
     assert len(bench.events("trigger")) == 5
+
+
+def test_one_look_tells_all_that_an_incident_has_to_tell(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    survey = Sender._survey
+
+    def looked(self: Sender, tx: Connection, **asked: Any) -> Survey:
+        found = survey(self, tx, **asked)
+        looks.append(len(found.cursors))
+        return found
+
+    monkeypatch.setattr(Sender, "_survey", looked)
+    bench.hear(alert())
+    with closing(sender(bench, lambda channel: channel)) as mine:
+        mine.deliver(TELL, bench.incident_ids())
+    assert looks == [3]
 
 
 def test_what_changes_at_each_look_is_told_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from structlog.testing import capture_logs
 
+import incidentd.jobs
 from incidentd.clock import ManualClock
 from incidentd.jobs import IDS_IN_A_JOB, JOB_SECONDS, Enqueuer, EnqueueThread, Work, connect
 from tests.servers import RedisServer, free_port, wait_until
@@ -185,6 +186,18 @@ def test_handing_over_never_waits_and_all_of_it_is_enqueued_once() -> None:
     escalations = [each for work in enqueuer.sent for each in work.get("escalate", ())]
     assert set(pages) == {f"i{number}" for number in range(10)}
     assert escalations == [f"i{number}" for number in range(1_000)]
+
+
+def test_what_wakes_nobody_is_enqueued_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incidentd.jobs, "_LATER_SECONDS", 60)
+    enqueuer = SlowEnqueuer()
+    thread = EnqueueThread(enqueuer)
+    thread.put({"tell": ["i1"], "page": ["i1"]})
+    thread.put({"escalate": ["i2"], "tell": ["i2"]})
+    wait_until(lambda: sum(map(len, enqueuer.sent)) == 2, "the page and the escalation", 10)
+    assert all("tell" not in work for work in enqueuer.sent)
+    thread.close()
+    assert enqueuer.sent[-1] == {"tell": ["i1", "i2"]}
 
 
 def test_whether_redis_answers_is_asked_of_it_and_remembered_for_a_second(redis_server: RedisServer) -> None:

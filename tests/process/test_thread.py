@@ -48,6 +48,17 @@ def test_a_failure_is_logged_and_the_thread_goes_on() -> None:
     assert [line["event"] for line in logs] == ["thread_failed"]
 
 
+def test_what_can_wait_a_moment_does_but_no_closing_waits_for_it() -> None:
+    doer = Doer()
+    doer.gate.set()
+    thread = GatherThread("test", doer.do, delay=60)
+    thread.put([1])
+    assert not doer.entered.wait(0.05)
+    thread.put([2])
+    thread.close()
+    assert doer.calls == [[1, 2]]
+
+
 def test_closing_can_drop_what_has_not_begun() -> None:
     doer = Doer()
     thread = GatherThread("test", doer.do)
