@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.servers import RedisServer, free_port, leashed, wait_until
 
 PROJECT = Path(__file__).parents[1]
 _START_SECONDS, _STOP_SECONDS = 120.0, 60.0
+_LONGEST_SECONDS, _POLL_SECONDS = 300.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,19 @@ class Receiver:
             if kind == "page":
                 first.setdefault(mark, at)
         return first
+
+    def wait_for(self, marks: Collection[int]) -> dict[int, float]:
+        """``pages``, once there is one about each of these marks. Asks seldom, as the answer grows with the run.
+
+        Raises:
+            TimeoutError: they don't come.
+        """
+        end = time.monotonic() + _LONGEST_SECONDS
+        while not set(marks) <= (found := self.pages()).keys():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(set(marks) - found.keys()):,} pages did not come")
+            time.sleep(_POLL_SECONDS)
+        return found
 
     def forget(self) -> None:
         """Empty it."""

@@ -20,6 +20,9 @@ CYCLE_SECONDS = 20.0
 LANE_SECONDS = 300.0
 # Together with the mark on a delivery (3 s) below the 5 s within which a page leaves although no worker lives.
 PATIENCE_SECONDS = 1.5
+PASSING_SECONDS = 6.0
+"""For cards while pages are late; their worker lets pages pass for a little less."""
+_MOMENT_SECONDS = 3.0
 _PAUSE_SECONDS = 0.5
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -41,6 +44,7 @@ class Timekeeper:
         self._clock = clock or SystemClock()
         self._watchdog = watchdog
         self._entrusted: list[_Entrusted] = []
+        self._pages_late_at = -_MOMENT_SECONDS
         # A lane for each queue: a page never waits behind a Slack post here either.
         uses = {PAGE: runtime.deliver_pages, ESCALATE: runtime.tick, TELL: runtime.deliver_tells}
         self._lanes = {queue: GatherThread(queue, self._watched(queue, do), IDS_IN_A_JOB) for queue, do in uses.items()}
@@ -89,17 +93,27 @@ class Timekeeper:
             self._entrusted += [_Entrusted(receipt, now) for receipt in receipts]
 
     def _take_back(self) -> None:
-        line = self._clock.monotonic() - PATIENCE_SECONDS
-        old = [job.receipt for job in self._entrusted if job.since <= line]
+        now = self._clock.monotonic()
+        line = now - PATIENCE_SECONDS
+        old = [job for job in self._entrusted if job.since <= line]
         if not old:
             return
-        self._entrusted = [job for job in self._entrusted if job.since > line]
-        unfinished = self._runtime.enqueuer.unfinished(old)
-        late = old if unfinished is None else unfinished
-        for receipt in late:
+        unfinished = self._runtime.enqueuer.unfinished([job.receipt for job in old])
+        late = [job for job in old if unfinished is None or job.receipt in unfinished]
+        if any(job.receipt.queue == PAGE for job in late):
+            self._pages_late_at = now
+        waiting = [job for job in late if unfinished is not None and self._lets_pages_pass(job, now)]
+        self._entrusted = [job for job in self._entrusted if job.since > line] + waiting
+        taken = [job.receipt for job in late if job not in waiting]
+        for receipt in taken:
             self._lanes[receipt.queue].put(receipt.ids)
-        if late:
-            _log.warning("jobs_taken_back", queues=sorted({receipt.queue for receipt in late}), jobs=len(late))
+        if taken:
+            _log.warning("jobs_taken_back", queues=sorted({receipt.queue for receipt in taken}), jobs=len(taken))
+
+    def _lets_pages_pass(self, job: _Entrusted, now: float) -> bool:
+        """Whether the workers keep it for longer: while pages are late, cards done here would only take their time."""
+        pages_are_late = now - self._pages_late_at < _MOMENT_SECONDS
+        return job.receipt.queue == TELL and pages_are_late and now - job.since < PASSING_SECONDS
 
     def _watched(self, queue: str, do: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], None]:
         def run(ids: Sequence[str]) -> None:

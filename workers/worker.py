@@ -1,5 +1,6 @@
 """An RQ worker for one queue: in process, without scheduler, without anything that a job could add."""
 
+import time
 from contextlib import suppress
 from types import FrameType
 
@@ -15,6 +16,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker import WorkerStatus
 
+from incidentd.incident.slot import PAGE, TELL
 from workers.job_class import ForeignJobError, WakeUpJob
 from workers.queue_class import WakeUpQueue
 from workers.watchdog import Watchdog
@@ -25,6 +27,9 @@ _DEQUEUE_SECONDS = 2
 _SOCKET_SECONDS = _DEQUEUE_SECONDS + 3
 _WORKER_SECONDS = 60
 _HEARTBEAT_SECONDS = 5
+_PAGES = f"{WakeUpQueue.redis_queue_namespace_prefix}{PAGE}"
+_PASSING_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,6 +72,8 @@ class WakeUpWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job and forget it. Its failure is logged: what it left undone is found in the database."""
         self._state = WorkerStatus.BUSY
+        if queue.name == TELL:
+            self._let_pages_pass()
         try:
             with self._watchdog.watch(f"job {queue.name}", JOB_SECONDS):
                 job.perform()
@@ -114,6 +121,16 @@ class WakeUpWorker(SimpleWorker):
 
     def _install_signal_handlers(self) -> None:
         """The process has its own, which outlive this worker."""
+
+    def _let_pages_pass(self) -> None:
+        """While pages wait in line, cards would only take their time: processors, the database, its locks.
+
+        Not for long: nothing takes the pages out of their line where their workers are gone.
+        """
+        end = time.monotonic() + _PASSING_SECONDS
+        with suppress(redis.RedisError):
+            while self.connection.llen(_PAGES) and time.monotonic() < end and not self._stop_requested:
+                time.sleep(_LOOK_SECONDS)
 
     def _forget(self, job: Job, queue: Queue) -> None:
         """All of it in one round trip, after the job: somebody is to be paged, and nobody reads who is at what."""

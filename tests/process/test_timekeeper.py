@@ -13,7 +13,7 @@ from incidentd.jobs import Enqueuer, Receipt, Work
 from tests.process.conftest import WorkerProcess
 from tests.process.fake_runtime import FakeRuntime
 from tests.servers import wait_until
-from workers.timekeeper import PATIENCE_SECONDS, Timekeeper
+from workers.timekeeper import PASSING_SECONDS, PATIENCE_SECONDS, Timekeeper
 from workers.watchdog import HUNG, Watchdog
 
 
@@ -63,7 +63,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 WORK: Work = {"page": ["i1", "i2"], "escalate": ["i3"], "tell": ["i4"]}
-ALL_DONE = {"page i1 i2", "tick i3", "tell i4"}
+CARDS = {"tell i4"}
+ALL_DONE = {"page i1 i2", "tick i3"} | CARDS
 
 
 def test_what_is_due_is_enqueued_and_then_the_cycle_is_recorded(folder: Path) -> None:
@@ -102,10 +103,37 @@ def test_what_nobody_has_done_in_time_is_done_here(folder: Path, lost: str) -> N
     bench.clock.advance(timedelta(seconds=0.1))
     with capture_logs() as logs:
         bench.timekeeper.cycle()
-    wait_until(lambda: bench.done() == ALL_DONE, "the work to be done here", 10)
+    wait_until(lambda: bench.done() >= ALL_DONE - CARDS, "the work to be done here", 10)
+    bench.clock.advance(timedelta(seconds=PASSING_SECONDS - PATIENCE_SECONDS))
+    bench.timekeeper.cycle()
+    wait_until(lambda: bench.done() == ALL_DONE, "all of it to be done here", 10)
     bench.timekeeper.cycle()
     bench.timekeeper.close()
     assert [line["event"] for line in logs] == ["jobs_taken_back"]
+
+
+def test_cards_wait_while_pages_are_late_but_not_for_long(folder: Path) -> None:
+    bench = Bench(folder, WORK)
+    bench.queues.undone = True
+    bench.timekeeper.cycle()
+    bench.clock.advance(timedelta(seconds=PASSING_SECONDS - 0.1))
+    bench.timekeeper.cycle()
+    wait_until(lambda: bench.done() >= ALL_DONE - CARDS, "all but the cards", 10)
+    assert bench.done().isdisjoint(CARDS)
+    bench.clock.advance(timedelta(seconds=0.1))
+    bench.timekeeper.cycle()
+    wait_until(lambda: bench.done() == ALL_DONE, "the cards too", 10)
+    bench.timekeeper.close()
+
+
+def test_cards_wait_for_no_pages_that_are_on_time(folder: Path) -> None:
+    bench = Bench(folder, {"tell": ["i4"]})
+    bench.queues.undone = True
+    bench.timekeeper.cycle()
+    bench.clock.advance(timedelta(seconds=PATIENCE_SECONDS))
+    bench.timekeeper.cycle()
+    wait_until(lambda: bench.done() == CARDS, "the cards", 10)
+    bench.timekeeper.close()
 
 
 def test_what_the_workers_have_done_is_not_done_here(folder: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from incidentd.jobs import IDS_IN_A_JOB, Enqueuer
 from tests.process.conftest import WorkerProcess
 from tests.servers import RedisServer, wait_until
 
+PASSED_SECONDS = 4.5
+
 
 @contextmanager
 def enqueuer(server: RedisServer) -> Iterator[Enqueuer]:
@@ -29,12 +32,12 @@ def enqueuer(server: RedisServer) -> Iterator[Enqueuer]:
         enqueuer.close()
 
 
-def send(server: RedisServer, *ids: str) -> None:
+def send(server: RedisServer, *ids: str, queue: str = "page") -> None:
     """Put a job into the queue, however long a busy machine takes for it: the enqueuer itself gives up early."""
 
     def sent() -> bool:
         with enqueuer(server) as sender:
-            return sender.enqueue({"page": ids})
+            return sender.enqueue({queue: ids})
 
     wait_until(sent, "the job to be enqueued", 20)
 
@@ -52,6 +55,22 @@ def test_a_job_runs_its_use_case_with_all_ids_and_leaves_nothing_behind(
     wait_until(lambda: no_jobs_left(redis_server), "the job to be forgotten", 5)
     with redis_server.client() as client:
         assert not client.keys("rq:wip:*") + client.keys("rq:results:*") + client.keys("rq:execution*")
+
+
+def test_cards_let_pages_pass_but_not_for_long(redis_server: RedisServer, tmp_path: Path) -> None:
+    worker = WorkerProcess("tell", tmp_path, redis_server.url)
+    with redis_server.client() as client:
+        client.rpush("rq:queue:page", "a page that nobody takes")
+        send(redis_server, "i1", queue="tell")
+        sent = time.monotonic()
+        worker.wait_for("tell i1")
+        assert time.monotonic() - sent > PASSED_SECONDS
+        send(redis_server, "i2", queue="tell")
+        time.sleep(0.3)
+        assert "tell i2" not in worker.lines()
+        client.delete("rq:queue:page")
+        worker.wait_for("tell i2")
+    assert worker.terminate() == 0
 
 
 def test_a_failed_job_is_forgotten_and_the_next_one_runs(redis_server: RedisServer, page_worker: WorkerProcess) -> None:
