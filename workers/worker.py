@@ -49,6 +49,7 @@ class WakeUpWorker(SimpleWorker):
 
     def __init__(self, queue: str, connection: redis.Redis, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
+        self._passing_again_at = 0.0
         super().__init__(
             [queue],
             connection=connection,
@@ -125,12 +126,16 @@ class WakeUpWorker(SimpleWorker):
     def _let_pages_pass(self) -> None:
         """While pages wait in line, cards would only take their time: processors, the database, its locks.
 
-        Not for long: nothing takes the pages out of their line where their workers are gone.
+        Not for long, and not again at once: it may be that nobody is left to take the pages out of their line.
         """
         end = time.monotonic() + _PASSING_SECONDS
         with suppress(redis.RedisError):
-            while self.connection.llen(_PAGES) and time.monotonic() < end and not self._stop_requested:
+            while self._passing_again_at < time.monotonic() < end and self.connection.llen(_PAGES):
+                if self._stop_requested:
+                    return
                 time.sleep(_LOOK_SECONDS)
+        if time.monotonic() >= end:
+            self._passing_again_at = time.monotonic() + _PASSING_SECONDS
 
     def _forget(self, job: Job, queue: Queue) -> None:
         """All of it in one round trip, after the job: somebody is to be paged, and nobody reads who is at what."""
