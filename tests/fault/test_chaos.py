@@ -2,20 +2,27 @@
 
 import json
 import re
+import time
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from random import Random
+from unittest.mock import create_autospec
 
 import pytest
 
+from incidentd.clock import SystemClock
 from tests.fault import mark
+from tests.fault.chaos import director
 from tests.fault.chaos.__main__ import main
-from tests.fault.chaos.director import DEEDS
+from tests.fault.chaos.director import DEEDS, Director
 from tests.fault.chaos.happened import TAIL, Happened, during
 from tests.fault.chaos.pace import DEFAULT
-from tests.fault.chaos.plan import KINDS, POSTGRESQL, SQLITE, one_by_one, plan
+from tests.fault.chaos.plan import KINDS, POSTGRESQL, SQLITE, Fault, one_by_one, plan
+from tests.fault.chaos.process_fault import End
 from tests.fault.chaos.run import FAULTS_PER_SECOND
+from tests.fault.chaos.station import Station
 from tests.fault.chaos.story import Plot, stories
 from tests.fault.chaos.summary import Summary, markdown, report, together
 from tests.fault.chaos.verdict import Delay, Duplicate
@@ -46,6 +53,25 @@ def test_two_faults_never_take_the_same_thing_at_the_same_time() -> None:
         for other in faults:
             if one is not other and one.kind.hits & other.kind.hits:
                 assert one.at + one.seconds <= other.at or other.at + other.seconds <= one.at
+
+
+def test_a_fault_that_takes_longer_than_planned_is_waited_for_by_those_that_hit_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = next(each for each in KINDS if each.name == "PostgreSQL stopped")
+
+    def slow(_station: Station, _random: Random) -> tuple[str, End]:
+        return "", lambda: time.sleep(0.1)
+
+    monkeypatch.setitem(director.DEEDS, kind.name, slow)
+    station = create_autospec(Station, instance=True)
+    faults = [Fault(0, kind, 0, number) for number in range(3)]
+    directing = Director(station, faults, lambda _: None, SystemClock().now)
+    directing.run()
+    directing.close()
+    assert (len(directing.happened), directing.broken) == (3, [])
+    in_order = sorted(directing.happened, key=lambda each: each.began_at)
+    assert all(one.ended_at and one.ended_at <= other.began_at for one, other in pairwise(in_order))
 
 
 def test_one_at_a_time_leaves_each_fault_more_than_a_lease() -> None:
