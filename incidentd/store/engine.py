@@ -85,9 +85,15 @@ def _execute_many(cursor: Any, statement: str, rows: Any, _context: object) -> b
         with cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
-    else:
+        return True
+    try:
         cursor.executemany(statement, rows)
-        cursor.connection.execute("", prepare=False)
+    except Exception:
+        # One that the server ended amid a pipeline doesn't always come out of it, and then takes no rollback either.
+        if cursor.connection.pgconn.pipeline_status:
+            cursor.connection.close()
+        raise
+    cursor.connection.execute("", prepare=False)
     return True
 
 

@@ -74,6 +74,20 @@ def test_a_fault_that_takes_longer_than_planned_is_waited_for_by_those_that_hit_
     assert all(one.ended_at and one.ended_at <= other.began_at for one, other in pairwise(in_order))
 
 
+def test_a_fault_that_can_not_be_ended_is_a_failure_of_the_harness(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = next(each for each in KINDS if each.name == "PostgreSQL read-only")
+
+    def fail() -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setitem(director.DEEDS, kind.name, lambda _station, _random: ("", fail))
+    directing = Director(create_autospec(Station), [Fault(0, kind, 0, 1)], lambda _: None, SystemClock().now)
+    directing.run()
+    directing.close()
+    assert [each.partition(":")[0] for each in directing.broken] == [kind.name]
+    assert directing.happened[0].ended_at
+
+
 def test_one_at_a_time_leaves_each_fault_more_than_a_lease() -> None:
     faults = one_by_one(1, 600, 30)
     assert len({fault.kind for fault in faults}) == 7

@@ -116,15 +116,14 @@ class Director:
 
     def _do(self, fault: Fault) -> None:
         number = self._begin(fault)
-        end: End = nothing
         try:
             detail, end = self._deed(fault)
             self._note(number, detail=detail)
             time.sleep(fault.seconds)
+            end()
         except Exception:  # noqa: BLE001 - the harness's own fault must not pass for a sound run
             self.broken.append(f"{fault.kind.name}: {traceback.format_exc()}")
         finally:
-            end()
             self._note(number, ended_at=self._now())
 
     def _deed(self, fault: Fault) -> tuple[str, End]:
