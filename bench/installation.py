@@ -160,7 +160,7 @@ def _rules(folder: Path, *, limited: bool) -> Path:
 def _answers(port: int, path: str) -> bool:
     try:
         return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

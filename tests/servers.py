@@ -22,7 +22,7 @@ import psycopg
 import pytest
 import redis
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _POSTGRES_FOLDERS = "/usr/lib/postgresql"
 _FIRST_PORT, _PORTS = 12_000, 20_000
 # Not the seeded one, which gives each test process the same numbers.

@@ -104,5 +104,5 @@ class Browser:
     def _is_ready(self) -> bool:
         try:
             return bool(requests.get(f"{self._address}/status", timeout=1).json()["value"]["ready"])
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False

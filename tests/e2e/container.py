@@ -27,7 +27,7 @@ PORTS = {
     "alertmanager": 9093,
     "sandbox": 8090,
 }
-_COMMAND_SECONDS = 30
+_COMMAND_SECONDS = 120
 _STOP_SECONDS = "10s"
 
 
@@ -147,5 +147,5 @@ class Container:
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=_COMMAND_SECONDS).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False

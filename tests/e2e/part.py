@@ -40,5 +40,5 @@ def answers(url: str) -> bool:
     """Whether there is somebody, and all is well."""
     try:
         return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False

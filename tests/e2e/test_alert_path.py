@@ -11,7 +11,7 @@ import pytest
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import AlertState, PagerDutyAlert
 from incidentd.sandbox.server import SandboxServer
-from tests.e2e.rulebook import HOLD_DOWN, LEVELS
+from tests.e2e.rulebook import HOLD_DOWN, in_seconds
 from tests.e2e.up import Up
 from tests.e2e.upstream import Exporter, alertmanager, prometheus
 from tests.servers import wait_until
@@ -21,6 +21,7 @@ BOT_TOKEN = "xoxb-of-the-test-4711"
 ROUTING_KEY = "INCIDENTD_PAGERDUTY_ROUTING_KEY"
 AVAILABILITY = 'core_api_availability{region="eu"}'
 LATENCY = "money_flow_latency_p95"
+PATIENT_LEVELS = (20, 2, 60)
 
 
 def alert_rule(name: str, expression: str, **labels: str) -> dict[str, Any]:
@@ -55,6 +56,12 @@ RULES = {
 def sandbox() -> Iterator[SandboxServer]:
     with SandboxServer() as server:
         yield server
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """Level 1 has time for a page to arrive and for somebody to answer, however busy the machine."""
+    return in_seconds(tmp_path / "rules", PATIENT_LEVELS)
 
 
 @pytest.fixture
@@ -138,8 +145,8 @@ def climbs(up: Up, sandbox: SandboxServer) -> None:
     entries = up.timeline("money-flow-latency")
     opened_at = instant(entries[0])
     reached = {entry["data"]["level"]: instant(entry) for entry in entries if entry["kind"] == "level"}
-    assert reached[2] >= opened_at + timedelta(seconds=LEVELS[0])
-    assert reached[3] >= opened_at + timedelta(seconds=LEVELS[0] + LEVELS[1])
+    assert reached[2] >= opened_at + timedelta(seconds=PATIENT_LEVELS[0])
+    assert reached[3] >= opened_at + timedelta(seconds=sum(PATIENT_LEVELS[:2]))
     for level in (2, 3):
         assert found[level].opened_at >= reached[level]
 

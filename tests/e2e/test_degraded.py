@@ -95,7 +95,7 @@ def test_postgresql_stops_and_the_page_says_what_holds_and_comes_back(
             wait_until(lambda: is_degraded(up, "database"), "the metric of database", SECONDS)
             browser.open(f"{up.url}/")
             sees(browser, "incidentd can't reach its database", "A new P0 is paged all the same", "not answered for")
-            assert up.post(notification("core-api")).status_code == 503
+            assert up.post_once(notification("core-api")).status_code == 503
             wait_until(lambda: up.received().pagerduty.events, "the direct page", SECONDS)
             server.start()
             sees(browser, "core-api is down")

@@ -27,7 +27,7 @@ def scraped(listen: str) -> bytes:
     """What is told at this address; empty while nobody answers."""
     try:
         answer = requests.get(f"http://{listen}/metrics", timeout=10)
-    except requests.ConnectionError:
+    except requests.RequestException:
         return b""
     answer.raise_for_status()
     return answer.content

@@ -31,7 +31,7 @@ def up(make_up: Callable[..., Up], upstream: RealAlertmanager) -> Up:
         INCIDENTD_ALERTMANAGER_URL=f"{upstream.url} http://127.0.0.1:{free_port()}",
         INCIDENTD_RECONCILE_SECONDS="0.3",
         INCIDENTD_RECONCILE_SETTLE_SECONDS="3",
-        INCIDENTD_RECONCILE_UNTOLD_SECONDS="2",
+        INCIDENTD_RECONCILE_UNTOLD_SECONDS="10",
     ).start()
 
 

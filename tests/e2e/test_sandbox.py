@@ -81,7 +81,7 @@ def sandbox(folder: Path, product: str, journal: Path) -> Iterator[str]:
 def answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=1).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

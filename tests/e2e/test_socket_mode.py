@@ -40,7 +40,7 @@ def test_a_press_in_the_sandbox_comes_over_the_socket_that_up_has_opened(make_up
         f"{up.url}/sandbox/press", data={"button": card(up)}, headers={"Origin": up.url}, timeout=30
     )
     assert pressed.ok
-    wait_until(lambda: metric(up, ACKNOWLEDGED) == before + 1, "the press to be counted")
+    wait_until(lambda: metric(up, ACKNOWLEDGED) > before, "the press to be counted")
     [incident] = up.get("/api/v1/incidents")["incidents"]
     assert incident["state"] == "acknowledged"
     assert up.interrupt() == 0

@@ -30,7 +30,7 @@ def shadow(rules: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_what_is_observed_is_shown_and_told_to_nobody_and_what_a_shadow_would_do_is_counted_and_listed(
     make_up: Callable[..., Up], shadow: Path
 ) -> None:
@@ -67,7 +67,7 @@ def test_what_is_observed_is_shown_and_told_to_nobody_and_what_a_shadow_would_do
     assert up.interrupt() == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_destinations_test_finds_the_sandbox_of_an_up_that_runs_and_only_then(make_up: Callable[..., Up]) -> None:
     up = make_up().start()
     rules = up.settings["INCIDENTD_RULES"]

@@ -33,7 +33,7 @@ def test_up_says_where_everything_is_and_a_second_start_goes_on_where_the_first_
     says_where_everything_is(up)
     refuses_to_share(up, rules, tmp_path)
     assert up.post(json.loads(EXAMPLE.read_text())).status_code == 200
-    wait_until(lambda: len(up.received().pagerduty.alerts) == 1, "the page of level 1")
+    wait_until(lambda: up.received().pagerduty.alerts, "the page of level 1")
     before, parts = up.incident("core-api"), up.children()
     assert before is not None
     assert up.interrupt() == 0

@@ -21,8 +21,8 @@ from tests.e2e.balancer import balanced
 from tests.e2e.container import PORTS, Container
 from tests.servers import program, wait_until
 
-_START_SECONDS = 90.0
-_INTERVALS = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+_START_SECONDS = 300.0
+_INTERVALS = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "500ms"}
 
 
 class Topology:

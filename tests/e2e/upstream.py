@@ -144,7 +144,7 @@ def prometheus(folder: Path, rules: Mapping[str, Any], target: str, alertmanager
 
 def _configuration(target: str, alertmanager_address: str) -> dict[str, Any]:
     return {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "500ms"},
         "rule_files": ["rules.yml"],
         "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": [target]}]}],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager_address]}]}]},
@@ -168,5 +168,5 @@ def running(argv: list[str], log: Path, ready_url: str) -> Iterator[None]:
 def _is_ready(url: str) -> bool:
     try:
         return requests.get(url, timeout=1).status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False

@@ -20,8 +20,10 @@ from tests.store.database import POSTGRESQL
 Outage = tuple[Plant, Callable[[], None], Callable[[], object]]
 """The plant, what takes its database away, and what gives it back."""
 
-ANSWERED_SECONDS = 5.0
-CONSISTENT_SECONDS = 10.0
+ANSWERED_SECONDS = 4 * 5.0
+CONSISTENT_SECONDS = 4 * 10.0
+"""Four times what is promised, for a busy machine."""
+
 TIMES = 8
 
 
@@ -72,7 +74,7 @@ def test_a_p0_is_paged_at_once_and_lost_nowhere(
         plant.fire("during")
         plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
         plant.until(lambda: not lacks(plant), "all to be told")
-        assert wrongs(plant, expected="StoreUnavailableError") == []
+        assert wrongs(plant, expected=["StoreUnavailableError"]) == []
 
 
 def test_a_web_part_that_starts_while_the_database_is_away_pages_p0s_and_begins_when_it_is_back(
@@ -99,7 +101,7 @@ def test_a_web_part_that_starts_while_the_database_is_away_pages_p0s_and_begins_
         plant.until(lambda: not lacks(plant), "all to be told")
         plant.until(lambda: '"database_arrived"' in web.log.read_text(), "the web part to begin")
         assert web.deaths == 0
-        assert wrongs(plant, expected="StoreUnavailableError") == []
+        assert wrongs(plant, expected=["StoreUnavailableError"]) == []
 
 
 def test_a_web_part_that_waited_for_its_database_refuses_one_of_a_newer_version(tmp_path: Path) -> None:
@@ -130,4 +132,4 @@ def test_ending_all_connections_again_and_again_under_load_loses_nothing(
         plant.fire(f"place-{number}", climbs=False)
     plant.until(lambda: not lacks(plant), "all to be told")
     assert [part.deaths for part in plant.parts.values()] == [0, 0]
-    assert wrongs(plant, duplicates=TIMES, expected="StoreUnavailableError") == []
+    assert wrongs(plant, duplicates=TIMES, expected=["StoreUnavailableError"]) == []

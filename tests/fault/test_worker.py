@@ -18,7 +18,7 @@ CROWD = 12
 FOUND_SECONDS = 20.0
 """Four times the five seconds that are promised, for a busy machine."""
 FORGOTTEN_SECONDS = 30.0
-HANG_SECONDS = 0.5
+HANG_SECONDS = 1.5
 """Shorter than a request may take: it ends well, if it may."""
 
 
@@ -43,15 +43,21 @@ def test_while_workers_crash_as_soon_as_they_start_the_timekeeper_delivers(plant
     group = plant.start(GROUP, launcher=("tests.fault.launcher", "crash"))
     plant.wait_for_web()
     plant.until(lambda: group.log.read_text().count('"status": 3') >= 2, "the workers to crash again and again")
-    plant.fire("calm", climbs=False)
-    plant.until(lambda: plant.is_paged("calm"), "the page", FOUND_SECONDS)
+    # Where Redis seems away for a moment, the timekeeper does the work without having entrusted it.
+    places = map(str, range(20))
+    while '"jobs_taken_back"' not in group.log.read_text():
+        _page_one(plant, next(places))
     plant.until(lambda: not lacks(plant), "all to be told")
-    assert '"jobs_taken_back"' in group.log.read_text()
     plant.until(lambda: _says(plant, "workers") == 1, "the metric that says so")
     assert plant.detail("/-/delivering") == (requests.codes.ok, "ok; page ends as soon as it starts")
     if plant.database_url.startswith("sqlite"):
         _mend(plant, group)
-    assert wrongs(plant, expected='"died"') == []
+    assert wrongs(plant, expected=['"died"']) == []
+
+
+def _page_one(plant: Plant, place: str) -> None:
+    plant.fire(place, climbs=False)
+    plant.until(lambda: plant.is_paged(place), "the page", FOUND_SECONDS)
 
 
 def _mend(plant: Plant, group: Part) -> None:

@@ -35,8 +35,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def hasty(database_url: str) -> Iterator[Bench]:
-    """A bench whose requests may take half a second."""
-    with open_bench(database_url, INCIDENTD_HTTP_SECONDS="0.5") as opened:
+    """A bench whose requests may take three seconds."""
+    with open_bench(database_url, INCIDENTD_HTTP_SECONDS="3") as opened:
         yield opened
 
 

@@ -28,8 +28,12 @@ class WorkerProcess:
     def log(self) -> str:
         return self._errors.read_text()
 
+    def wait_for_start(self) -> None:
+        """A job that nobody takes is forgotten after a while."""
+        wait_until(lambda: '"serving"' in self.log(), f"the worker; log: {self.log()}")
+
     def wait_for(self, line: str) -> None:
-        wait_until(lambda: line in self.lines(), f"{line!r} in the journal; log: {self.log()}", 20)
+        wait_until(lambda: line in self.lines(), f"{line!r} in the journal; log: {self.log()}")
 
     def open_gate(self, name: str) -> None:
         (self.folder / name).touch()
@@ -41,12 +45,13 @@ class WorkerProcess:
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 @pytest.fixture
 def page_worker(redis_server: RedisServer, tmp_path: Path) -> Iterator[WorkerProcess]:
     worker = WorkerProcess("page", tmp_path, redis_server.url)
+    worker.wait_for_start()
     yield worker
     worker.process.kill()
     worker.process.wait()

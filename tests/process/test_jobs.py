@@ -161,7 +161,7 @@ def test_no_command_is_sent_twice_by_the_client_itself(redis_server: RedisServer
             client.rpush("list", "x")
         redis_server.thaw()
     with redis_server.client() as client:
-        wait_until(lambda: client.llen("list"), "the command to arrive", 5)
+        wait_until(lambda: client.llen("list"), "the command to arrive")
         assert client.llen("list") == 1
 
 

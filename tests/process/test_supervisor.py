@@ -37,9 +37,10 @@ while True: time.sleep(1)
 
 _SUPERVISOR = """
 import sys
-from incidentd.process import log
+from incidentd.process import log, supervisor
 from incidentd.process.supervisor import Child, Supervisor
 log.configure()
+supervisor.HEALTHY_SECONDS = 600  # a busy machine may take ten seconds to start one that dies at once
 child, journal, stop_seconds, *behaviours = sys.argv[1:]
 children = [
     Child(f"{behaviour}", [sys.executable, child, journal, behaviour, behaviour], outlives=behaviour == "outlives")
@@ -65,7 +66,7 @@ class Supervised:
         return [int(line[2]) for line in lines if line[:2] == [name, what]]
 
     def wait_for(self, name: str, what: str, times: int = 1) -> None:
-        wait_until(lambda: len(self.notes(name, what)) >= times, f"{name} to {what} {times} times", 20)
+        wait_until(lambda: len(self.notes(name, what)) >= times, f"{name} to {what} {times} times")
 
     def events(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self._log.read_text().splitlines()]
@@ -101,9 +102,13 @@ def test_what_dies_is_started_again_with_back_off_whatever_its_status(
     supervised = Supervised(folder, 5, behaviour, "well")
     supervised.wait_for(behaviour, "start", 3)
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
     assert [line["seconds"] for line in supervised.events("child_restarts")][:2] == [0.2, 0.4]
-    assert {line["status"] for line in supervised.events("child_ended") if line["child"] == behaviour} <= {status, 0}
+    assert {line["status"] for line in supervised.events("child_ended") if line["child"] == behaviour} <= {
+        status,
+        0,
+        -signal.SIGTERM,
+    }
     assert len(supervised.notes("well", "start")) == 1
 
 
@@ -113,7 +118,7 @@ def test_asked_to_stop_it_asks_all_to_and_exits_0_with_the_needed_one_last(folde
     supervised.wait_for("well", "start")
     supervised.wait_for("outlives", "start")
     supervised.process.send_signal(how)
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
     ended = [line["child"] for line in supervised.events("child_ended")]
     assert ended == ["well", "outlives"]
     assert all(len(supervised.notes(name, "term")) == 1 for name in ended)
@@ -123,7 +128,7 @@ def test_one_that_does_not_stop_is_killed(folder: Path) -> None:
     supervised = Supervised(folder, 0.2, "stubborn")
     supervised.wait_for("stubborn", "start")
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
     assert [line["status"] for line in supervised.events("child_ended")] == [-signal.SIGKILL]
 
 
@@ -135,7 +140,7 @@ def test_sighup_reaches_all(folder: Path) -> None:
     supervised.wait_for("well", "reload")
     supervised.wait_for("other", "reload")
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
 
 
 def test_sighup_waits_for_a_child_that_is_still_starting(folder: Path) -> None:
@@ -147,19 +152,19 @@ def test_sighup_waits_for_a_child_that_is_still_starting(folder: Path) -> None:
     (folder / "journal.go").touch()
     supervised.wait_for("slow", "reload")
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
     assert len(supervised.notes("slow", "begin")) == 1
 
 
 def test_sighup_reaches_the_child_that_takes_a_dead_ones_place(folder: Path) -> None:
     supervised = Supervised(folder, 5, "done", "well")
     supervised.wait_for("well", "start")
-    wait_until(lambda: any(line["seconds"] >= 1.6 for line in supervised.events("child_restarts")), "a long pause", 20)
+    wait_until(lambda: any(line["seconds"] >= 1.6 for line in supervised.events("child_restarts")), "a long pause")
     supervised.process.send_signal(signal.SIGHUP)
     supervised.wait_for("well", "reload")
     supervised.wait_for("done", "reload")
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
 
 
 def test_a_child_killed_with_9_is_replaced_and_leaves_no_zombie(folder: Path) -> None:
@@ -169,7 +174,7 @@ def test_a_child_killed_with_9_is_replaced_and_leaves_no_zombie(folder: Path) ->
     supervised.wait_for("well", "start", 2)
     assert children_of(supervised.process.pid) == [supervised.notes("well", "start")[-1]]
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
 
 
 def test_no_child_outlives_a_supervisor_killed_with_9(folder: Path) -> None:
@@ -192,4 +197,4 @@ def test_a_command_that_does_not_exist_is_tried_again_and_harms_no_other(folder:
     wait_until(lambda: (folder / "log").read_text().count("child_restarts") >= 2, "two more tries", 20)
     assert journal.read_text().count("well start") == 1
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0

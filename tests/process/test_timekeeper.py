@@ -195,7 +195,7 @@ def test_what_ends_in_time_does_not() -> None:
 def test_as_a_process_it_keeps_time_without_redis_and_ends_cleanly(tmp_path: Path) -> None:
     timekeeper = WorkerProcess("timekeeper", tmp_path, None)
     try:
-        wait_until(lambda: timekeeper.lines().count("beat") >= 3, "three cycles", 20)
+        wait_until(lambda: timekeeper.lines().count("beat") >= 3, "three cycles")
         assert timekeeper.terminate() == 0
         assert timekeeper.lines()[-1] == "closed"
     finally:

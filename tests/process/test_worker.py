@@ -39,7 +39,7 @@ def send(server: RedisServer, *ids: str, queue: str = "page") -> None:
         with enqueuer(server) as sender:
             return sender.enqueue({queue: ids})
 
-    wait_until(sent, "the job to be enqueued", 20)
+    wait_until(sent, "the job to be enqueued")
 
 
 def no_jobs_left(server: RedisServer) -> bool:
@@ -52,13 +52,14 @@ def test_a_job_runs_its_use_case_with_all_ids_and_leaves_nothing_behind(
 ) -> None:
     send(redis_server, "i1", "i2", "i3")
     page_worker.wait_for("page i1 i2 i3")
-    wait_until(lambda: no_jobs_left(redis_server), "the job to be forgotten", 5)
+    wait_until(lambda: no_jobs_left(redis_server), "the job to be forgotten")
     with redis_server.client() as client:
         assert not client.keys("rq:wip:*") + client.keys("rq:results:*") + client.keys("rq:execution*")
 
 
 def test_cards_let_pages_pass_but_not_for_long(redis_server: RedisServer, tmp_path: Path) -> None:
     worker = WorkerProcess("tell", tmp_path, redis_server.url)
+    worker.wait_for_start()
     with redis_server.client() as client:
         client.rpush("rq:queue:page", "a page that nobody takes")
         send(redis_server, "i1", queue="tell")
@@ -67,8 +68,8 @@ def test_cards_let_pages_pass_but_not_for_long(redis_server: RedisServer, tmp_pa
         client.delete("rq:queue:page")
         worker.wait_for("tell i1")
         client.rpush("rq:queue:page", "a page that nobody takes")
-        send(redis_server, "i2", queue="tell")
         sent = time.monotonic()
+        send(redis_server, "i2", queue="tell")
         worker.wait_for("tell i2")
         assert time.monotonic() - sent > PASSED_SECONDS
         send(redis_server, "i3", queue="tell")

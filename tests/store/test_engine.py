@@ -16,14 +16,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.errors import ConflictError, SchemaError, StoreError, StoreUnavailableError
-from incidentd.store import incidents
+from incidentd.store import engine, incidents
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.tables import INCIDENTS
 from tests.servers import PostgresServer, free_port
 from tests.store.database import POSTGRESQL, SQLITE
 from tests.store.row import incident, note, open_incident
 
-LONGEST_SECONDS = 3.0
+LONGEST_SECONDS = 15.0
+"""Three, and what a busy machine may add."""
+
+
+def test_nobody_waits_for_the_database_for_three_seconds() -> None:
+    assert max(engine.STATEMENT_SECONDS, engine.BUSY_SECONDS) < 3
 
 
 def test_a_writer_that_was_too_late_decides_anew_on_the_present_state(store: Store) -> None:
@@ -79,7 +84,7 @@ def test_a_row_that_another_holds_for_long_makes_the_store_unavailable_within_th
     holder = threading.Thread(target=open_store().write, args=(hold,))
     holder.start()
     try:
-        assert held.wait(5)
+        assert held.wait(30)
         begun = time.monotonic()
         with pytest.raises(StoreUnavailableError):
             store.write(lambda tx: incidents.lock(tx, ids=["core"]))

@@ -59,7 +59,7 @@ def test_several_processes_migrate_at_once(empty_url: str) -> None:
         subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for _ in range(4)
     ]
-    outputs = [process.communicate(b"go\n", timeout=60)[0] for process in processes]
+    outputs = [process.communicate(b"go\n", timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, b"\n".join(outputs).decode()
 
 

@@ -5,11 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lifecycle.bench import Bench, open_bench
-from tests.patience import patient_database
+from tests.patience import patient_database, patient_web
 from tests.store.database import database_url, postgres_blueprint, sqlite_blueprint
 from tests.story.story import Story, telling
 
-__all__ = ["bench", "database_url", "patient_database", "postgres_blueprint", "sqlite_blueprint", "story"]
+__all__ = [
+    "bench",
+    "database_url",
+    "patient_database",
+    "patient_web",
+    "postgres_blueprint",
+    "sqlite_blueprint",
+    "story",
+]
 
 
 @pytest.fixture

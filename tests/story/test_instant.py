@@ -23,7 +23,7 @@ def test_acknowledgement_and_escalation_at_one_instant_have_one_order_a_thousand
         ids = bench.incident_ids()
         bench.clock.advance(5 * MINUTE)
         rounds = [ids[first : first + TOGETHER] for first in range(0, TIMES, TOGETHER)]
-        start = threading.Barrier(2, timeout=30)
+        start = threading.Barrier(2, timeout=120)
 
         def climb() -> None:
             for some in rounds:
@@ -36,11 +36,11 @@ def test_acknowledgement_and_escalation_at_one_instant_have_one_order_a_thousand
                 start.wait()
                 for few in _by_four(some):
                     waiting = [bench.runtime.submit_action(Action(each, Acknowledge("anna", "slack"))) for each in few]
-                    assert all(each.result(30).changed for each in waiting)
+                    assert all(each.result(120).changed for each in waiting)
 
         with ThreadPoolExecutor(2) as pool:
             for done in [pool.submit(climb), pool.submit(answer)]:
-                done.result(60)
+                done.result(240)
         orders = [_order(bench, each) for each in ids]
     assert set(orders) == {("acknowledged",), ("level", "acknowledged")}
     assert len(orders) == TIMES
