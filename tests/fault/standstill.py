@@ -33,6 +33,11 @@ class Standstill:
         """The machine stood still from ``begin`` to ``end``."""
         self._found.append((begin, end))
 
+    @property
+    def found(self) -> list[tuple[datetime, datetime]]:
+        """From when to when, the earliest first."""
+        return list(self._found)
+
     def was_within(self, begin: datetime, end: datetime) -> bool:
         """Whether the machine stood still at some instant between."""
         return any(since <= end and until >= begin for since, until in self._found)

@@ -296,6 +296,17 @@ def test_a_page_without_the_database_comes_again_however_late_that_is_back(name:
     assert found.cause == (cause if direct else "")
 
 
+@pytest.mark.parametrize(("seconds", "cause"), [(6, "machine stood still"), (5, "")])
+def test_a_machine_that_stood_still_explains_what_came_twice_if_that_was_for_long_enough(
+    seconds: int, cause: str
+) -> None:
+    twice = evidence(pages=(*PAGES, page(1, MINUTE, "key 1")))
+    spans = [(BEGIN + 20 * SECOND, BEGIN + 21 * SECOND), (BEGIN + 30 * SECOND, BEGIN + (29 + seconds) * SECOND)]
+    later = (BEGIN + MINUTE, BEGIN + 2 * MINUTE)
+    (found,) = duplicates(replace(case(), standstills=[*spans, later]), twice)
+    assert (found.what, found.cause) == ("level 1 of p1", cause)
+
+
 def test_a_second_card_of_one_episode_is_a_duplicate() -> None:
     seen = evidence()
     (found,) = duplicates(case(), replace(seen, cards=dict.fromkeys(seen.cards, 2)))

@@ -20,6 +20,7 @@ from tests.fault.chaos.story import stories
 from tests.fault.chaos.summary import Summary, count_faults
 from tests.fault.chaos.upstream import Upstream
 from tests.fault.chaos.verdict import Case, delays, duplicates, lacks, owed, seen, wrongs
+from tests.fault.standstill import Standstill
 
 FAULTS_PER_SECOND = 0.52
 ALERTS_PER_SECOND = 0.7
@@ -52,11 +53,13 @@ def _play(made: Station, database: str, seed: int, minutes: float, say: Say, *, 
     upstream = Upstream(made.url, made.environ["INCIDENTD_WEBHOOK_TOKEN"], clock.now, clock.now())
     people = People(made, told, clock.now)
     director = Director(made, faults, upstream.copy, clock.now)
+    standstill = Standstill(made.folder / "standstill")
+    standstill.start()
 
     def case() -> Case:
         return Case(
             told, upstream.answered, people.answers, director.happened,
-            timedelta(seconds=LEVEL_SECONDS), timedelta(seconds=pace.lease), pace.in_flight,
+            timedelta(seconds=LEVEL_SECONDS), timedelta(seconds=pace.lease), pace.in_flight, standstill.found,
         )  # fmt: skip
 
     with _threads(lambda: upstream.run(told), people.run), _progress(director, upstream, say):
@@ -66,6 +69,7 @@ def _play(made: Station, database: str, seed: int, minutes: float, say: Say, *, 
         upstream.stop()
         people.stop()
     director.close()
+    standstill.close()
     summary = _summary(database, seed, minutes, case(), evidence, missing, director, upstream)
     keep(made.folder, case(), evidence, summary)
     return summary

@@ -25,7 +25,10 @@ _CLOCKS_APART = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A run as it was. ``answers`` are the instants at which a person's answer was confirmed, by place."""
+    """A run as it was. ``answers`` are the instants at which a person's answer was confirmed, by place.
+
+    ``standstills``: from when to when the machine gave nobody time.
+    """
 
     stories: Sequence[Story]
     heard: Mapping[str, Answered]
@@ -34,6 +37,7 @@ class Case:
     level: timedelta
     lease: timedelta
     in_flight: timedelta
+    standstills: Sequence[tuple[datetime, datetime]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +321,15 @@ def _cause(case: Case, since: datetime, until: datetime, receiver: str) -> str:
         if any(word in fault.name for word in _PROCESS)
         and not any(word in fault.name for word in (other, "Redis", "web part"))
     ]
+    if not fit and _stood_still(case.standstills, since, until) > case.in_flight / 2:
+        return "machine stood still"
     return max(fit, key=lambda fault: fault.began_at).name if fit else ""
+
+
+def _stood_still(spans: Sequence[tuple[datetime, datetime]], since: datetime, until: datetime) -> timedelta:
+    """For how long in all: who had answered in time otherwise may have been too late."""
+    parts = (min(end, until) - max(begin, since) for begin, end in spans if begin < until and end > since)
+    return sum(parts, timedelta())
 
 
 def delays(case: Case, evidence: Evidence) -> list[Delay]:
