@@ -62,7 +62,7 @@ class Browser:
 
     def sees(self, *texts: str) -> None:
         """Return once the page shows all of these."""
-        wait_until(lambda: all(text in self.text() for text in texts), f"{texts} on the page", 15)
+        wait_until(lambda: all(text in self.text() for text in texts), f"{texts} on the page")
 
     def text(self) -> str:
         """What the page shows."""
@@ -88,7 +88,7 @@ class Browser:
             found[:] = self._do("/elements", using="xpath", value=xpath)
             return bool(found)
 
-        wait_until(look, xpath, 15)
+        wait_until(look, xpath)
         return found[0][ELEMENT]
 
     def _do(self, path: str, **arguments: Any) -> Any:
@@ -103,6 +103,6 @@ class Browser:
 
     def _is_ready(self) -> bool:
         try:
-            return bool(requests.get(f"{self._address}/status", timeout=1).json()["value"]["ready"])
+            return bool(requests.get(f"{self._address}/status", timeout=10).json()["value"]["ready"])
         except requests.RequestException:
             return False

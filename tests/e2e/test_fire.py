@@ -22,7 +22,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One for all of them, as it takes longest to start: each fires about an objective of its own."""
     program("redis-server")
     folder = tmp_path_factory.mktemp("fire")
-    started = Up(folder, in_seconds(folder / "rules"))
+    started = Up(folder, in_seconds(folder / "rules", (30, 2, 60)))
     try:
         yield started.start()
     finally:

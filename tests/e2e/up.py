@@ -13,6 +13,7 @@ from typing import Any, Self
 import requests
 
 from incidentd.clock import SystemClock
+from incidentd.errors import StoreUnavailableError
 from incidentd.sandbox.app import Sandbox, create_sandbox
 from tests.servers import children_of, free_port, leashed, lives, wait_until
 
@@ -109,6 +110,12 @@ class Up:
     def log(self) -> str:
         """Its log, of all its starts."""
         return (self.folder / "log").read_text()
+
+    @property
+    def errors(self) -> list[str]:
+        """The error lines of its log, but that a busy machine's database could not be used in time."""
+        lines = [line for line in self.log.splitlines() if '"level": "error"' in line]
+        return [line for line in lines if StoreUnavailableError.__name__ not in line]
 
     def printed(self, pattern: str) -> str:
         """The first group of ``pattern`` in what it printed."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -20,6 +20,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
+from incidentd.errors import StoreUnavailableError
 from incidentd.intake import fingerprint
 from incidentd.sandbox.server import SandboxServer
 from incidentd.store.engine import Store, open_engine
@@ -166,7 +167,10 @@ class Plant:
         def holds() -> bool:
             for part in self.parts.values():
                 part.revive()
-            return bool(true())
+            # What is stored is looked at while it is written: on a busy machine that may have to wait.
+            with suppress(StoreUnavailableError):
+                return bool(true())
+            return False
 
         wait_until(holds, f"{what}; logs: {self.folder}", seconds)
 
