@@ -27,7 +27,7 @@ class Store:
     def together(self, items: list[int]) -> list[int]:
         self.batches.append(items)
         self.entered.set()
-        assert self.held.wait(10)
+        assert self.held.wait(120)
         if self.unavailable & set(items):
             raise StoreUnavailableError("away")
         if self.poison & set(items):
@@ -49,7 +49,7 @@ def gather(store: Store, commit: GroupCommit[int, int]) -> None:
     """Occupy the writer with item 0, so that what follows gathers."""
     store.held.clear()
     commit.submit(0)
-    assert store.entered.wait(10)
+    assert store.entered.wait(120)
 
 
 def test_the_first_goes_at_once_and_what_arrives_meanwhile_goes_together_in_order() -> None:
@@ -58,7 +58,7 @@ def test_the_first_goes_at_once_and_what_arrives_meanwhile_goes_together_in_orde
         gather(store, commit)
         futures = [commit.submit(item) for item in range(1, 6)]
         store.held.set()
-        assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10]
+        assert [future.result(120) for future in futures] == [2, 4, 6, 8, 10]
     assert store.batches == [[0], [1, 2, 3, 4, 5]]
 
 
@@ -68,7 +68,7 @@ def test_a_batch_is_bounded() -> None:
         gather(store, commit)
         futures = [commit.submit(item) for item in range(1, 6)]
         store.held.set()
-        assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10]
+        assert [future.result(120) for future in futures] == [2, 4, 6, 8, 10]
     assert store.batches == [[0], [1, 2], [3, 4], [5]]
 
 
@@ -78,7 +78,7 @@ def test_a_batch_takes_no_more_once_it_is_heavy() -> None:
         gather(store, commit)
         futures = [commit.submit(item) for item in (9, 1, 3, 4, 1, 2)]
         store.held.set()
-        assert [future.result(10) for future in futures] == [18, 2, 6, 8, 2, 4]
+        assert [future.result(120) for future in futures] == [18, 2, 6, 8, 2, 4]
     assert store.batches == [[0], [9], [1, 3, 4], [1, 2]]
 
 
@@ -89,10 +89,10 @@ def test_when_a_batch_fails_each_is_done_singly_and_the_faulty_one_fails_alone()
         gather(store, commit)
         futures = [commit.submit(item) for item in (1, 2, 3)]
         store.held.set()
-        assert futures[0].result(10) == 2
+        assert futures[0].result(120) == 2
         with pytest.raises(ValueError, match="poison"):
-            futures[1].result(10)
-        assert futures[2].result(10) == 6
+            futures[1].result(120)
+        assert futures[2].result(120) == 6
     assert store.batches == [[0], [1, 2, 3], [1], [2], [3]]
 
 
@@ -100,7 +100,7 @@ def test_a_lonely_failure_is_not_tried_twice() -> None:
     store = Store()
     store.poison = {1}
     with writer(store) as commit, pytest.raises(ValueError, match="poison"):
-        commit.submit(1).result(10)
+        commit.submit(1).result(120)
     assert store.batches == [[1]]
 
 
@@ -138,7 +138,7 @@ def test_when_the_store_goes_away_while_done_singly_the_rest_is_refused_at_once(
 def test_a_wrong_number_of_results_fails_rather_than_answers_somebody_elses() -> None:
     commit: GroupCommit[int, int] = GroupCommit(lambda _items: [1, 2])
     with pytest.raises(Exception, match="not one result for each item"):
-        commit.submit(1).result(10)
+        commit.submit(1).result(120)
     commit.close()
 
 
@@ -150,7 +150,7 @@ def test_too_many_waiting_are_refused() -> None:
         with pytest.raises(StoreUnavailableError):
             commit.submit(3)
         store.held.set()
-        assert [future.result(10) for future in waiting] == [2, 4]
+        assert [future.result(120) for future in waiting] == [2, 4]
 
 
 def test_one_who_left_before_the_writer_came_is_not_written() -> None:
@@ -160,7 +160,7 @@ def test_one_who_left_before_the_writer_came_is_not_written() -> None:
         left, stayed = commit.submit(1), commit.submit(2)
         assert left.cancel()
         store.held.set()
-        assert stayed.result(10) == 4
+        assert stayed.result(120) == 4
     assert store.batches == [[0], [2]]
 
 
@@ -172,7 +172,7 @@ def test_close_finishes_what_waits_and_takes_nothing_new() -> None:
         closing = threading.Thread(target=commit.close)
         closing.start()
         store.held.set()
-        closing.join(10)
+        closing.join(120)
         assert waiting.result(0) == 2
         with pytest.raises(StoreUnavailableError):
             commit.submit(2)
@@ -181,7 +181,7 @@ def test_close_finishes_what_waits_and_takes_nothing_new() -> None:
 def test_many_threads_each_get_their_own_result() -> None:
     store = Store()
     with writer(store) as commit, ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda item: commit.submit(item).result(10), range(2_000)))
+        results = list(pool.map(lambda item: commit.submit(item).result(120), range(2_000)))
     assert results == [item * 2 for item in range(2_000)]
     assert sorted(item for batch in store.batches for item in batch) == list(range(2_000))
 

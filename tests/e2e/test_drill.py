@@ -141,11 +141,11 @@ def test_no_ping_goes_out_from_a_failed_drill_of_the_rules_until_one_is_accepted
     with Receiver(answer(200, "OK")) as outsider:
         pinging = {"INCIDENTD_HEARTBEAT_URL": f"{outsider.url}/ping", "INCIDENTD_HEARTBEAT_SECONDS": "1"}
         up = make_up(**real_receivers(sandbox), **pinging).start()
-        wait_until(lambda: len(outsider.requests) >= 2, "some pings", 60)
+        wait_until(lambda: len(outsider.requests) >= 2, "some pings")
         sandbox.fail("pagerduty", FaultKind.STATUS, status=401, times=None)
         failed = drill(up, "--name", "weekly", "--yes")
         assert failed.returncode == 1, failed.stdout
-        wait_until(lambda: '"event": "ping_withheld"' in up.log, "no ping", 60)
+        wait_until(lambda: '"event": "ping_withheld"' in up.log, "no ping")
         assert '"cause": "the last drill weekly failed"' in up.log
         told = [each["key"] for each in up.get("/api/v1/incidents?system=incidentd")["incidents"]]
         assert "incidentd/drill/weekly" in told
@@ -153,7 +153,7 @@ def test_no_ping_goes_out_from_a_failed_drill_of_the_rules_until_one_is_accepted
         before = len(outsider.requests)
         accepted = drill(up, "--name", "weekly", "--yes")
         assert accepted.returncode == 0, accepted.stdout
-        wait_until(lambda: len(outsider.requests) > before, "pings again", 60)
+        wait_until(lambda: len(outsider.requests) > before, "pings again")
         assert 'incidentd_last_drill_accepted{drill="weekly"} 1.0' in requests.get(f"{up.url}/metrics", timeout=10).text
 
 

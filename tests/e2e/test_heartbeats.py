@@ -31,7 +31,7 @@ def paged(received: Sandbox, name: str) -> bool:
 def test_a_job_that_falls_silent_is_paged_and_over_when_it_reports(make_up: Callable[..., Up], rules: Path) -> None:
     (rules / "heartbeats.yaml").write_text(HEARTBEATS)
     up = make_up(INCIDENTD_HEARTBEAT_TOKEN=TOKEN).start()
-    wait_until(lambda: paged(up.received(), "backup"), "the page about the job", 60)
+    wait_until(lambda: paged(up.received(), "backup"), "the page about the job")
     headers = {"Authorization": f"Bearer {TOKEN}"}
     (missing,) = [each for each in up.get("/api/v1/incidents")["incidents"] if each["key"].endswith("/backup")]
     assert missing["key"] == "incidentd/heartbeat/backup"
@@ -41,7 +41,7 @@ def test_a_job_that_falls_silent_is_paged_and_over_when_it_reports(make_up: Call
         assert requests.post(f"{up.url}/api/v1/heartbeats/backup", headers=headers, timeout=10).status_code == 200
         return bool(up.get(recovering)["state"] == "resolved")
 
-    wait_until(heard, "the end of the silence", 60)
+    wait_until(heard, "the end of the silence")
     assert requests.post(f"{up.url}/api/v1/heartbeats/restore", headers=headers, timeout=10).status_code == 404
     assert requests.get(f"{up.url}/api/v1/incidents", headers=headers, timeout=10).status_code == 401
 
@@ -50,7 +50,7 @@ def test_a_watchdog_is_no_incident_and_its_silence_is_one(make_up: Callable[...,
     (rules / "heartbeats.yaml").write_text(HEARTBEATS.splitlines()[0] + "\n")
     up = make_up().start()
     assert up.post(watchdog()).status_code == 200
-    wait_until(lambda: paged(up.received(), "watchdog"), "the page about the watchdog", 60)
+    wait_until(lambda: paged(up.received(), "watchdog"), "the page about the watchdog")
     keys = [each["key"] for each in up.get("/api/v1/incidents")["incidents"]]
     assert keys == ["incidentd/heartbeat/watchdog"]
     assert 'incidentd_heartbeat_missing{heartbeat="watchdog"} 1.0' in requests.get(f"{up.url}/metrics", timeout=10).text
@@ -61,7 +61,7 @@ def test_an_outsider_is_pinged_until_nobody_keeps_time(make_up: Callable[..., Up
         address = tmp_path / "heartbeat-url"
         address.write_text(f"{outsider.url}/canary-of-the-address\n")
         up = make_up(INCIDENTD_HEARTBEAT_URL_FILE=str(address), INCIDENTD_HEARTBEAT_SECONDS="1").start()
-        wait_until(lambda: len(outsider.requests) >= 3, "some pings", 60)
+        wait_until(lambda: len(outsider.requests) >= 3, "some pings")
         assert {request.target for request in outsider.requests} == {"/canary-of-the-address"}
         timekeeper = up.part("timekeeper")
         assert timekeeper is not None
@@ -73,6 +73,6 @@ def test_an_outsider_is_pinged_until_nobody_keeps_time(make_up: Callable[..., Up
             assert len(outsider.requests) == before
         finally:
             os.kill(timekeeper, signal.SIGCONT)
-        wait_until(lambda: len(outsider.requests) > before, "pings again", 60)
+        wait_until(lambda: len(outsider.requests) > before, "pings again")
         assert up.interrupt() == 0
     assert "canary-of-the-address" not in up.log

@@ -70,7 +70,7 @@ def test_a_silence_is_shown_and_an_end_that_nobody_told_is_found_out(up: Up, ups
     upstream.start(*webhook(up))
     began = SystemClock().now()
     upstream.post("alerts", [alert("core-api", began, began + HOUR)])
-    wait_until(lambda: up.state_of("core-api") == "triggered", "the incident", 60)
+    wait_until(lambda: up.state_of("core-api") == "triggered", "the incident")
     matcher = {"name": "slo", "value": "core-api", "isRegex": False, "isEqual": True}
     times = {"startsAt": began.isoformat(), "endsAt": (began + HOUR).isoformat()}
     upstream.post("silences", {"matchers": [matcher], "createdBy": "ann", "comment": "deploy", **times})
@@ -79,13 +79,13 @@ def test_a_silence_is_shown_and_an_end_that_nobody_told_is_found_out(up: Up, ups
         found = up.incident("core-api")
         return bool(found and found["silenced"])
 
-    wait_until(silenced, "the silence to be shown", 60)
+    wait_until(silenced, "the silence to be shown")
     found = up.incident("core-api")
     assert found is not None
     assert found["silenced"]["alerts"] == 1
     assert found["silenced"]["why"].startswith("silenced by ann until ")
     upstream.post("alerts", [alert("core-api", began, SystemClock().now())])
-    wait_until(lambda: up.state_of("core-api") in ("recovering", "resolved"), "the end", 60)
+    wait_until(lambda: up.state_of("core-api") in ("recovering", "resolved"), "the end")
     told = kinds(up, "core-api")
     assert told.index("silenced") < told.index("reconciled") < told.index("recovering")
     (entry,) = [each for each in up.timeline("core-api") if each["kind"] == "reconciled"]
@@ -97,9 +97,9 @@ def test_what_alertmanager_could_tell_nobody_opens_an_incident_that_says_so(up: 
     upstream.start(f"http://127.0.0.1:{free_port()}/", "nobody-is-there-0123456789")
     began = SystemClock().now()
     upstream.post("alerts", [alert("core-api", began, began + HOUR)])
-    wait_until(lambda: up.state_of("core-api") == "triggered", "the incident", 60)
+    wait_until(lambda: up.state_of("core-api") == "triggered", "the incident")
     assert kinds(up, "core-api")[:2] == ["opened", "reconciled"]
-    wait_until(lambda: any(e.action == "trigger" for e in up.received().pagerduty.events), "its page", 60)
+    wait_until(lambda: any(e.action == "trigger" for e in up.received().pagerduty.events), "its page")
 
 
 def test_an_alertmanager_that_restarts_empty_closes_nothing_until_it_is_told_again(
@@ -108,7 +108,7 @@ def test_an_alertmanager_that_restarts_empty_closes_nothing_until_it_is_told_aga
     upstream.start(*webhook(up))
     began = SystemClock().now()
     upstream.post("alerts", [alert("core-api", began, began + HOUR)])
-    wait_until(lambda: up.state_of("core-api") == "triggered", "the incident", 60)
+    wait_until(lambda: up.state_of("core-api") == "triggered", "the incident")
     look(up, 3)
     upstream.kill()
     upstream.start(*webhook(up))
@@ -116,5 +116,5 @@ def test_an_alertmanager_that_restarts_empty_closes_nothing_until_it_is_told_aga
     assert up.state_of("core-api") == "triggered"
     assert "reconciled" not in kinds(up, "core-api")
     upstream.post("alerts", [alert("other-api", began, began + HOUR)])
-    wait_until(lambda: up.state_of("core-api") in ("recovering", "resolved"), "the end", 60)
+    wait_until(lambda: up.state_of("core-api") in ("recovering", "resolved"), "the end")
     assert "reconciled" in kinds(up, "core-api")

@@ -51,7 +51,7 @@ def test_a_command_that_reloads_nothing_ends_at_sighup(tmp_path: Path) -> None:
     with part("-m", settings, tmp_path, *listen, program=Path(sys.executable)) as process:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/sandbox/"), "the sandbox")
         process.send_signal(signal.SIGHUP)
-        assert process.wait(20) == -signal.SIGHUP
+        assert process.wait(120) == -signal.SIGHUP
 
 
 def test_a_database_that_nobody_migrated_is_refused_with_what_to_run(rules: Path, tmp_path: Path) -> None:

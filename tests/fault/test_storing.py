@@ -90,7 +90,7 @@ def test_of_two_writers_in_a_deadlock_one_is_tried_again_and_both_write(store: S
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(cross, "core", "other"), pool.submit(cross, "other", "core")]:
-            done.result(20)
+            done.result(120)
     assert len(tries) == 3
     assert store.read(lambda tx: [found.last for _, found in incidents.load(tx, ["core", "other"]).values()]) == [2, 2]
 

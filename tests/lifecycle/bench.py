@@ -102,12 +102,12 @@ class Bench:
 
     def hear(self, *alerts: Alert, complaints: tuple[Complaint, ...] = ()) -> None:
         """One notification, stored."""
-        self.runtime.submit_webhook(Webhook(alerts, "10.0.0.1", complaints)).result(20)
+        self.runtime.submit_webhook(Webhook(alerts, "10.0.0.1", complaints)).result(120)
 
     def act(self, command: Command, incident_id: str | None = None, signature: str | None = None) -> ActionResult:
         """One command, stored; for the only incident, unless another is named."""
         action = Action(incident_id or self.incident().id, command, signature)
-        return self.runtime.submit_action(action).result(20)
+        return self.runtime.submit_action(action).result(120)
 
     def settle(self) -> None:
         """Do all that is to be done at this instant, as workers and timekeepers would."""
@@ -124,7 +124,7 @@ class Bench:
         others = self.leases()
         self.runtime.deliver_pages(waiting.get(PAGE, ()))
         self.runtime.deliver_tells(waiting.get(TELL, ()))
-        wait_until(lambda: self.leases() <= others, "deliveries to end", 20)
+        wait_until(lambda: self.leases() <= others, "deliveries to end")
 
     def leases(self) -> set[str]:
         """The tokens of the deliveries that are under way."""

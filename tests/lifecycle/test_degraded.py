@@ -207,18 +207,18 @@ def test_a_database_that_hangs_is_noticed_while_it_hangs(bench: Bench, monkeypat
 
     def hang(work: Callable[[Connection], object]) -> object:
         asked.set()
-        assert gate.wait(60)
+        assert gate.wait(120)
         return read(work)
 
     monkeypatch.setattr(runtime.store, "read", hang)
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(lookout.look)
-        assert asked.wait(60)
+        assert asked.wait(120)
         assert modes(lookout.degraded) == set()
         bench.clock.advance(timedelta(seconds=HANGS_SECONDS + 1))
         assert [(each.mode, each.since) for each in lookout.degraded] == [(Mode.DATABASE, BEGIN)]
         gate.set()
-        looking.result(60)
+        looking.result(120)
     assert modes(lookout.degraded) == set()
 
 

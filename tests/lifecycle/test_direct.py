@@ -118,7 +118,7 @@ def test_a_page_that_is_on_its_way_when_the_database_is_back_is_settled_once_it_
         patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
         with _away(bench):
             _post(bench, alert(region="us", starts_at=BEGIN + MINUTE))
-            assert gate.reached.wait(20)
+            assert gate.reached.wait(120)
         bench.runtime.direct.look()
         assert len(_pages(tmp_path)) == 1
         gate.open.set()
@@ -340,7 +340,7 @@ def test_a_page_whose_sender_died_is_resolved_where_its_alert_is_over_by_then(
             bench.clock.advance(2 * SECOND)
         patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
         dying.submit(_looked, bench) if refused else _post(bench, alert())
-        assert gate.reached.wait(20)
+        assert gate.reached.wait(120)
         kept = {note: note.read_text() for note in _notes(tmp_path)}
         gate.open.set()
         wait_until(lambda: bench.events("trigger") and _is_kept(bench), "the page")
@@ -412,7 +412,7 @@ def test_a_page_that_is_on_its_way_is_not_sent_by_another_look(bench: Bench) -> 
     with pytest.MonkeyPatch.context() as patch, _away(bench):
         patch.setattr(bench.runtime.direct, "_channels", {**channels, "pagerduty": gate})
         _post(bench, alert())
-        assert gate.reached.wait(20)
+        assert gate.reached.wait(120)
         gate.reached.clear()
         bench.clock.advance(2 * SECOND)
         bench.runtime.direct.look()
@@ -486,7 +486,7 @@ def _post(bench: Bench, *alerts: Alert) -> None:
     """A notification, and what the web does where it can't be stored."""
     webhook = Webhook(alerts, "10.0.0.1")
     with pytest.raises(StoreUnavailableError):
-        bench.runtime.submit_webhook(webhook).result(20)
+        bench.runtime.submit_webhook(webhook).result(120)
     bench.runtime.page_directly(webhook)
 
 

@@ -537,4 +537,4 @@ def test_the_thread_begins_with_the_first_cycle_and_ends_with_the_process(ground
     ground.master.begin()
     ground.master.begin()
     ground.master.close()
-    assert closed.wait(10)
+    assert closed.wait(120)

@@ -74,7 +74,7 @@ def keep_time(bench: Bench, by: timedelta, *runtimes: Runtime, step: timedelta =
 
 
 def report(bench: Bench, name: str = "backup") -> None:
-    bench.runtime.submit_heartbeat(name, "10.0.0.2").result(20)
+    bench.runtime.submit_heartbeat(name, "10.0.0.2").result(120)
 
 
 def about(bench: Bench, name: str) -> list[Incident]:
@@ -192,7 +192,7 @@ def test_what_another_web_part_hears_counts(bench: Bench) -> None:
     with twin(bench) as other:
         for _ in range(2):
             keep_time(bench, 9 * MINUTE)
-            other.submit_heartbeat("backup", "10.0.0.3").result(20)
+            other.submit_heartbeat("backup", "10.0.0.3").result(120)
     assert about(bench, "backup") == []
 
 
@@ -347,7 +347,7 @@ def test_a_process_that_still_goes_by_the_time_before_a_leap_is_believed(bench: 
     with closing(Runtime(load_settings(bench.environ, None), bench.environ, clock=slow)) as other:
         bench.clock.jump(timedelta(hours=1))
         bench.runtime.due()
-        other.submit_heartbeat("backup", "10.0.0.3").result(20)
+        other.submit_heartbeat("backup", "10.0.0.3").result(120)
     keep_time(bench, 9 * MINUTE)
     assert about(bench, "backup") == []
     keep_time(bench, 2 * MINUTE)

@@ -118,7 +118,7 @@ def test_what_one_receiver_holds_back_holds_up_no_other(narrow: Bench) -> None:
     (disk,) = narrow.with_key("disk")
     narrow.act(Escalate("anna"), disk.id)
     narrow.runtime.deliver_pages(narrow.incident_ids())
-    wait_until(lambda: narrow.events("trigger", level=2), "the manager's page", 10)
+    wait_until(lambda: narrow.events("trigger", level=2), "the manager's page")
 
 
 def test_what_has_nothing_to_say_takes_nothing_of_the_limit(narrow: Bench) -> None:
@@ -135,7 +135,7 @@ def test_two_processes_keep_one_limit_together(narrow: Bench) -> None:
     with twin(narrow) as other:
         for runtime in (narrow.runtime, other):
             runtime.deliver_pages(narrow.incident_ids())
-    wait_until(lambda: len(narrow.events("trigger")) >= BURST, "the pages of the burst", 10)
+    wait_until(lambda: len(narrow.events("trigger")) >= BURST, "the pages of the burst")
     _paged(narrow)
     assert len(narrow.events("trigger")) == BURST
 

@@ -223,7 +223,7 @@ def test_webhooks_are_stored_while_much_is_pruned(bench: Bench) -> None:
     poster = threading.Thread(target=post)
     poster.start()
     try:
-        assert begun.wait(30)
+        assert begun.wait(120)
         before = len(posted)
         assert Pruner(bench.store, bench.now, KEEP, dry=False).run().incidents == many
         wait_until(lambda: len(posted) > before, "a webhook to be stored")

@@ -41,7 +41,7 @@ def done(bench: Bench, did: Did, *, ago: timedelta = timedelta(0), who: str = "P
 
 def tell(bench: Bench, *told: Reaction) -> list[bool]:
     """Webhooks come, and what they tell is carried out."""
-    fresh = [bench.runtime.submit_reaction(each).result(20) for each in told]
+    fresh = [bench.runtime.submit_reaction(each).result(120) for each in told]
     bench.runtime.reactor.look()
     bench.settle()
     return fresh
@@ -81,7 +81,7 @@ def test_an_event_that_comes_again_after_two_days_is_still_known(paged: Bench) -
 
 def test_what_was_told_and_not_carried_out_before_all_was_off_for_days_has_its_effect_after_them(paged: Bench) -> None:
     waiting = done(paged, Did.NOTED)
-    paged.runtime.submit_reaction(waiting).result(20)
+    paged.runtime.submit_reaction(waiting).result(120)
     paged.clock.advance(TOLD_FOR + MINUTE)
     tell(paged, done(paged, Did.TRIGGERED, page="Q2"))
     assert paged.kinds().count("note") == 1
@@ -269,13 +269,13 @@ def desk(paged: Bench) -> Iterator[Desk]:
 
 def test_the_alerts_of_an_incident_are_asked_for_once_and_again_where_no_answer_came(desk: Desk, paged: Bench) -> None:
     desk.keys = TransientError("503")
-    desk.reactor.submit(done(paged, Did.TRIGGERED, keys=(), who="")).result(20)
+    desk.reactor.submit(done(paged, Did.TRIGGERED, keys=(), who="")).result(120)
     desk.reactor.look()
     assert outcomes(paged) == [None]
     desk.keys = (paged.cursor(queue="page").page_key,)
     paged.clock.advance(2 * SECOND)
     desk.reactor.look()
-    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, keys=())).result(20)
+    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, keys=())).result(120)
     desk.reactor.look()
     assert outcomes(paged) == ["ignored", "done"]
     assert desk.asked == ["Q1", "Q1"]
@@ -283,7 +283,7 @@ def test_the_alerts_of_an_incident_are_asked_for_once_and_again_where_no_answer_
 
 def test_what_pagerduty_refuses_to_tell_is_given_up(desk: Desk, paged: Bench) -> None:
     desk.keys = PermanentError("401")
-    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, keys=())).result(20)
+    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, keys=())).result(120)
     desk.reactor.look()
     assert outcomes(paged) == ["gave_up"]
 
@@ -291,7 +291,7 @@ def test_what_pagerduty_refuses_to_tell_is_given_up(desk: Desk, paged: Bench) ->
 def test_somebody_elses_incidents_are_asked_about_once(desk: Desk, paged: Bench) -> None:
     desk.keys = ("theirs",)
     for did in (Did.TRIGGERED, Did.ACKNOWLEDGED, Did.RESOLVED):
-        desk.reactor.submit(done(paged, did, keys=())).result(20)
+        desk.reactor.submit(done(paged, did, keys=())).result(120)
         desk.reactor.look()
         paged.clock.advance(SECOND)
     assert outcomes(paged) == ["foreign"] * 3
@@ -300,7 +300,7 @@ def test_somebody_elses_incidents_are_asked_about_once(desk: Desk, paged: Bench)
 
 def test_a_process_that_dies_between_the_effect_and_its_record_leaves_one_effect(desk: Desk, paged: Bench) -> None:
     told = done(paged, Did.NOTED)
-    desk.reactor.submit(told).result(20)
+    desk.reactor.submit(told).result(120)
     taken = paged.store.write(lambda tx: reactions.take(tx, paged.now, paged.now + LEASE, 1))
     desk.reactor._react(taken[0], told.keys)
     assert paged.kinds().count("note") == 1
@@ -314,7 +314,7 @@ def test_a_process_that_dies_between_the_effect_and_its_record_leaves_one_effect
 
 def test_while_the_database_is_away_nothing_is_lost(desk: Desk, paged: Bench) -> None:
     desk.failures = [StoreUnavailableError("away")]
-    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED)).result(20)
+    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED)).result(120)
     with pytest.raises(StoreUnavailableError):
         desk.reactor.look()
     paged.clock.advance(LEASE)
@@ -324,7 +324,7 @@ def test_while_the_database_is_away_nothing_is_lost(desk: Desk, paged: Bench) ->
 
 def test_a_clock_that_was_ahead_when_it_was_put_off_holds_nothing_up(desk: Desk, paged: Bench) -> None:
     told = done(paged, Did.ACKNOWLEDGED)
-    desk.reactor.submit(told).result(20)
+    desk.reactor.submit(told).result(120)
     ahead = paged.now + 60 * MINUTE
     paged.store.write(lambda tx: reactions.postpone(tx, told.id, ahead))
     desk.reactor.look()
@@ -333,8 +333,8 @@ def test_a_clock_that_was_ahead_when_it_was_put_off_holds_nothing_up(desk: Desk,
 
 def test_one_that_can_not_be_carried_out_holds_up_no_other_page(desk: Desk, paged: Bench) -> None:
     desk.failures = [ValueError("a fault of ours")]
-    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, ago=SECOND)).result(20)
-    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, page="Q2", who="P2")).result(20)
+    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, ago=SECOND)).result(120)
+    desk.reactor.submit(done(paged, Did.ACKNOWLEDGED, page="Q2", who="P2")).result(120)
     desk.reactor.look()
     assert outcomes(paged) == [None, "done"]
     paged.clock.advance(2 * SECOND)
@@ -346,7 +346,7 @@ def test_one_that_can_not_be_carried_out_holds_up_no_other_page(desk: Desk, page
 def test_two_processes_side_by_side_carry_out_each_once(desk: Desk, paged: Bench) -> None:
     other = Desk(paged)
     for place in range(10):
-        desk.reactor.submit(done(paged, Did.NOTED, page=f"Q{place}")).result(20)
+        desk.reactor.submit(done(paged, Did.NOTED, page=f"Q{place}")).result(120)
     desk.reactor.look()
     other.reactor.look()
     other.reactor.close()

@@ -74,7 +74,7 @@ def test_a_changed_value_updates_the_stored_alert_and_writes_no_entry(bench: Ben
 def test_many_webhooks_that_wait_together_are_stored_together_and_each_answered(bench: Bench) -> None:
     waiting = [bench.runtime.submit_webhook(Webhook((alert(f"place-{n}"),), "am")) for n in range(300)]
     for each in waiting:
-        each.result(30)
+        each.result(120)
     assert len(bench.incident_ids()) == 300
 
 
@@ -84,14 +84,14 @@ def test_large_notifications_that_wait_together_share_no_transaction_that_outlas
 
     with _written(bench) as statements:
         for each in [bench.runtime.submit_webhook(large(number)) for number in range(3)]:
-            each.result(60)
+            each.result(120)
     assert sum(statement.startswith(("INSERT INTO alerts", "COPY alerts")) for statement in statements) == 3
 
 
 def test_two_hundred_copies_that_arrive_at_once_are_one_incident(bench: Bench) -> None:
     waiting = [bench.runtime.submit_webhook(Webhook((alert(),), f"replica-{n % 3}")) for n in range(200)]
     for each in waiting:
-        each.result(30)
+        each.result(120)
     assert bench.kinds() == ["opened"]
 
 
@@ -118,7 +118,7 @@ def test_while_the_database_is_locked_nobody_is_told_that_it_was_stored(
             other.execution_options(incidentd_writes=True).execute(sa.text("SELECT 1"))
             waiting = bench.runtime.submit_webhook(Webhook((alert(),), "am"))
             with pytest.raises(StoreUnavailableError):
-                waiting.result(10)
+                waiting.result(120)
         bench.hear(alert())
         assert len(bench.incident_ids()) == 2
 
@@ -131,7 +131,10 @@ def test_a_resolved_for_what_was_never_announced_opens_nothing(bench: Bench) -> 
 @pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
 def test_the_end_of_an_episode_counts_though_its_beginning_comes_to_another_process_meanwhile(bench: Bench) -> None:
     same = Webhook((alert(),), "am")
-    with twin(bench) as other, _just_before(bench, "INSERT INTO alerts", lambda: other.submit_webhook(same).result(20)):
+    with (
+        twin(bench) as other,
+        _just_before(bench, "INSERT INTO alerts", lambda: other.submit_webhook(same).result(120)),
+    ):
         bench.hear(alert(firing=False))
     assert bench.incident().state is State.RECOVERING
 
@@ -141,7 +144,7 @@ def test_an_earlier_episode_is_kept_though_two_processes_hear_the_next_at_once(b
     bench.hear(alert())
     again = alert(starts_at=BEGIN + MINUTE)
     same = Webhook((again,), "am")
-    with twin(bench) as other, _just_before(bench, "FOR UPDATE", lambda: other.submit_webhook(same).result(20)):
+    with twin(bench) as other, _just_before(bench, "FOR UPDATE", lambda: other.submit_webhook(same).result(120)):
         bench.hear(again)
     starts = bench.store.read(lambda tx: list(tx.scalars(sa.select(ALERTS.c.starts_at).order_by(ALERTS.c.starts_at))))
     assert starts == [BEGIN, BEGIN + MINUTE]
@@ -236,7 +239,7 @@ def test_an_episode_that_begins_and_ends_in_one_batch_takes_the_place_of_the_one
     bench.clock.advance(10 * MINUTE)
     both = [alert(starts_at=bench.now - MINUTE, firing=firing) for firing in (True, False)]
     for each in [bench.runtime.submit_webhook(Webhook((one,), "am")) for one in both]:
-        each.result(20)
+        each.result(120)
     assert len(_latest_alerts(bench)) == 1
     assert _latest_alerts(bench)[0].starts_at == bench.now - MINUTE
 
@@ -316,7 +319,7 @@ def test_complaints_of_one_source_and_reason_are_one_incident_for_each(bench: Be
     for source in ("10.0.0.1", "10.0.0.2"):
         for reason in ("labels", "truncated", "labels"):
             webhook = Webhook((), source, (Complaint(reason, "something is wrong"),))
-            bench.runtime.submit_webhook(webhook).result(20)
+            bench.runtime.submit_webhook(webhook).result(120)
     assert len(bench.incident_ids()) == 4
 
 
@@ -354,7 +357,7 @@ def test_a_nul_that_reaches_a_command_harms_nobody_else_on_postgresql(bench: Ben
     bench.hear(alert())
     bad = bench.runtime.submit_action(Action(bench.incident().id, Acknowledge("an\0na")))
     good = bench.runtime.submit_webhook(Webhook((alert("preview"),), "am"))
-    good.result(20)
+    good.result(120)
     bad.exception(20)
     assert len(bench.incident_ids()) == 2
 

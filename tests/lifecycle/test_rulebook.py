@@ -65,7 +65,7 @@ def test_a_stored_table_that_this_version_cannot_read_stops_nothing(own: Bench) 
     own.store.write(lambda tx: tx.execute(sa.update(RULES).values(files='{"tiers.yaml": "what: is this"}')))
     with twin(own) as other:
         assert other.rulebook.in_force.version == own.runtime.rulebook.in_force.version
-        other.submit_webhook(Webhook((alert(firing=False),), "10.0.0.1")).result(20)
+        other.submit_webhook(Webhook((alert(firing=False),), "10.0.0.1")).result(120)
     assert own.incident().state is State.RECOVERING
 
 

@@ -82,8 +82,8 @@ def test_levels_that_a_long_pause_left_behind_follow_a_minute_apart(bench: Bench
 
 
 def test_the_most_urgent_of_what_is_due_comes_first(bench: Bench) -> None:
-    bench.runtime.submit_webhook(Webhook((lesser("calm", "critical"),), "am")).result(20)
-    bench.runtime.submit_webhook(Webhook((alert(),), "am")).result(20)
+    bench.runtime.submit_webhook(Webhook((lesser("calm", "critical"),), "am")).result(120)
+    bench.runtime.submit_webhook(Webhook((alert(),), "am")).result(120)
     calm, urgent = bench.incident_ids()
     bench.clock.advance(timedelta(minutes=15))
     assert list(bench.runtime.due()["escalate"]) == [urgent, calm]

@@ -194,7 +194,7 @@ def test_what_wakes_nobody_is_enqueued_a_moment_later(monkeypatch: pytest.Monkey
     thread = EnqueueThread(enqueuer)
     thread.put({"tell": ["i1"], "page": ["i1"]})
     thread.put({"escalate": ["i2"], "tell": ["i2"]})
-    wait_until(lambda: sum(map(len, enqueuer.sent)) == 2, "the page and the escalation", 10)
+    wait_until(lambda: sum(map(len, enqueuer.sent)) == 2, "the page and the escalation")
     assert all("tell" not in work for work in enqueuer.sent)
     thread.close()
     assert enqueuer.sent[-1] == {"tell": ["i1", "i2"]}

@@ -61,7 +61,7 @@ def found(folder: Path) -> PrivateRedis:
 def test_it_answers_on_a_socket_of_this_user_only_and_on_no_port(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     with running(folder) as (url, _):
-        wait_until(lambda: answers(url), "redis", 10)
+        wait_until(lambda: answers(url), "redis")
         assert url.startswith("unix://")
         assert stat.S_IMODE((folder / "redis.sock").stat().st_mode) == 0o600
         with redis.Redis.from_url(url) as client:
@@ -73,12 +73,12 @@ def test_it_answers_on_a_socket_of_this_user_only_and_on_no_port(tmp_path: Path)
 
 def test_killed_it_is_back_at_the_same_address_and_empty(tmp_path: Path) -> None:
     with running(tmp_path) as (url, process):
-        wait_until(lambda: answers(url), "redis", 10)
+        wait_until(lambda: answers(url), "redis")
         with redis.Redis.from_url(url) as client:
             client.set("key", "value")
         (child,) = children_of(process.pid)
         os.kill(child, signal.SIGKILL)
-        wait_until(lambda: not lives(child) and answers(url), "redis to be back", 10)
+        wait_until(lambda: not lives(child) and answers(url), "redis to be back")
         with redis.Redis.from_url(url) as client:
             assert client.get("key") is None
 
@@ -86,7 +86,7 @@ def test_killed_it_is_back_at_the_same_address_and_empty(tmp_path: Path) -> None
 def test_where_the_path_is_too_long_for_a_socket_it_asks_for_a_password_on_loopback(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     with running(folder) as (url, _):
-        wait_until(lambda: answers(url), "redis", 10)
+        wait_until(lambda: answers(url), "redis")
         assert stat.S_IMODE((folder / "redis.conf").stat().st_mode) == 0o600
         with (
             redis.Redis.from_url("redis://" + url.split("@")[1]) as stranger,
@@ -97,7 +97,7 @@ def test_where_the_path_is_too_long_for_a_socket_it_asks_for_a_password_on_loopb
 
 def test_a_folder_with_spaces_and_umlauts_serves_as_well(tmp_path: Path) -> None:
     with running(tmp_path / "ein schöner Ort") as (url, _):
-        wait_until(lambda: answers(url), "redis", 10)
+        wait_until(lambda: answers(url), "redis")
 
 
 def test_the_password_stands_in_no_command_line(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_what_dies_is_started_again_with_back_off_whatever_its_status(
     supervised = Supervised(folder, 5, behaviour, "well")
     supervised.wait_for(behaviour, "start", 3)
     supervised.process.terminate()
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
     assert [line["seconds"] for line in supervised.events("child_restarts")][:2] == [0.2, 0.4]
     assert {line["status"] for line in supervised.events("child_ended") if line["child"] == behaviour} <= {
         status,
@@ -118,7 +118,7 @@ def test_asked_to_stop_it_asks_all_to_and_exits_0_with_the_needed_one_last(folde
     supervised.wait_for("well", "start")
     supervised.wait_for("outlives", "start")
     supervised.process.send_signal(how)
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
     ended = [line["child"] for line in supervised.events("child_ended")]
     assert ended == ["well", "outlives"]
     assert all(len(supervised.notes(name, "term")) == 1 for name in ended)
@@ -128,7 +128,7 @@ def test_one_that_does_not_stop_is_killed(folder: Path) -> None:
     supervised = Supervised(folder, 0.2, "stubborn")
     supervised.wait_for("stubborn", "start")
     supervised.process.terminate()
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
     assert [line["status"] for line in supervised.events("child_ended")] == [-signal.SIGKILL]
 
 
@@ -140,7 +140,7 @@ def test_sighup_reaches_all(folder: Path) -> None:
     supervised.wait_for("well", "reload")
     supervised.wait_for("other", "reload")
     supervised.process.terminate()
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
 
 
 def test_sighup_waits_for_a_child_that_is_still_starting(folder: Path) -> None:
@@ -152,7 +152,7 @@ def test_sighup_waits_for_a_child_that_is_still_starting(folder: Path) -> None:
     (folder / "journal.go").touch()
     supervised.wait_for("slow", "reload")
     supervised.process.terminate()
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
     assert len(supervised.notes("slow", "begin")) == 1
 
 
@@ -164,7 +164,7 @@ def test_sighup_reaches_the_child_that_takes_a_dead_ones_place(folder: Path) -> 
     supervised.wait_for("well", "reload")
     supervised.wait_for("done", "reload")
     supervised.process.terminate()
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
 
 
 def test_a_child_killed_with_9_is_replaced_and_leaves_no_zombie(folder: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_child_killed_with_9_is_replaced_and_leaves_no_zombie(folder: Path) ->
     supervised.wait_for("well", "start", 2)
     assert children_of(supervised.process.pid) == [supervised.notes("well", "start")[-1]]
     supervised.process.terminate()
-    assert supervised.process.wait(60) == 0
+    assert supervised.process.wait(120) == 0
 
 
 def test_no_child_outlives_a_supervisor_killed_with_9(folder: Path) -> None:
@@ -184,7 +184,7 @@ def test_no_child_outlives_a_supervisor_killed_with_9(folder: Path) -> None:
     children = [supervised.notes(name, "start")[0] for name in ("well", "stubborn", "outlives")]
     supervised.process.kill()
     supervised.process.wait()
-    wait_until(lambda: not any(lives(pid) for pid in children), "the children to be gone", 10)
+    wait_until(lambda: not any(lives(pid) for pid in children), "the children to be gone")
 
 
 def test_a_command_that_does_not_exist_is_tried_again_and_harms_no_other(folder: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_command_that_does_not_exist_is_tried_again_and_harms_no_other(folder:
     with (folder / "log").open("wb") as log:
         argv = [sys.executable, "-c", code, str(child), str(journal), "5", "well"]
         process = subprocess.Popen(leashed(argv), stderr=log)
-    wait_until(lambda: (folder / "log").read_text().count("child_restarts") >= 2, "two more tries", 20)
+    wait_until(lambda: (folder / "log").read_text().count("child_restarts") >= 2, "two more tries")
     assert journal.read_text().count("well start") == 1
     process.terminate()
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0

@@ -20,7 +20,7 @@ class Doer:
     def do(self, items: Sequence[int]) -> None:
         self.calls.append(list(items))
         self.entered.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(120)
         if 13 in items:
             raise ValueError("thirteen")
 
@@ -29,7 +29,7 @@ def test_what_gathers_meanwhile_goes_together_once_and_in_order() -> None:
     doer = Doer()
     thread = GatherThread("test", doer.do, most=3)
     thread.put([0])
-    assert doer.entered.wait(10)
+    assert doer.entered.wait(120)
     thread.put([3, 1])
     thread.put([1, 2, 4])
     doer.gate.set()
@@ -63,14 +63,14 @@ def test_closing_can_drop_what_has_not_begun() -> None:
     doer = Doer()
     thread = GatherThread("test", doer.do)
     thread.put([1])
-    assert doer.entered.wait(10)
+    assert doer.entered.wait(120)
     thread.put([2])
     closing = threading.Thread(target=thread.close, kwargs={"drop": True})
     closing.start()
     while not thread._closing:  # the gate may open only once close has dropped
         time.sleep(0.001)
     doer.gate.set()
-    closing.join(10)
+    closing.join(120)
     assert doer.calls == [[1]]
 
 
@@ -85,7 +85,7 @@ def test_a_courier_brings_the_result_or_the_error() -> None:
 def test_a_courier_is_waited_for_no_longer_than_asked_and_late_errands_are_not_run() -> None:
     courier, gate, ran = Courier("test"), threading.Event(), threading.Event()
     with pytest.raises(TimeoutError):
-        courier.run(lambda: gate.wait(10), 0.01)
+        courier.run(lambda: gate.wait(120), 0.01)
     with pytest.raises(TimeoutError):
         courier.run(ran.set, 0.01)
     gate.set()

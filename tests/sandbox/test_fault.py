@@ -256,7 +256,7 @@ def mounted(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[tupl
     thread.start()
     yield server, f"http://127.0.0.1:{listener.getsockname()[1]}/deep/sandbox"
     outer.should_exit = True
-    thread.join(5)
+    thread.join(120)
     listener.close()
 
 

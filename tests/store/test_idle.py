@@ -52,7 +52,7 @@ def test_whoever_stands_still_after_any_statement_is_cut_off(
         with impatient.engine.connect() as connection:
             last(connection)
             assert _standing(store) == 1
-            wait_until(lambda: not _standing(store), "PostgreSQL to end the transaction", 10)
+            wait_until(lambda: not _standing(store), "PostgreSQL to end the transaction")
             connection.invalidate()
 
 

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from incidentd.store import engine
 from incidentd.store.engine import BUSY_SECONDS, Store, open_engine
 from incidentd.store.turn import Turn
 from tests.servers import wait_until
@@ -24,12 +25,17 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def test_who_has_just_written_writes_again_only_after_the_one_that_waited(database: Path) -> None:
+def test_who_has_just_written_writes_again_only_after_the_one_that_waited(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever has its turn may be slow to take it: after these times others go on without.
+    monkeypatch.setattr(engine, "_TURN_SECONDS", 60.0)
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 60)
     began, goes_on = threading.Event(), threading.Event()
 
     def first(tx: Connection) -> None:
         began.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(120)
         _write(tx, "hasty")
 
     def hasty() -> None:
@@ -43,12 +49,12 @@ def test_who_has_just_written_writes_again_only_after_the_one_that_waited(databa
 
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(hasty)]
-        assert began.wait(20)
+        assert began.wait(120)
         done.append(pool.submit(patient))
         wait_until(lambda: _places(database), "somebody to wait for the lock")
         goes_on.set()
         for each in done:
-            each.result(20)
+            each.result(120)
     assert _written(database) == ["hasty", "patient", "hasty"]
 
 

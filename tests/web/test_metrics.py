@@ -176,7 +176,7 @@ class Hanging:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         self.asked += 1
-        assert self._gate.wait(60)
+        assert self._gate.wait(120)
         return self._read(work)
 
     def let(self) -> None:
