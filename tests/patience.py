@@ -12,7 +12,7 @@ _TIMES = 10
 @pytest.fixture(autouse=True)
 def patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer time-outs for each store of this process. Not where they are what is tested."""
-    for name in ("STATEMENT_SECONDS", "BUSY_SECONDS", "IDLE_SECONDS"):
+    for name in ("STATEMENT_SECONDS", "BUSY_SECONDS", "IDLE_SECONDS", "CONNECT_SECONDS", "_RETRY_SECONDS"):
         monkeypatch.setattr(engine, name, _TIMES * getattr(engine, name))
 
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 STATEMENT_SECONDS = 2.5
 BUSY_SECONDS = 2
 IDLE_SECONDS = 10
+CONNECT_SECONDS = 2
 WRITES = "incidentd_writes"
 """The execution option of an engine whose transactions write: for how many seconds they wait for SQLite's lock."""
 
@@ -59,9 +60,9 @@ def open_engine(url: str) -> Engine:
         parsed,
         pool_size=10,
         max_overflow=10,
-        pool_timeout=2,
+        pool_timeout=CONNECT_SECONDS,
         hide_parameters=True,
-        connect_args={"connect_timeout": 2, "options": _postgres_options(), **_NOTICE_A_DEAD_SERVER},
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": _postgres_options(), **_NOTICE_A_DEAD_SERVER},
     )
     engine.dialect.use_insertmanyvalues_wo_returning = False
     event.listen(engine, "do_executemany", _execute_many)

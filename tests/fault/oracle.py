@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import requests
 import sqlalchemy as sa
@@ -22,7 +23,8 @@ from incidentd.sandbox.pagerduty import Event
 from incidentd.store import entries, incidents
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.timeline import Accepted, Acknowledged, Entry, GaveUp
-from tests.fault.plant import LEASE_SECONDS, Plant, Told
+from tests.fault.plant import HTTP_SECONDS, LEASE_SECONDS, Plant, Told
+from tests.fault.standstill import stood_still
 from tests.lifecycle.bench import KEYS
 
 LEVELS = (1, 2, 3)
@@ -53,7 +55,7 @@ def wrongs(plant: Plant, *, duplicates: int = 0, expected: Sequence[str] = ()) -
     """
     found = _found(plant)
     complaints = [wrong for each in found.values() for wrong in _wrongs(each, plant.level_seconds)]
-    twice = [f"level {level} of {place} twice" for place, each in found.items() for level in _repeated(each)]
+    twice = [f"level {level} of {place} twice" for place, each in found.items() for level in _repeated(plant, each)]
     complaints += twice if len(twice) > duplicates else []
     complaints += _unexpected(plant) + [line for line in plant.errors() if not any(map(line.__contains__, expected))]
     complaints += plant.store.read(lambda tx: [f"two incidents for {key}" for key in _doubled(tx)])
@@ -182,10 +184,16 @@ def _in_flight_until(at: datetime) -> datetime:
     return at + timedelta(seconds=LEASE_SECONDS)
 
 
-def _repeated(found: Found) -> Iterator[int]:
-    """The levels whose page was accepted more than once: one entry for each time too many."""
+def _repeated(plant: Plant, found: Found) -> Iterator[int]:
+    """The levels whose page was accepted more than once: one entry for each time too many.
+
+    None where the machine stood still, so that no answer came in time.
+    """
     for level, events in found.pages.items():
-        yield from [level] * (len(events) - 1)
+        for one, next_one in pairwise(events):
+            since = one.at - timedelta(seconds=LEASE_SECONDS)
+            if stood_still(plant.standstill.found, since, next_one.at) < timedelta(seconds=HTTP_SECONDS / 2):
+                yield level
 
 
 def _unexpected(plant: Plant) -> list[str]:

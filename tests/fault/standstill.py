@@ -2,12 +2,14 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _PAUSE_SECONDS = 0.05
 _LONG = timedelta(seconds=0.5)
+Span = tuple[datetime, datetime]
+"""From when to when."""
 
 
 class Standstill:
@@ -16,7 +18,7 @@ class Standstill:
     def __init__(self, file: Path, write: Callable[[int], None] | None = None) -> None:
         self._file = file
         self._write = write or _write
-        self._found: list[tuple[datetime, datetime]] = []
+        self._found: list[Span] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="standstill", daemon=True)
 
@@ -34,8 +36,8 @@ class Standstill:
         self._found.append((begin, end))
 
     @property
-    def found(self) -> list[tuple[datetime, datetime]]:
-        """From when to when, the earliest first."""
+    def found(self) -> list[Span]:
+        """All so far, the earliest first."""
         return list(self._found)
 
     def was_within(self, begin: datetime, end: datetime) -> bool:
@@ -53,6 +55,12 @@ class Standstill:
                     self.note(began, ended)
         finally:
             os.close(file)
+
+
+def stood_still(spans: Sequence[Span], since: datetime, until: datetime) -> timedelta:
+    """For how long in all within a time: who had answered by then otherwise may have been too late."""
+    parts = (min(end, until) - max(begin, since) for begin, end in spans if begin < until and end > since)
+    return sum(parts, timedelta())
 
 
 def _write(file: int) -> None:

@@ -14,6 +14,7 @@ from tests.fault.chaos.happened import Happened, during
 from tests.fault.chaos.page import Page
 from tests.fault.chaos.story import Plot, Story
 from tests.fault.chaos.upstream import Answered
+from tests.fault.standstill import Span, stood_still
 
 _QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
 _LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
@@ -37,7 +38,7 @@ class Case:
     level: timedelta
     lease: timedelta
     in_flight: timedelta
-    standstills: Sequence[tuple[datetime, datetime]] = ()
+    standstills: Sequence[Span] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,15 +322,9 @@ def _cause(case: Case, since: datetime, until: datetime, receiver: str) -> str:
         if any(word in fault.name for word in _PROCESS)
         and not any(word in fault.name for word in (other, "Redis", "web part"))
     ]
-    if not fit and _stood_still(case.standstills, since, until) > case.in_flight / 2:
+    if not fit and stood_still(case.standstills, since, until) > case.in_flight / 2:
         return "machine stood still"
     return max(fit, key=lambda fault: fault.began_at).name if fit else ""
-
-
-def _stood_still(spans: Sequence[tuple[datetime, datetime]], since: datetime, until: datetime) -> timedelta:
-    """For how long in all: who had answered in time otherwise may have been too late."""
-    parts = (min(end, until) - max(begin, since) for begin, end in spans if begin < until and end > since)
-    return sum(parts, timedelta())
 
 
 def delays(case: Case, evidence: Evidence) -> list[Delay]:
