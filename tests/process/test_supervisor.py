@@ -15,11 +15,12 @@ import pytest
 from incidentd.process.supervisor import FIRST_DELAY_SECONDS, HEALTHY_SECONDS, LONGEST_DELAY_SECONDS, next_delay
 from tests.servers import children_of, leashed, lives, wait_until
 
-_CHILD = """
+_CHILD = r"""
 import os, signal, sys, time
-journal = open(sys.argv[1], "a", buffering=1)
+journal = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 name, behaviour = sys.argv[2:]
-def note(what): print(name, what, os.getpid(), file=journal, flush=True)
+# One call of the system: a handler must not meet a buffer that is being written.
+def note(what): os.write(journal, f"{name} {what} {os.getpid()}\n".encode())
 if behaviour == "slow":
     note("begin")
     while not os.path.exists(sys.argv[1] + ".go"): time.sleep(0.01)
