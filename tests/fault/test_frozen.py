@@ -46,7 +46,7 @@ def test_without_a_timekeeper_webhooks_are_taken_and_delivering_says_no_until_a_
     timekeeper = plant.start(TIMEKEEPER)
     plant.wait_for_web()
     plant.until(lambda: plant.status("/-/delivering") == OK, "a cycle")
-    wait_until(lambda: _is_frozen_between_writes(timekeeper, plant), "the timekeeper to freeze")
+    _freeze_between_writes(timekeeper, plant)
     wait_until(lambda: plant.status("/-/delivering") == UNAVAILABLE, "the frozen timekeeper to be missed")
     assert plant.status("/-/ready") == OK
     assert plant.post("hung", climbs=False) == OK
@@ -61,15 +61,15 @@ def test_without_a_timekeeper_webhooks_are_taken_and_delivering_says_no_until_a_
     assert wrongs(plant) == []
 
 
-def _is_frozen_between_writes(part: Part, plant: Plant) -> bool:
-    """Whether it could be frozen without a transaction that would hold up all others: on SQLite it may have one."""
+def _freeze_between_writes(part: Part, plant: Plant) -> None:
+    """Within a write, on SQLite, it would hold up all others."""
     part.signal(signal.SIGSTOP)
+    wait_until(lambda: _stands_still(part), "it to freeze")
     try:
         plant.store.write(lambda _: None)
     except StoreUnavailableError:
         part.signal(signal.SIGCONT)
-        return False
-    return True
+        _freeze_between_writes(part, plant)
 
 
 def _stands_still(part: Part) -> bool:
