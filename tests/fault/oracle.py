@@ -24,8 +24,8 @@ from incidentd.store import entries, incidents
 from incidentd.store.tables import CURSORS, INCIDENTS
 from incidentd.timeline import Accepted, Acknowledged, Entry, GaveUp
 from tests.fault.plant import HTTP_SECONDS, LEASE_SECONDS, Plant, Told
-from tests.fault.standstill import stood_still
 from tests.lifecycle.bench import KEYS
+from tests.machine import stood_still
 
 LEVELS = (1, 2, 3)
 

@@ -14,7 +14,7 @@ from tests.fault.chaos.happened import Happened, during
 from tests.fault.chaos.page import Page
 from tests.fault.chaos.story import Plot, Story
 from tests.fault.chaos.upstream import Answered
-from tests.fault.standstill import Span, stood_still
+from tests.machine import Span, stood_still
 
 _QUIETER = {"acknowledged": "answered", "recovering": "over", "resolved": "over"}
 _LOUDER = {"firing_again": {"over"}, "round": {"answered"}, "opened": {"answered", "over"}}
