@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ import sqlalchemy as sa
 
 from incidentd.errors import StoreUnavailableError
 from incidentd.intake import fingerprint
+from incidentd.sandbox.pagerduty import Event
 from incidentd.sandbox.server import SandboxServer
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.tables import INCIDENTS
 from tests.fault.haste import hasty_rules
 from tests.fault.standstill import Standstill
 from tests.lifecycle.bench import environment
+from tests.machine import Stopwatch
 from tests.servers import RedisServer, free_port, leashed, wait_until
 
 LEASE_SECONDS = 6.0
@@ -120,6 +122,7 @@ class Told:
 
     place: str
     climbs: bool
+    at: datetime
 
 
 @dataclass
@@ -177,7 +180,7 @@ class Plant:
     def fire(self, place: str, *, climbs: bool = True) -> None:
         """Post a P0 until it is answered with 2xx, as Alertmanager does; a P1, where it isn't to climb meanwhile."""
         self.until(lambda: self.post(place, climbs=climbs) == requests.codes.ok, place)
-        self.told.append(Told(place, climbs))
+        self.told.append(Told(place, climbs, datetime.now(UTC)))
 
     def post(self, place: str, *, climbs: bool = True) -> int:
         """Post it once; returns the status, 0 where there is no answer."""
@@ -212,10 +215,25 @@ class Plant:
         """Whether PagerDuty has accepted a page for it."""
         return place in self._paged()
 
+    def paged_at(self, place: str) -> datetime:
+        """When PagerDuty accepted the first page for it."""
+        return next(event.at for event in self.sandbox.pagerduty.events if event.payload and _place(event) == place)
+
+    def late_pages(self, watch: Stopwatch, within: float) -> list[str]:
+        """Of the alerts that were answered since ``watch`` began: whose first page left later than so many seconds."""
+        since = [told for told in self.told if told.at > watch.began_at]
+        waits = {told.place: (self.paged_at(told.place) - told.at).total_seconds() for told in since}
+        complaints = {place: watch.complaint(within, took) for place, took in waits.items()}
+        return [f"{place} {complaint}" for place, complaint in complaints.items() if complaint]
+
+    def stopwatch(self) -> Stopwatch:
+        """Runs from now on, and knows what the machine withholds from all processes."""
+        return Stopwatch(lambda: self.standstill.all)
+
     def _paged(self) -> dict[str, str]:
         """The incidents that were paged: their ids by place."""
-        triggers = (event.payload["custom_details"] for event in self.sandbox.pagerduty.events if event.payload)
-        named = [(said["alerts"][0]["labels"]["environment"], said.get("incident_id", "")) for said in triggers]
+        triggers = (event for event in self.sandbox.pagerduty.events if event.payload)
+        named = [(_place(event), event.payload["custom_details"].get("incident_id", "")) for event in triggers]
         # One that went out without the database names none; that of a later one counts.
         return dict(sorted(named, key=itemgetter(1)))
 
@@ -249,6 +267,11 @@ class Plant:
         except requests.RequestException:
             time.sleep(0.05)
             return 0
+
+
+def _place(trigger: Event) -> str:
+    place: str = trigger.payload["custom_details"]["alerts"][0]["labels"]["environment"]
+    return place
 
 
 def _alert(place: str, slo: str) -> dict[str, Any]:

@@ -1,8 +1,5 @@
 """The database is away: a P0 is paged all the same, and when it is back all is as if it had never been gone."""
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,57 +7,18 @@ import requests
 import sqlalchemy as sa
 
 from incidentd.cli.told import UNUSABLE
-from incidentd.store.engine import Store, open_engine
-from incidentd.store.migrate import migrate
 from tests.fault.oracle import lacks, wrongs
-from tests.fault.plant import START_SECONDS, TIMEKEEPER, WEB, Plant, running
+from tests.fault.outage import Database, consistent_again, postgresql_stopped, refused_and_paged, sqlite_locked
+from tests.fault.plant import START_SECONDS, TIMEKEEPER, WEB, Plant
 from tests.servers import PostgresServer, wait_until
 from tests.store.database import POSTGRESQL
 
-Outage = tuple[Plant, Callable[[], None], Callable[[], object]]
-"""The plant, what takes its database away, and what gives it back."""
-
-ANSWERED_SECONDS = 4 * 5.0
-CONSISTENT_SECONDS = 4 * 10.0
-"""Four times what is promised, for a busy machine."""
-
+CONNECTED_SECONDS = 2.0
 TIMES = 8
 
 
-def _migrate(url: str) -> None:
-    with closing(Store(open_engine(url))) as store:
-        migrate(store.engine)
-
-
-@contextmanager
-def _postgresql(folder: Path) -> Iterator[Outage]:
-    server = PostgresServer().create()
-    try:
-        with server.database() as url:
-            _migrate(url)
-            with running(url, folder) as plant:
-                yield plant, server.stop, server.start
-    finally:
-        server.remove()
-
-
-@contextmanager
-def _sqlite(folder: Path) -> Iterator[Outage]:
-    """Another process holds the lock on its file."""
-    path = folder / "incidentd.db"
-    _migrate(f"sqlite:///{path}")
-    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        with running(f"sqlite:///{path}", folder) as plant:
-            yield plant, lambda: other.execute("BEGIN EXCLUSIVE").close(), lambda: other.execute("ROLLBACK")
-    finally:
-        other.close()
-
-
-@pytest.mark.parametrize("database", [_sqlite, _postgresql])
-def test_a_p0_is_paged_at_once_and_lost_nowhere(
-    database: Callable[[Path], AbstractContextManager[Outage]], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("database", [sqlite_locked, postgresql_stopped])
+def test_a_p0_is_paged_at_once_and_lost_nowhere(database: Database, tmp_path: Path) -> None:
     with database(tmp_path) as (plant, take_away, give_back):
         plant.start(WEB)
         plant.start(TIMEKEEPER)
@@ -68,19 +26,16 @@ def test_a_p0_is_paged_at_once_and_lost_nowhere(
         plant.fire("before", climbs=False)
         plant.until(lambda: not lacks(plant), "all of before to be told and recorded")
         take_away()
-        assert plant.post("during") == requests.codes.service_unavailable
-        plant.until(lambda: plant.is_paged("during"), "the direct page", ANSWERED_SECONDS)
+        refused_and_paged(plant, "during")
         give_back()
-        plant.fire("during")
-        plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
-        plant.until(lambda: not lacks(plant), "all to be told")
+        consistent_again(plant, "during")
         assert wrongs(plant, expected=["StoreUnavailableError"]) == []
 
 
 def test_a_web_part_that_starts_while_the_database_is_away_pages_p0s_and_begins_when_it_is_back(
     tmp_path: Path,
 ) -> None:
-    with _postgresql(tmp_path) as (plant, take_away, give_back):
+    with postgresql_stopped(tmp_path) as (plant, take_away, give_back):
         web = plant.start(WEB)
         plant.start(TIMEKEEPER)
         plant.wait_for_web()
@@ -91,21 +46,19 @@ def test_a_web_part_that_starts_while_the_database_is_away_pages_p0s_and_begins_
         web.start()
         unavailable = requests.codes.service_unavailable
         plant.until(lambda: plant.post("during") == unavailable, "an answer without a database", START_SECONDS)
-        plant.until(lambda: plant.is_paged("during"), "the direct page", ANSWERED_SECONDS)
+        refused_and_paged(plant, "during-2")
+        plant.until(lambda: plant.is_paged("during"), "the direct page of the first")
         assert plant.status("/-/ready") == unavailable
         assert plant.status("/-/healthy") == requests.codes.ok
         give_back()
-        plant.wait_for_web()
-        plant.fire("during")
-        plant.until(lambda: not list((tmp_path / "spool").glob("*.json")), "the folder to be empty", CONSISTENT_SECONDS)
-        plant.until(lambda: not lacks(plant), "all to be told")
+        consistent_again(plant, "during", "during-2")
         plant.until(lambda: '"database_arrived"' in web.log.read_text(), "the web part to begin")
         assert web.deaths == 0
         assert wrongs(plant, expected=["StoreUnavailableError"]) == []
 
 
 def test_a_web_part_that_waited_for_its_database_refuses_one_of_a_newer_version(tmp_path: Path) -> None:
-    with _postgresql(tmp_path) as (plant, take_away, give_back):
+    with postgresql_stopped(tmp_path) as (plant, take_away, give_back):
         plant.store.write(lambda tx: tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
         plant.store.write(lambda tx: tx.execute(sa.text("UPDATE compatibility SET oldest = '9999'")))
         plant.store.close()
@@ -128,8 +81,10 @@ def test_ending_all_connections_again_and_again_under_load_loses_nothing(
     plant.wait_for_web()
     plant.fire("climbing")
     for number in range(TIMES):
+        watch = plant.stopwatch()
         postgres_server.terminate_backends()
         plant.fire(f"place-{number}", climbs=False)
+        assert watch.complaint(CONNECTED_SECONDS) == ""
     plant.until(lambda: not lacks(plant), "all to be told")
     assert [part.deaths for part in plant.parts.values()] == [0, 0]
     assert wrongs(plant, duplicates=TIMES, expected=["StoreUnavailableError"]) == []
