@@ -177,14 +177,15 @@ class Plant:
 
         wait_until(holds, f"{what}; logs: {self.folder}", seconds)
 
-    def fire(self, place: str, *, climbs: bool = True) -> None:
-        """Post a P0 until it is answered with 2xx, as Alertmanager does; a P1, where it isn't to climb meanwhile."""
-        self.until(lambda: self.post(place, climbs=climbs) == requests.codes.ok, place)
-        self.told.append(Told(place, climbs, datetime.now(UTC)))
+    def fire(self, *places: str, climbs: bool = True) -> None:
+        """Post P0s until they are answered with 2xx, as Alertmanager does; P1s, where none is to climb meanwhile."""
+        self.until(lambda: self.post(*places, climbs=climbs) == requests.codes.ok, ", ".join(places))
+        self.told += [Told(place, climbs, datetime.now(UTC)) for place in places]
 
-    def post(self, place: str, *, climbs: bool = True) -> int:
-        """Post it once; returns the status, 0 where there is no answer."""
-        body = {"version": "4", "alerts": [_alert(place, "core-api" if climbs else "chat-delivery")]}
+    def post(self, *places: str, climbs: bool = True) -> int:
+        """Post them once, as one notification; returns the status, 0 where there is no answer."""
+        alerts = [_alert(place, "core-api" if climbs else "chat-delivery") for place in places]
+        body = {"version": "4", "alerts": alerts}
         return self._answer("POST", "/api/v1/alertmanager", body)
 
     def status(self, path: str) -> int:
