@@ -197,6 +197,13 @@ class Bench:
             if action in (None, event.action) and level in (None, _level(event.routing_key))
         ]
 
+    def restart(self, after: timedelta) -> None:
+        """The process ends; when it starts again so much time has passed. What was made with it knows it no more."""
+        self.runtime.close()
+        self.clock.advance(after)
+        self.runtime = Runtime(load_settings(self.environ, None), self.environ, clock=self.clock)
+        self.store = self.runtime.store
+
     def close(self) -> None:
         """End the runtime."""
         self.runtime.close()

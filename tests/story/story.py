@@ -52,12 +52,15 @@ class Story:
 
     def post(self, alerts: list[dict[str, Any]]) -> None:
         """One notification, answered with 200."""
+        assert self.posted_to(self.url, alerts) == requests.codes.ok
+
+    def posted_to(self, url: str, alerts: list[dict[str, Any]], sender: int = 0) -> int:
+        """What one notification of one replica of Alertmanager is answered with by a web part."""
         body = {"version": "4", "status": "firing", "receiver": "incidentd", "alerts": alerts, "truncatedAlerts": 0}
+        body["externalURL"] = f"http://alertmanager-{sender}:9093"
         bearer = f"Bearer {self.bench.environ['INCIDENTD_WEBHOOK_TOKEN']}"
-        answer = requests.post(
-            f"{self.url}/api/v1/alertmanager", json=body, headers={"Authorization": bearer}, timeout=20
-        )
-        assert answer.status_code == requests.codes.ok, answer.text
+        headers = {"Authorization": bearer}
+        return requests.post(f"{url}/api/v1/alertmanager", json=body, headers=headers, timeout=20).status_code
 
     def alert(
         self, what: str, value: float | None = None, region: str = "", *, firing: bool = True, **labels: str
@@ -112,8 +115,8 @@ class Story:
         self.bench.forward(timedelta(hours=hours, minutes=minutes, seconds=seconds))
 
     def off(self, *, hours: float) -> None:
-        """Time passes while nothing of incidentd runs, and then it is there again."""
-        self.bench.clock.advance(timedelta(hours=hours))
+        """Time passes while nothing of incidentd runs, and then it is there again, but for its web part."""
+        self.bench.restart(timedelta(hours=hours))
         self.bench.settle()
 
     def answer_page(self, page: PagerDutyAlert, action: str = "acknowledge", by: str = "anna.berg") -> None:

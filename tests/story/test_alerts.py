@@ -1,11 +1,19 @@
 """What alerts do to an incident: regions join, copies come, alerts flap, end and come back."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from incidentd.incident.state import State
 from incidentd.sandbox.pagerduty import AlertState
 from incidentd.tier import Tier
+from incidentd.web.app import create_app
+from incidentd.web.server import bind, serving
+from tests.lifecycle.twin import twin
 from tests.story.story import Story
+
+REPLICAS = 3
+COPIES = 200
 
 
 def test_a_second_region_makes_a_p1_a_p0_at_once(story: Story) -> None:
@@ -41,12 +49,26 @@ def test_a_p2_that_becomes_a_p0_pages_level_1_now(story: Story) -> None:
 
 
 def test_two_hundred_copies_from_three_replicas_are_one_incident_and_one_page(story: Story) -> None:
+    """Each replica sends at the same time as the others, and to a web part of its own."""
     copy = story.alert("avalo/core-api", value=99.4, region="eu")
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(story.post, [[copy]] * 200))
-    story.bench.settle()
+    begin = threading.Barrier(REPLICAS, timeout=120)
+
+    def send(replica: int) -> list[int]:
+        begin.wait()
+        return [story.posted_to(urls[replica], [copy], sender=replica) for _ in range(replica, COPIES, REPLICAS)]
+
+    with ExitStack() as stack:
+        others = [stack.enter_context(twin(story.bench)) for _ in range(REPLICAS - 1)]
+        parts = [stack.enter_context(serving(create_app(each), bind("127.0.0.1", 0))) for each in others]
+        urls = [story.url, *parts]
+        with ThreadPoolExecutor(REPLICAS) as pool:
+            answers = [status for statuses in pool.map(send, range(REPLICAS)) for status in statuses]
+        assert answers == [200] * COPIES
+        story.bench.settle()
+    assert story.bench.kinds().count("opened") == 1
     story.expect_page(level=1)
     story.expect_no_page()
+    assert len(story.bench.events("trigger")) == 1
     story.expect_card("1 alert, 1 firing")
 
 
