@@ -7,6 +7,7 @@ import pytest
 
 from tests.fault.plant import Plant, running
 from tests.lifecycle.bench import Bench, open_bench
+from tests.patience import patient_database, patient_web
 from tests.servers import RedisServer
 from tests.store.database import database_url, open_store, postgres_blueprint, sqlite_blueprint, store
 from tests.story.story import Story, telling
@@ -15,6 +16,8 @@ __all__ = [
     "bench",
     "database_url",
     "open_store",
+    "patient_database",
+    "patient_web",
     "plant",
     "plant_with_redis",
     "postgres_blueprint",
