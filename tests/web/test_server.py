@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -25,12 +26,16 @@ from incidentd.sandbox.server import site
 from incidentd.web.app import create_app
 from incidentd.web.connection import DEFAULT_LIMITS, Limits
 from incidentd.web.server import bind, serving
+from tests.machine import Stopwatch
 from tests.servers import wait_until
 from tests.test_meter import value
 from tests.web.fake import WEBHOOK_TOKEN, FakeRuntime
 
 PATH = "/api/v1/alertmanager"
 SHORT = Limits(request_seconds=0.6, response_seconds=0.6, keep_alive_seconds=1)
+FAIR = Limits(request_seconds=5, response_seconds=5, keep_alive_seconds=1)
+"""Where something is to be answered before the time is over: a busy machine may not come to it sooner."""
+ANSWERED_SECONDS = 2.0
 ACKNOWLEDGEMENT_SECONDS = 0.04
 """So long a receiver may keep the acknowledgement of a packet back, in the hope of more."""
 
@@ -50,6 +55,12 @@ def server(runtime: FakeRuntime, limits: Limits) -> Iterator[tuple[str, int]]:
 @pytest.fixture
 def hurried(runtime: FakeRuntime) -> Iterator[tuple[str, int]]:
     with server(runtime, SHORT) as address:
+        yield address
+
+
+@pytest.fixture
+def fair(runtime: FakeRuntime) -> Iterator[tuple[str, int]]:
+    with server(runtime, FAIR) as address:
         yield address
 
 
@@ -79,8 +90,8 @@ def cut_off(runtime: FakeRuntime, answer: str) -> float:
     return value(text(runtime.meter.collect()), "incidentd_cut_off_requests_total", answer=answer)
 
 
-def test_what_is_cut_off_is_counted_by_its_answer(runtime: FakeRuntime, hurried: tuple[str, int]) -> None:
-    with connect(hurried) as slow, connect(hurried) as long, connect(hurried) as sound:
+def test_what_is_cut_off_is_counted_by_its_answer(runtime: FakeRuntime, fair: tuple[str, int]) -> None:
+    with connect(fair) as slow, connect(fair) as long, connect(fair) as sound:
         slow.sendall(HEAD)
         long.sendall(b"GET /" + b"x" * 100_000)
         sound.sendall(SOUND)
@@ -156,8 +167,8 @@ def test_a_connection_that_says_nothing_is_closed(hurried: tuple[str, int]) -> N
         assert rest(connection) == b""
 
 
-def test_an_idle_connection_is_closed_after_an_answer(hurried: tuple[str, int]) -> None:
-    with connect(hurried) as connection:
+def test_an_idle_connection_is_closed_after_an_answer(fair: tuple[str, int]) -> None:
+    with connect(fair) as connection:
         connection.sendall(SOUND)
         assert rest(connection).startswith(b"HTTP/1.1 200 OK")
 
@@ -177,11 +188,11 @@ def test_500_half_open_connections_do_not_keep_a_webhook_waiting(patient: tuple[
         for number in range(500):
             half_open = stack.enter_context(connect(patient))
             half_open.sendall((b"", HEAD, HEAD + b"Content-Length: 9\r\n\r\n{")[number % 3])
-        begun = time.monotonic()
+        watch = Stopwatch()
         with connect(patient) as connection:
             connection.sendall(SOUND)
             assert first(connection) == b"HTTP/1.1 200 OK"
-        assert time.monotonic() - begun < DEFAULT_LIMITS.request_seconds
+        assert watch.complaint(ANSWERED_SECONDS) == ""
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"], ids=["kept alive", "closed"])
@@ -228,18 +239,23 @@ def test_what_is_no_http_is_answered_and_closed(patient: tuple[str, int], junk: 
         assert rest(connection).split(b"\r\n", 1)[0] in (b"HTTP/1.1 400 Bad Request", b"")
 
 
-async def generous(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for _ in range(1000):
-            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
-
-
 def test_a_reader_that_does_not_read_is_cut_off() -> None:
+    ended = threading.Event()
+
+    async def generous(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(1000):
+                await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+        finally:
+            ended.set()
+
     listener = bind("127.0.0.1", 0)
     with serving(generous, listener, SHORT) as url, connect(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(1.5)
+        assert ended.wait(120)
         try:
             received = len(rest(connection))
         except ConnectionError:
@@ -322,14 +338,14 @@ def test_a_websocket_of_the_sandbox_outlives_the_time_that_a_request_may_take() 
     sandbox = create_sandbox(
         clock=SystemClock().now, slack_signing_secret="unused", sandbox_url=lambda: f"{url}/sandbox"
     )
-    with serving(site(sandbox), bind("127.0.0.1", 0), SHORT, websockets=True) as url:
+    with serving(site(sandbox), bind("127.0.0.1", 0), FAIR, websockets=True) as url:
         opened = httpx.post(
             f"{url}/sandbox/slack/api/apps.connections.open", headers={"Authorization": "Bearer xapp-a"}
         )
         with websocket(opened.json()["url"], proxy=None) as connection:
             assert "hello" in str(connection.recv(30))
             with pytest.raises(TimeoutError):
-                connection.recv(3 * SHORT.request_seconds)
+                connection.recv(FAIR.request_seconds + 1)
             sandbox.slack.sockets.disconnect("warning")
             assert "warning" in str(connection.recv(30))
     sandbox.close()
