@@ -7,8 +7,10 @@ whole, proc_stat(5) tells: steal.
 
 import json
 import os
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +22,7 @@ _REFERENCE_SECONDS = 0.01
 _TEXT = json.dumps([{"labels": {f"name-{number}": "value" * 3}, "number": number} for number in range(200)])
 _ROUNDS = 20
 _NANO = 1e-9
+_LOOK_SECONDS = 0.2
 _STEAL = 8
 """Its place in the first line of /proc/stat."""
 
@@ -33,7 +36,12 @@ class Stopwatch:
 
     def __init__(self, spans: Callable[[], Sequence[Span]] = tuple) -> None:
         self._spans = spans
-        self._threads, self._stolen = _threads(), _stolen()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew: what was before is over."""
+        self._before, self._stolen = _threads(), _stolen()
+        self._seen = dict(self._before)
         self.began_at, self._began = datetime.now(UTC), time.monotonic()
 
     @property
@@ -41,11 +49,32 @@ class Stopwatch:
         """Seconds since it was made."""
         return time.monotonic() - self._began
 
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Look again and again: what ends meanwhile takes its counts along."""
+        over = threading.Event()
+
+        def follow() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                self._look()
+
+        thread = threading.Thread(target=follow, name="followed", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _look(self) -> None:
+        self._seen |= _threads()
+
     def withheld(self) -> float:
         """For how many of these seconds somebody who had work to do was not let, or did it on a slow processor."""
+        self._look()
         ran = waited = 0.0
-        for thread, (its_run, its_wait) in _threads().items():
-            before = self._threads.get(thread, (0.0, 0.0))
+        for thread, (its_run, its_wait) in self._seen.items():
+            before = self._before.get(thread, (0.0, 0.0))
             ran += its_run - before[0]
             waited += its_wait - before[1]
         still = stood_still(self._spans(), self.began_at, datetime.now(UTC)).total_seconds()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -44,6 +45,17 @@ def test_processes_that_share_one_processor_are_granted_what_they_waited_for_it(
         for each in some:
             each.kill()
             each.communicate()
+    assert watch.withheld() > 0.4 * 3, "what was seen counts, also of those that are gone"
+
+
+def test_who_is_gone_before_anybody_asks_is_followed() -> None:
+    watch = Stopwatch()
+    code = BUSY.format(processor=min(os.sched_getaffinity(0)))
+    with watch.followed(), ThreadPoolExecutor(4) as pool:
+        argv = [sys.executable, "-c", code]
+        some = [pool.submit(subprocess.run, leashed(argv), input=b"\n" * 2, check=True) for _ in range(4)]
+        assert [each.result(60).returncode for each in some] == [0] * 4
+    assert watch.withheld() > 0.4
 
 
 def _say(some: list["subprocess.Popen[str]"], word: str) -> None:

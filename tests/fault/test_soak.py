@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from incidentd.clock import ManualClock
+from incidentd.web.webhook import STORE_SECONDS
 from tests.fault.soak.flow import END, PER_TICK, REPEATS, TICK_SECONDS, Flow
 from tests.fault.soak.growth import Growth, growth
 from tests.fault.soak.run import Soaked, soak
 from tests.fault.soak.summary import markdown
+from tests.fault.standstill import Standstill
+from tests.machine import Stopwatch
 
 
 def test_what_grows_while_it_warms_up_and_then_stays_has_not_grown() -> None:
@@ -81,8 +84,14 @@ def test_a_refused_webhook_no_page_and_growth_fail_and_are_shown(bad: Soaked) ->
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_a_short_soak_with_real_processes_samples_all_of_them(database: str, tmp_path: Path) -> None:
-    found = soak(database, 0.15, 20, tmp_path, lambda _: None)
-    assert set(found.statuses) == {200}
+    watch, standstill = Stopwatch(), Standstill(tmp_path / "standstill")
+    standstill.start()
+    with watch.followed():
+        found = soak(database, 0.15, 20, tmp_path, lambda _: watch.restart())
+    standstill.close()
+    # The flow sends nothing again: what the database refuses for want of time is the machine's.
+    excused = {503} if standstill.found or watch.withheld() > STORE_SECONDS else set()
+    assert {200} <= set(found.statuses) <= {200} | excused
     assert found.pages > 0
     names = {each.what for each in found.growths}
     assert {"memory of web", "memory of timekeeper 1", "open files of page 2", "memory of Redis"} <= names

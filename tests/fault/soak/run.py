@@ -70,6 +70,7 @@ def soak(database: str, minutes: float, per_second: float, folder: Path, say: Sa
         group = stack.enter_context(running("incidentd.cli", "worker", settings=settings, log=folder / "worker.log"))
         wait_until(lambda: _answers(f"http://{address}/-/delivering"), "the worker group", _START_SECONDS)
         processes = _processes(web, group)
+        say(f"{database}: all has started, the load begins")
         flow = Flow(f"http://{address}", settings["INCIDENTD_WEBHOOK_TOKEN"], per_second, SystemClock().now)
         samples = _sampled(flow, minutes, lambda: (processes, lambda: connections(processes), redis), say)
         return Soaked(database, minutes, flow.alerts, flow.statuses, len(sandbox.pagerduty.events), samples.growths())
