@@ -30,12 +30,13 @@ DEFAULT = Pace("default", lease=30, http=10, quiet=100, settings={})
 
 SHORT = Pace(
     "short",
-    lease=3,
-    http=1,
+    # A busy machine takes its time for a request that is under way, too: one cut off comes twice.
+    lease=6,
+    http=3,
     quiet=75,
     settings={
-        "INCIDENTD_LEASE_SECONDS": "3",
-        "INCIDENTD_HTTP_SECONDS": "1",
+        "INCIDENTD_LEASE_SECONDS": "6",
+        "INCIDENTD_HTTP_SECONDS": "3",
         "INCIDENTD_MARK_DELIVER_SECONDS": "0.5",
         "INCIDENTD_MARK_ESCALATE_SECONDS": "0.3",
     },
