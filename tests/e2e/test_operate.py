@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from incidentd.sandbox.server import SandboxServer
@@ -15,6 +15,14 @@ SECRETS = {
     "INCIDENTD_PAGERDUTY_ROUTING_KEY_CTO": KEYS[3],
     "INCIDENTD_SLACK_BOT_TOKEN": "xoxb-0123456789abcdef",
 }
+
+
+EXAMINATIONS = 5
+"""A check that a busy machine gave too little time is made again; what is really wrong stays wrong."""
+
+
+def _faults(said: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    return [each for each in said if each["grade"] == "fault"]
 
 
 def test_a_running_instance_is_examined_copied_pruned_and_restored_after_a_loss(
@@ -36,12 +44,13 @@ def test_a_running_instance_is_examined_copied_pruned_and_restored_after_a_loss(
         assert run(*fire).returncode == 0
         assert sandbox.pagerduty.wait(lambda pagerduty: bool(pagerduty.alerts), 30)
 
-        examined = run("doctor", "--json")
-        said = json.loads(examined.stdout)
-        assert [each for each in said["findings"] if each["grade"] == "fault"] == []
-        assert {"/-/healthy is well", "/-/ready is well", "/-/delivering is well"} <= {
-            each["says"] for each in said["findings"]
-        }
+        said: list[Mapping[str, str]] = []
+        for _ in range(EXAMINATIONS):
+            said = json.loads(run("doctor", "--json").stdout)["findings"]
+            if not _faults(said):
+                break
+        assert _faults(said) == []
+        assert {"/-/healthy is well", "/-/ready is well", "/-/delivering is well"} <= {each["says"] for each in said}
 
         copy = tmp_path / "copy.db"
         copied = run("backup", str(copy))
