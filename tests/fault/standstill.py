@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.machine import Span
+from tests.machine import OBSERVER, Span
 
 _PAUSE_SECONDS = 0.05
 _SHORT = timedelta(seconds=0.1)
@@ -25,9 +25,9 @@ class Standstill:
         self._found: list[Span] = []
         self._stopping = threading.Event()
         self._threads = [
-            threading.Thread(target=self._watch_disk, name="standstill", daemon=True),
+            threading.Thread(target=self._watch_disk, name=f"{OBSERVER} of the disk", daemon=True),
             *(
-                threading.Thread(target=self._watch_processor, args=(each,), name=f"standstill-{each}", daemon=True)
+                threading.Thread(target=self._watch_processor, args=(each,), name=f"{OBSERVER} of {each}", daemon=True)
                 for each in sorted(os.sched_getaffinity(0))
             ),
         ]
@@ -54,7 +54,7 @@ class Standstill:
 
     @property
     def all(self) -> list[Span]:
-        """Also those that only made it late."""
+        """Also writes to the disk that only made it late."""
         return list(self._found)
 
     def was_within(self, begin: datetime, end: datetime) -> bool:
@@ -77,9 +77,12 @@ class Standstill:
         while not self._stopping.is_set():
             began = datetime.now(UTC)
             act()
+            acted = datetime.now(UTC)
             self._stopping.wait(_PAUSE_SECONDS)
-            if (ended := datetime.now(UTC)) - began > _SHORT:
+            if (ended := datetime.now(UTC)) - began > _LONG:
                 self.note(began, ended)
+            elif acted - began > _SHORT:
+                self.note(began, acted)
 
 
 def _write(file: int) -> None:

@@ -47,6 +47,15 @@ def test_what_is_short_makes_late_and_is_no_excuse(tmp_path: Path) -> None:
     assert not looker.was_within(now - SECOND, now)
 
 
+def test_a_write_that_takes_a_moment_makes_late(tmp_path: Path) -> None:
+    pauses = [0.3, 0.0]
+    looker = Standstill(tmp_path / "disk", lambda _: time.sleep(pauses.pop(0) if pauses else 0.0))
+    looker.start()
+    wait_until(lambda: not pauses, "the disk to be asked")
+    looker.close()
+    assert any(end - begin >= 0.3 * SECOND for begin, end in looker.all)
+
+
 def test_only_a_refusal_of_the_database_at_a_standstill_is_no_error(tmp_path: Path) -> None:
     with running(f"sqlite:///{tmp_path / 'unused.db'}", tmp_path) as plant:
         plant.start("timekeeper").kill()
