@@ -79,7 +79,7 @@ def _of_alerts(
         case Opened():
             return _opened(data, people)
         case AlertsChanged():
-            return _alerts_changed(data)
+            return _alerts_changed(entry, data)
         case Prolonged():
             return f"Still reported: {_count(len(data.alerts), 'alert')}."
         case Recovering():
@@ -100,13 +100,21 @@ def _opened(data: Opened, people: Mapping[int, str]) -> str:
     return f"{begin} as {data.tier} by {alerts}: {data.reason}.{told}{_skipped(data.skipped)}"
 
 
-def _alerts_changed(data: AlertsChanged) -> str:
+def _alerts_changed(entry: Entry, data: AlertsChanged) -> str:
     firing = sum(alert.firing for alert in data.alerts)
-    ended = len(data.alerts) - firing
+    waiting = [alert.counts_at for alert in data.alerts if not alert.firing and alert.counts_at]
+    ended = len(data.alerts) - firing - len(waiting)
     parts = [f"{_count(firing, 'alert')} firing"] if firing else []
+    parts += [_not_yet(entry, waiting)] if waiting else []
     parts += [f"{_count(ended, 'alert')} no longer firing"] if ended else []
     joined = f"; now also in {_and(data.joined)}" if data.joined else ""
     return f"Alerts changed: {', '.join(parts) or 'none'}{joined}."
+
+
+def _not_yet(entry: Entry, waiting: list[datetime]) -> str:
+    """They fire, but within a grace, or so soon after their end that it may be a late copy (model 23, 24)."""
+    does = "does" if len(waiting) == 1 else "do"
+    return f"{_count(len(waiting), 'alert')} firing that {does} not count before {_time(min(waiting), entry.at)}"
 
 
 def _update(entry: Entry, data: Updated, people: Mapping[int, str]) -> str:

@@ -35,7 +35,8 @@ class Member:
     """One alert of an incident, in its latest episode (``fingerprint``, ``starts_at``).
 
     ``closed_at`` is when its resolved notification was received; ``counts_at`` the instant from which
-    a firing copy counts that came too soon after it; ``expires_at`` the end of an alert that nobody resolves.
+    a firing copy counts that came too soon after it, or in a grace: until then it is not ``firing`` here;
+    ``expires_at`` the end of an alert that nobody resolves.
     ``announced`` says that a firing notification of this episode has been heard. ``observed``: the rules only observe
     its system, so by itself it tells nobody.
     """

@@ -47,8 +47,9 @@ TOMORROW = AT + timedelta(days=1)
 PEOPLE = {1: "on-call engineer", 2: "engineering manager", 3: "CTO"}
 
 
-def alert(fingerprint: str = "1", *, firing: bool = True) -> Member:
-    return Member(fingerprint, AT, firing, Tier.P0, "avalo/x", "99.4 < 99.5", "Core API", region="eu")
+def alert(fingerprint: str = "1", *, firing: bool = True, counts_at: datetime | None = None) -> Member:
+    verdict = (Tier.P0, "avalo/x", "99.4 < 99.5", "Core API")
+    return Member(fingerprint, AT, firing, *verdict, region="eu", counts_at=counts_at)
 
 
 def opened(alerts: int = 1, *, episode: int = 1, level: int = 1, skipped: tuple[int, ...] = ()) -> Opened:
@@ -91,6 +92,24 @@ SENTENCES: list[tuple[Data, str, str]] = [
         AlertsChanged((alert("1"), alert("2"), alert("3", firing=False)), ("eu", "us")),
         "alertmanager",
         "Alerts changed: 2 alerts firing, 1 alert no longer firing; now also in eu and us.",
+    ),
+    (
+        AlertsChanged((alert(firing=False, counts_at=LATER),)),
+        "alertmanager",
+        "Alerts changed: 1 alert firing that does not count before 14:35:00 UTC.",
+    ),
+    (
+        AlertsChanged(
+            (
+                alert("1"),
+                alert("2", firing=False, counts_at=TOMORROW),
+                alert("3", firing=False, counts_at=LATER),
+                alert("4", firing=False),
+            )
+        ),
+        "alertmanager",
+        "Alerts changed: 1 alert firing, 2 alerts firing that do not count before 14:35:00 UTC,"
+        " 1 alert no longer firing.",
     ),
     (TierRose(Tier.P2, Tier.P0, "r", "two regions", 1, LATER, LATER), "incidentd", "Rose from P2 to P0: two regions."),
     (

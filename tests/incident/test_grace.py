@@ -8,7 +8,9 @@ from incidentd.errors import RefusedError
 from incidentd.incident.hear import takes
 from incidentd.incident.state import State
 from incidentd.incident.wake import wake_at
+from incidentd.sentence import sentence
 from incidentd.tier import Tier
+from incidentd.timeline import Entry
 from tests.incident.build import MINUTE, Story, member
 
 
@@ -63,6 +65,15 @@ class TestGrace:
         assert (waits, story.state) == (State.RESOLVED, State.TRIGGERED)
         assert story.incident.tier is Tier.P0
         assert story.incident.episode == 2
+
+    def test_the_timeline_says_of_one_that_begins_within_the_grace_that_it_fires(self) -> None:
+        story = self.resolved()
+        story.off(minutes=3)
+        (begun,) = story.fire("c")
+        said = "Alerts changed: 1 alert firing that does not count before 12:10:00 UTC."
+        assert sentence(Entry(9, story.now, "alertmanager", begun), {}) == said
+        (ended,) = story.resolve_alert("c")
+        assert sentence(Entry(9, story.now, "alertmanager", ended), {}) == "Alerts changed: 1 alert no longer firing."
 
     def test_a_new_one_that_ends_within_the_grace_reopens_nothing(self) -> None:
         story = self.resolved()

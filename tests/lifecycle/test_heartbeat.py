@@ -23,6 +23,7 @@ from incidentd.lifecycle.pulse import Pulse
 from incidentd.lifecycle.silence import AGAIN
 from incidentd.lifecycle.work import Webhook
 from incidentd.runtime import Runtime
+from incidentd.sentence import sentence
 from incidentd.settings import load_settings
 from incidentd.store import cycles, heartbeats, standing
 from incidentd.store.heartbeats import Heartbeat
@@ -223,6 +224,16 @@ def test_a_silence_that_a_person_resolved_over_opens_again_when_the_grace_is_ove
     assert about(bench, "backup")[0].state is State.RESOLVED
     keep_time(bench, AGAIN)
     assert about(bench, "backup")[0].state is State.TRIGGERED
+
+
+def test_the_timeline_says_of_a_silence_within_the_grace_that_it_fires(bench: Bench) -> None:
+    bench.hear(watchdog())
+    keep_time(bench, 2 * MINUTE)
+    bench.act(Resolve("ada"), about(bench, "watchdog")[0].id)
+    bench.hear(watchdog())
+    keep_time(bench, 2 * MINUTE)
+    last = bench.timeline(about(bench, "watchdog")[0].id)[-1]
+    assert sentence(last, {}) == "Alerts changed: 1 alert firing that does not count before 12:12:00 UTC."
 
 
 def test_a_silence_that_lasts_writes_next_to_nothing_and_no_entry(bench: Bench) -> None:
