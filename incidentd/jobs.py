@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
@@ -19,6 +18,7 @@ from incidentd.incident.slot import PAGE, TELL
 from incidentd.meter import Meter
 from incidentd.process.courier import Courier
 from incidentd.process.gather import GatherThread
+from incidentd.process.reach import Reach
 
 ESCALATE = "escalate"
 QUEUES = (PAGE, ESCALATE, TELL)
@@ -41,7 +41,7 @@ _LATER_SECONDS = 0.02
 # RQ asks the server for its version before enqueuing unless told: workers need LMOVE, so 6.2 is the least there is.
 _REDIS_VERSION = (6, 2, 0)
 
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_PART = "enqueuer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class Enqueuer:
     """Puts work into the queues within ``seconds`` in all, or says that it could not. Safe for use by several threads.
 
     After a failure it doesn't try for a second, so that a Redis that hangs is not waited for by each webhook anew.
-    ``redis_url`` None: there is no Redis, and nothing can ever be enqueued.
+    ``redis_url`` None: there is no Redis, and nothing can ever be enqueued. Whoever else in its process uses Redis says
+    to ``reach`` what becomes of it.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Enqueuer:
         self._client = client or (connect(redis_url) if redis_url else None)
         self._retry_at = 0.0
         self._down = False
+        self.reach = Reach()
         self._courier = Courier("redis")
 
     def enqueue(self, work: Work) -> bool:
@@ -137,14 +139,12 @@ class Enqueuer:
         return receipts
 
     def _note(self, error: Exception | None) -> None:
-        if error is not None:
+        self._down = error is not None
+        if error is None:
+            self.reach.found(_PART)
+        else:
             self._retry_at = self._clock.monotonic() + _PAUSE_SECONDS
-        if self._down != (error is not None):
-            self._down = error is not None
-            if error is not None:
-                _log.warning("redis_unreachable", cause=type(error).__name__)
-            else:
-                _log.info("redis_back")
+            self.reach.lost(_PART, error)
 
 
 class EnqueueThread:

@@ -18,7 +18,7 @@ from workers.contract import Runtime
 from workers.job import bind
 from workers.timekeeper import Timekeeper
 from workers.watchdog import Watchdog
-from workers.worker import WakeUpWorker, connect
+from workers.worker import PART, WakeUpWorker, connect
 
 TIMEKEEPER = "timekeeper"
 ROLES = (*QUEUES, TIMEKEEPER)
@@ -69,22 +69,22 @@ class _Process:
 
     def work(self, queue: str, redis_url: str | None) -> None:
         """Work on ``queue`` until told to stop, whatever becomes of Redis meanwhile."""
-        watchdog = Watchdog()
+        watchdog, reach = Watchdog(), self._runtime.enqueuer.reach
         while redis_url is not None and not self.stopping.is_set():
             with connect(redis_url) as connection:
                 try:
-                    self._work_once(queue, connection, watchdog)
+                    self._work_once(WakeUpWorker(queue, connection, watchdog, reach))
                 except StopRequested:
                     break
-                except redis.RedisError as error:
-                    _log.warning("redis_unreachable", cause=type(error).__name__)
+                except (redis.RedisError, OSError) as error:
+                    reach.lost(PART, error)
             self.stopping.wait(_PAUSE_SECONDS)
         self.stopping.wait()
 
-    def _work_once(self, queue: str, connection: redis.Redis, watchdog: Watchdog) -> None:
-        self._worker = WakeUpWorker(queue, connection, watchdog)
+    def _work_once(self, worker: WakeUpWorker) -> None:
+        self._worker = worker
         try:
-            self._worker.work()
+            worker.take_jobs()
         finally:
             self._worker = None
 

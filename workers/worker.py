@@ -2,14 +2,13 @@
 
 import time
 from contextlib import suppress
-from types import FrameType
 
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import SimpleWorker
-from rq.exceptions import StopRequested
+from rq.exceptions import DequeueTimeout, StopRequested
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -17,10 +16,13 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from incidentd.incident.slot import PAGE, TELL
+from incidentd.process.reach import Reach
 from workers.job_class import ForeignJobError, WakeUpJob
 from workers.queue_class import WakeUpQueue
 from workers.watchdog import Watchdog
 
+PART = "worker"
+"""What it is to ``Reach``."""
 JOB_SECONDS = 300.0
 _DEQUEUE_SECONDS = 2
 # Longer than the server holds a blocked dequeue: else every quiet spell would look like a dead Redis.
@@ -44,11 +46,9 @@ def connect(url: str) -> redis.Redis:
 class WakeUpWorker(SimpleWorker):
     """Takes jobs from one queue, one after the other. Has a random name: a fixed one is blocked after a kill -9."""
 
-    # RQ would double its pause up to a minute: workers are to be back at once when Redis is.
-    exponential_backoff_factor = 1.0
-
-    def __init__(self, queue: str, connection: redis.Redis, watchdog: Watchdog) -> None:
+    def __init__(self, queue: str, connection: redis.Redis, watchdog: Watchdog, reach: Reach) -> None:
         self._watchdog = watchdog
+        self._reach = reach
         self._passing_again_at = 0.0
         super().__init__(
             [queue],
@@ -69,6 +69,35 @@ class WakeUpWorker(SimpleWorker):
     def connection_timeout(self) -> int:
         """Seconds that a reply may take."""
         return _SOCKET_SECONDS
+
+    def take_jobs(self) -> None:
+        """Take one job after the other, until told to stop.
+
+        RQ's own loop, ``work``, logs the loss of Redis as a fault with its traceback, or waits it out in silence.
+
+        Raises:
+            redis.RedisError: Redis can't be reached, or refuses.
+            StopRequested: told to stop while none ran.
+        """
+        self.bootstrap(logging_level=None)
+        try:
+            while not self._stop_requested:
+                self._take_job()
+        finally:
+            with suppress(redis.RedisError):
+                self.register_death()  # type: ignore[no-untyped-call]
+
+    def _take_job(self) -> None:
+        self.heartbeat()
+        if self.should_run_maintenance_tasks:
+            self.run_maintenance_tasks()
+        try:
+            taken = WakeUpQueue.dequeue_any(self.queues, self.dequeue_timeout, self.connection)
+        except DequeueTimeout:
+            taken = None
+        self._reach.found(PART)
+        if taken is not None:
+            self.execute_job(*taken)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job and forget it. Its failure is logged: what it left undone is found in the database."""
@@ -96,12 +125,8 @@ class WakeUpWorker(SimpleWorker):
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """As ``stop``, however often: RQ's own would abandon the job at the second signal."""
-        self.stop()
-
     def heartbeat(self, timeout: int | None = None, pipeline: redis.client.Pipeline | None = None) -> None:
-        """Keep the worker's record alive; RQ asks for it several times a job, every few seconds is enough."""
+        """Keep the worker's record alive: every few seconds is enough."""
         if self.last_heartbeat is None or (now() - self.last_heartbeat).total_seconds() >= _HEARTBEAT_SECONDS:
             super().heartbeat(timeout, pipeline)
 
@@ -111,17 +136,8 @@ class WakeUpWorker(SimpleWorker):
             self.connection.delete(queue.intermediate_queue_key)
         self.last_cleaned_at = now()  # type: ignore[assignment]
 
-    def check_for_suspension(self, burst: bool) -> None:
-        """Nobody suspends paging by a key in Redis."""
-
     def subscribe(self) -> None:
         """Take no commands through Redis."""
-
-    def unsubscribe(self) -> None:
-        """There is nothing to unsubscribe from."""
-
-    def _install_signal_handlers(self) -> None:
-        """The process has its own, which outlive this worker."""
 
     def _let_pages_pass(self) -> None:
         """While pages wait in line, cards would only take their time: processors, the database, its locks.

@@ -327,9 +327,9 @@ def _faults(*names: str) -> list[Happened]:
 
 
 def test_an_error_line_needs_a_fault_that_explains_it() -> None:
-    lost = 'group-1: {"event": "no Redis", "level": "error", "logger": "rq.worker"}'
+    lost = 'group-1: {"event": "store_unavailable", "level": "error"}'
     strange = 'web: {"event": "request_failed", "level": "error", "exception": "Traceback\\nKeyError: 1"}'
-    assert unexpected([lost, strange, strange], _faults("Redis killed")) == [
+    assert unexpected([lost, strange, strange], _faults("PostgreSQL stopped")) == [
         "web: request_failed KeyError: 1 (2 times)"
     ]
-    assert unexpected([lost], _faults("Slack: 5xx")) == ["group-1: no Redis (1 times)"]
+    assert unexpected([lost], _faults("Slack: 5xx")) == ["group-1: store_unavailable (1 times)"]

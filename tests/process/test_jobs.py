@@ -111,6 +111,15 @@ def test_a_redis_that_is_not_there_is_said_once_and_left_alone_for_a_second() ->
     assert [line["event"] for line in logs] == ["redis_unreachable"]
 
 
+def test_an_outage_that_another_part_of_the_process_has_told_is_not_told_again() -> None:
+    enqueuer = Enqueuer(f"redis://127.0.0.1:{free_port()}", ManualClock())
+    enqueuer.reach.lost("worker", redis.ConnectionError())
+    with capture_logs() as logs:
+        assert not enqueuer.enqueue({"page": ["i1"]})
+    enqueuer.close()
+    assert logs == []
+
+
 def test_a_frozen_redis_costs_at_most_250_ms_and_then_nothing_for_a_second(redis_server: RedisServer) -> None:
     clock = ManualClock()
     enqueuer = Enqueuer(redis_server.url, clock)

@@ -3,12 +3,15 @@
 import json
 import os
 import pickle
+import socket
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 import redis
@@ -21,6 +24,7 @@ from tests.process.conftest import WorkerProcess
 from tests.servers import RedisServer, wait_until
 
 PASSED_SECONDS = 4.5
+TRIES = 3
 
 
 @contextmanager
@@ -122,6 +126,69 @@ def test_a_worker_comes_back_by_itself_after_redis_was_killed(
     send(redis_server, "i2")
     page_worker.wait_for("page i2")
     assert page_worker.process.poll() is None
+
+
+class Doorkeeper:
+    """Stands where a Redis was, counts who comes, and sends everybody away."""
+
+    def __init__(self, port: int) -> None:
+        self.came = 0
+        self._door = socket.create_server(("127.0.0.1", port))
+        self._thread = threading.Thread(target=self._send_away)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._door.close()
+
+    def _send_away(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._door.accept()[0].close()
+                self.came += 1
+
+
+def spoken(worker: WorkerProcess) -> list[str]:
+    """What it has logged since it serves. All of it is ours, and nothing is a fault."""
+    lines = [json.loads(line) for line in worker.log().splitlines()]
+    assert [line for line in lines if "logger" in line or line["level"] in ("error", "critical")] == []
+    return [line["event"] for line in lines if line["event"] != "serving"]
+
+
+def test_the_loss_of_redis_is_one_plain_line_however_often_a_worker_tries_and_its_return_another(
+    redis_server: RedisServer, page_worker: WorkerProcess
+) -> None:
+    send(redis_server, "i1")
+    page_worker.wait_for("page done")
+    for number in (1, 2):
+        redis_server.kill()
+        with Doorkeeper(redis_server.port) as doorkeeper:
+            wait_until(lambda: doorkeeper.came > TRIES, "the worker to try again and again")
+        assert spoken(page_worker) == ["redis_unreachable", "redis_back"] * (number - 1) + ["redis_unreachable"]
+        redis_server.start()
+        wait_until(lambda: len(spoken(page_worker)) == 2 * number, "it to say so")  # noqa: B023 - asked at once
+        assert spoken(page_worker) == ["redis_unreachable", "redis_back"] * number
+    send(redis_server, "i2")
+    page_worker.wait_for("page i2")
+
+
+def test_a_redis_that_lets_in_and_refuses_jobs_is_not_called_back_at_each_try(
+    redis_server: RedisServer, page_worker: WorkerProcess
+) -> None:
+    with redis_server.client() as client:
+        client.set("rq:queue:page", "no queue")
+        before = client.info()["total_connections_received"]
+        wait_until(
+            lambda: client.info()["total_connections_received"] > before + TRIES, "the worker to try again and again"
+        )
+        assert spoken(page_worker) == ["redis_unreachable"]
+        client.delete("rq:queue:page")
+    wait_until(lambda: len(spoken(page_worker)) > 1, "it to say so")
+    assert spoken(page_worker) == ["redis_unreachable", "redis_back"]
 
 
 def test_a_worker_comes_back_by_itself_after_redis_was_frozen(

@@ -8,10 +8,8 @@ from tests.fault.chaos.happened import Happened
 
 _DATABASE = ("PostgreSQL", "SQLite", "sender frozen", "timekeeper frozen", "web part frozen")
 """A process that is frozen inside of a transaction keeps others from the database, too."""
-_REDIS = ("Redis", "wrong jobs")
 
 EXPECTED: Sequence[tuple[str, tuple[str, ...]]] = (
-    ('"logger": "rq.worker"', _REDIS),
     ("StoreUnavailableError", _DATABASE),
     ("store_unavailable", _DATABASE),
     # A timekeeper that stood still for longer than a cycle may take ends itself.
