@@ -58,6 +58,9 @@ class Voucher:
         self._gets_out = gets_out
         self._meter = meter
         self._last = ""
+        # The last turns that this process knows of, for when the database can't be asked.
+        self._turn_at: datetime | None = None
+        self._withheld_at: datetime | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -76,15 +79,28 @@ class Voucher:
     def vouch(self) -> None:
         """Ping, if it is time, nobody else has, and pages get out; else say why not. Never raises one of our errors."""
         try:
-            if not self._store.read(lambda tx: pings.is_due(tx, self._now(), self._interval)):
+            self._turn_at = self._store.read(lambda tx: pings.last(tx, pings.OUTSIDE))
+            if not self._is_over(self._turn_at):
                 return
             fine, why = self._gets_out()
             if not fine:
-                self._withhold(why)
-            elif self._store.write(lambda tx: pings.take(tx, self._now(), self._interval)):
+                self._withhold(why, counts=self._takes(pings.WITHHELD))
+            elif self._take(pings.OUTSIDE):
+                self._turn_at = self._now()
                 self._ping()
         except IncidentdError as error:
-            self._withhold(type(error).__name__)
+            if self._is_over(self._turn_at):
+                self._withhold(type(error).__name__, counts=self._is_over(self._withheld_at))
+
+    def _is_over(self, at: datetime | None) -> bool:
+        return pings.is_over(at, self._now(), self._interval)
+
+    def _takes(self, name: str) -> bool:
+        """Asks first: pages that don't get out are looked at each second, and each look would be a write."""
+        return self._store.read(lambda tx: pings.is_due(tx, self._now(), self._interval, name)) and self._take(name)
+
+    def _take(self, name: str) -> bool:
+        return self._store.write(lambda tx: pings.take(tx, self._now(), self._interval, name))
 
     def _ping(self) -> None:
         try:
@@ -100,8 +116,11 @@ class Voucher:
             log.info("ping_accepted")
         self._last = PINGED
 
-    def _withhold(self, cause: str) -> None:
-        self._meter.pings.add(WITHHELD)
+    def _withhold(self, cause: str, *, counts: bool) -> None:
+        """``counts``: for this interval it was not counted yet, here or elsewhere."""
+        if counts:
+            self._meter.pings.add(WITHHELD)
+            self._withheld_at = self._now()
         if self._last != WITHHELD:
             log.warning("ping_withheld", cause=cause)
         self._last = WITHHELD

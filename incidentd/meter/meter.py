@@ -225,7 +225,7 @@ class Meter:
         self.pings = Counters(
             registry,
             "incidentd_pings_total",
-            "Pings of whoever watches incidentd: accepted, failed, or withheld as pages don't get out.",
+            "Pings of whoever watches incidentd: accepted, failed, or due and withheld as pages don't get out.",
             ["outcome"],
             _each((PINGED, FAILED, WITHHELD)),
         )

@@ -9,6 +9,8 @@ from incidentd.store.tables import PINGS
 
 OUTSIDE = "outside"
 """Telling an outsider that all is well."""
+WITHHELD = "withheld"
+"""Counting that he is not told."""
 PRUNING = "prune"
 """Removing what is past its time."""
 BACKUP = "backup"
@@ -22,8 +24,12 @@ STALE = "stale"
 
 
 def is_due(tx: Connection, now: datetime, interval: timedelta, name: str = OUTSIDE) -> bool:
-    """Whether nobody has taken the turn of this interval. An instant that a false clock set binds nobody."""
-    at = last(tx, name)
+    """Whether nobody has taken the turn of this interval."""
+    return is_over(last(tx, name), now, interval)
+
+
+def is_over(at: datetime | None, now: datetime, interval: timedelta) -> bool:
+    """Whether the next turn may follow the one at ``at``. An instant that a false clock set binds nobody."""
     return at is None or not now - interval < at <= now + interval
 
 

@@ -111,6 +111,34 @@ def test_while_pages_dont_get_out_nobody_vouches_and_the_next_ping_comes_as_soon
     assert [line["event"] for line in logs] == ["ping_accepted"]
 
 
+def test_one_withheld_ping_is_counted_for_each_interval_by_all_timekeepers_together(ground: Ground) -> None:
+    vouchers = [ground.voucher() for _ in range(3)]
+    for second in range(300):
+        ground.delivering = (second < 60, "3 overdue")
+        for voucher in vouchers:
+            voucher.vouch()
+        ground.clock.advance(timedelta(seconds=1))
+    assert ground.counted() == {"accepted": 1, "failed": 0, "withheld": 4}
+
+
+def test_without_a_database_a_timekeeper_counts_one_withheld_ping_for_each_that_was_due(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_work: object) -> None:
+        raise StoreUnavailableError("away")
+
+    voucher = ground.voucher()
+    voucher.vouch()
+    with monkeypatch.context() as patch:
+        patch.setattr(ground.store, "read", away)
+        for _ in range(240):
+            voucher.vouch()
+            ground.clock.advance(timedelta(seconds=1))
+    assert ground.counted() == {"accepted": 1, "failed": 0, "withheld": 3}
+    voucher.vouch()
+    assert ground.counted() == {"accepted": 2, "failed": 0, "withheld": 3}
+
+
 def test_a_database_that_cant_be_asked_is_no_reason_to_vouch(ground: Ground) -> None:
     ground.failure = StoreUnavailableError("away")
     ground.voucher().vouch()
