@@ -34,8 +34,8 @@ STATEMENTS = ("select", "insert", "update", "delete")
 COMMIT = "commit"
 """The verbs of statements, and what ends a transaction that writes."""
 
-CUT_OFF = ("408", "431")
-"""What a request is answered with that is cut off before it is whole."""
+CUT_OFF = ("400", "408", "431")
+"""What a request is answered with that is cut off before it is whole; 400: it is no HTTP."""
 
 _ANSWERS = ("200", "400", "401", "405", "413", "415", "503")
 _TOLD = ("202", "401", "413", "503")
@@ -75,7 +75,7 @@ class Meter:
         self.cut_off = Counters(
             registry,
             "incidentd_cut_off_requests_total",
-            "Requests to any address that never came whole: too slow (408), or with too much in front (431).",
+            "Requests to any address that never came whole: no HTTP (400), too slow (408), or too much in front (431).",
             ["answer"],
             _each(CUT_OFF),
         )

@@ -126,6 +126,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_request_timer()
         super().handle_websocket_upgrade()
 
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP reaches no application that would count it."""
+        super().send_400_response(msg)
+        self.cut_off("400")
+
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, also when its peer leaves the last answer unread."""
         self._close_soon(0)

@@ -70,7 +70,9 @@ class WebhookEndpoint:
     async def _answer(self, scope: Scope, body: Body, outcome: _Outcome) -> Response | None:
         """The answer; None where nobody is there any more to hear it."""
         try:
-            outcome.source = self._admit(scope)
+            user, token = given(scope)
+            outcome.source = self._runtime.admission.source_of(token, user) or ""
+            _admit(scope, outcome.source)
             await self._take(scope, body, outcome)
         except ClientDisconnect:
             outcome.reason = "disconnected"
@@ -89,15 +91,6 @@ class WebhookEndpoint:
             return problem_of(scope, StoreUnavailableError("not stored"))
         said = b'{"status":"stored","alerts":%d,"set_aside":%d}' % (outcome.alerts, outcome.set_aside)
         return Response(said, media_type="application/json")
-
-    def _admit(self, scope: Scope) -> str:
-        if scope["method"] != "POST":
-            raise ProblemError(405, "method", "notifications are sent with POST", headers={"Allow": "POST"})
-        user, token = given(scope)
-        source = self._runtime.admission.source_of(token, user)
-        if source is None:
-            raise unauthorized()
-        return source
 
     def _count(self, source: str, answer: str) -> None:
         self._runtime.meter.webhooks.add(answer)
@@ -159,6 +152,13 @@ class WebhookEndpoint:
             _log.debug("webhook", **said)
         else:
             _log.info("webhook", **said)
+
+
+def _admit(scope: Scope, source: str) -> None:
+    if scope["method"] != "POST":
+        raise ProblemError(405, "method", "notifications are sent with POST", headers={"Allow": "POST"})
+    if not source:
+        raise unauthorized()
 
 
 def _refused_by_headers(scope: Scope) -> IntakeError | None:

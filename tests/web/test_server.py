@@ -91,15 +91,17 @@ def cut_off(runtime: FakeRuntime, answer: str) -> float:
 
 
 def test_what_is_cut_off_is_counted_by_its_answer(runtime: FakeRuntime, fair: tuple[str, int]) -> None:
-    with connect(fair) as slow, connect(fair) as long, connect(fair) as sound:
+    with connect(fair) as slow, connect(fair) as long, connect(fair) as odd, connect(fair) as sound:
         slow.sendall(HEAD)
+        odd.sendall(b"\x16\x03\x01 a handshake of TLS\r\n\r\n")
         long.sendall(b"GET /" + b"x" * 100_000)
         sound.sendall(SOUND)
         assert first(sound) == b"HTTP/1.1 200 OK"
         assert rest(long).startswith(b"HTTP/1.1 431 ")
         assert rest(slow).startswith(b"HTTP/1.1 408 ")
+        assert rest(odd).startswith(b"HTTP/1.1 400 ")
         rest(sound)
-    assert (cut_off(runtime, "408"), cut_off(runtime, "431")) == (1, 1)
+    assert [cut_off(runtime, answer) for answer in ("400", "408", "431")] == [1, 1, 1]
 
 
 def test_a_header_of_10_mb_is_431_and_not_kept(patient: tuple[str, int]) -> None:

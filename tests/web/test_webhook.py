@@ -334,6 +334,21 @@ def test_a_notification_is_of_the_source_whose_token_it_bears(
     assert 'incidentd_source_webhooks_total{answer="400",source="primary"} 0.0' in told
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "BREW"])
+def test_another_method_counts_for_the_source_whose_token_it_bears(
+    client: Client, runtime: FakeRuntime, method: str
+) -> None:
+    several(runtime)
+    with capture_logs() as logs:
+        assert client.request(method, PATH, headers=basic("backup", "backups-token-0123456")).status_code == 405
+        assert client.request(method, PATH, headers=basic("backup", "x")).status_code == 405
+    assert [line["source"] for line in logs if line["event"] == "webhook"] == ["backup", ""]
+    told = client.get("/metrics").text
+    assert 'incidentd_source_webhooks_total{answer="405",source="backup"} 1.0' in told
+    assert 'incidentd_source_webhooks_total{answer="405",source="primary"} 0.0' in told
+    assert 'incidentd_webhooks_total{answer="405"} 2.0' in told
+
+
 @pytest.mark.parametrize("headers", [basic("primary", "backups-token-0123456"), BEARER, basic("backup", "x")], ids=str)
 def test_a_token_under_another_sources_name_is_401_and_counts_for_nobody(
     client: Client, runtime: FakeRuntime, headers: dict[str, str]
