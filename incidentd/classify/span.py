@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from incidentd.policy import ResponseTime
 
+LONGEST = timedelta(days=36_500)
+"""Further back no instant is asked for; the calendar ends somewhere beyond."""
 _PART = re.compile(r"([0-9]{1,6})(d|h|m|s)")
 WHOLE = re.compile(r"([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}

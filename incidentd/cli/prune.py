@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from incidentd.classify.span import parse_span
+from incidentd.classify.span import LONGEST, parse_span
 from incidentd.cli.start import inherited_settings
 from incidentd.cli.state import with_database
 from incidentd.clock import SystemClock
-from incidentd.errors import SettingsError
+from incidentd.errors import UsageError
 from incidentd.lifecycle.prune import SHORTEST, Pruned, Pruner
 from incidentd.store import pings
 from incidentd.store.engine import Store, open_engine
@@ -23,12 +23,14 @@ def run(environ: Mapping[str, str], state: Path, older_than: str | None, *, dry:
     """Remove what is over for so long, and say how much that was.
 
     Raises:
-        SettingsError: a setting is malformed, or the time is.
+        UsageError: the time can't be used.
+        SettingsError: a setting is malformed.
         SchemaError: the database is not of this version.
         StoreUnavailableError: it can't be used now.
     """
+    asked = None if older_than is None else _keep(older_than)
     settings = inherited_settings(with_database(environ, state))
-    keep = _keep(older_than) if older_than else timedelta(days=settings.retention_days)
+    keep = asked or timedelta(days=settings.retention_days)
     engine = open_engine(settings.database_url)
     with closing(Store(engine)) as store:
         check(engine)
@@ -40,8 +42,9 @@ def run(environ: Mapping[str, str], state: Path, older_than: str | None, *, dry:
 
 def _keep(text: str) -> timedelta:
     span = parse_span(text)
-    if span is None or span < SHORTEST:
-        raise SettingsError(f"--older-than {text[:40]!r} is no time of a day or more, such as 400d")
+    if span is None or not SHORTEST <= span <= LONGEST:
+        fit = f"a day or more, such as 400d or 36h, and {LONGEST.days}d at most"
+        raise UsageError(f"--older-than {text[:40]!r} is no time of {fit}")
     return span
 
 

@@ -5,11 +5,11 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from incidentd.classify.span import parse_span
+from incidentd.classify.span import LONGEST, parse_span
 from incidentd.cli.start import inherited_settings
 from incidentd.cli.state import with_database
 from incidentd.clock import SystemClock
-from incidentd.errors import ExportError, SettingsError
+from incidentd.errors import ExportError, SettingsError, UsageError
 from incidentd.replay import Recording, extract, read_export
 from incidentd.store.engine import Store, open_engine
 from incidentd.store.migrate import check
@@ -20,7 +20,8 @@ def from_database(environ: Mapping[str, str], state: Path, since: str) -> Record
     """What the database holds of alerts that were first heard of within ``since``, such as ``30d``.
 
     Raises:
-        SettingsError: a setting is malformed, or the time is.
+        UsageError: the time can't be used.
+        SettingsError: a setting is malformed.
         SchemaError: the database is not of this version.
         StoreUnavailableError: it can't be used now.
     """
@@ -51,6 +52,6 @@ def from_file(file: Path) -> Recording:
 
 def _span(text: str) -> timedelta:
     span = parse_span(text)
-    if not span:
-        raise SettingsError(f"--since {text[:40]!r} is no time such as 30d or 12h")
+    if not span or span > LONGEST:
+        raise UsageError(f"--since {text[:40]!r} is no time such as 30d or 12h, {LONGEST.days}d at most")
     return span

@@ -14,7 +14,7 @@ from incidentd.classify import Rules, load, parse
 from incidentd.classify.report import show_faults
 from incidentd.cli.changes import as_json, show
 from incidentd.cli.recorded import from_database, from_file
-from incidentd.errors import ConfigurationError, RulesError, SettingsError, StoreError
+from incidentd.errors import ConfigurationError, RulesError, SettingsError, StoreError, UsageError
 from incidentd.replay import Difference, Recording, compare, side_by_side
 from incidentd.replay.side_by_side import Progress as Note
 from incidentd.settings import names_set
@@ -48,7 +48,7 @@ def backtest_command(
     except RulesError as error:
         typer.echo(show_faults(error.faults), err=True)
         raise typer.Exit(BROKEN) from None
-    except (ConfigurationError, StoreError) as error:
+    except (ConfigurationError, StoreError, UsageError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BROKEN) from None
     if json:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from incidentd.cli.recorded import from_database
-from incidentd.errors import ConfigurationError, SettingsError, StoreError
+from incidentd.errors import ConfigurationError, SettingsError, StoreError, UsageError
 from incidentd.replay import write_export
 
 
@@ -24,7 +24,7 @@ def export_command(
     try:
         recording = from_database(os.environ, state, since)
         size = _write(file, write_export(recording))
-    except (ConfigurationError, StoreError) as error:
+    except (ConfigurationError, StoreError, UsageError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     typer.echo(f"{file}: {len(recording.alerts)} alerts, {len(recording.answers)} answers, {size / (1 << 20):.1f} MiB")

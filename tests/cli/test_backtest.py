@@ -113,7 +113,7 @@ def test_an_export_of_a_database_replays_as_the_database_itself(tmp_path: Path, 
     ("arguments", "said"),
     [
         (["--from", "nowhere.jsonl"], "nowhere.jsonl: No such file or directory"),
-        (["--since", "soon"], "--since 'soon' is no time such as 30d or 12h"),
+        (["--since", "soon"], "--since 'soon' is no time such as 30d or 12h, 36500d at most"),
     ],
 )
 def test_a_backtest_that_has_nothing_to_go_by_says_why(arguments: list[str], said: str, tmp_path: Path) -> None:

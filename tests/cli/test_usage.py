@@ -39,7 +39,12 @@ OTHER_ONE = {"detail": "a drill goes on already"}
         ("rules explain 4711", "4711: there is no such file, and no such incident"),
         ("rules diff abcdef", "no version is kept that begins with 'abcdef'; see `incidentd rules history`"),
         ("rules backtest rules --since ever", "--since 'ever' is no time such as 30d or 12h"),
-        ("prune --older-than ever", "--older-than 'ever' is no time of a day or more, such as 400d"),
+        ("rules backtest rules --since 999999d", "--since '999999d' is no time such as 30d or 12h, 36500d at most"),
+        ("rules export recorded.jsonl --since=", "--since '' is no time such as 30d or 12h"),
+        ("prune --older-than ever", "--older-than 'ever' is no time of a day or more, such as 400d or 36h"),
+        ("prune --older-than 23h", "--older-than '23h' is no time of a day or more, such as 400d or 36h"),
+        ("prune --older-than=", "--older-than '' is no time of a day or more, such as 400d or 36h"),
+        ("prune --older-than 999999d", "is no time of a day or more, such as 400d or 36h, and 36500d at most"),
     ],
 )
 def test_a_wrong_argument_ends_with_2_and_says_what_there_is(typed: str, said: str, tmp_path: Path) -> None:
@@ -51,6 +56,7 @@ def test_a_wrong_argument_ends_with_2_and_says_what_there_is(typed: str, said: s
     assert said in found.stderr
     assert found.exit_code == 2
     assert "Traceback" not in found.output
+    assert "nothing more was removed" not in found.output
 
 
 def drilled(receiver: Receiver) -> None:
