@@ -134,6 +134,7 @@ def show_incident(runtime: Wired, request: Request, incident: str) -> Response:
         names=runtime.level_names(shown),
         in_force=runtime.rules.version,
         days=view.days(shown, whole.entries, runtime.sentences(shown, whole.entries)),
+        openings=view.openings(shown, whole.entries),
         alerts=whole.alerts,
         following=whole.following,
         deliveries=whole.deliveries,

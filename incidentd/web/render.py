@@ -36,6 +36,8 @@ _ENVIRONMENT.globals.update(
     firing=view.firing,
     is_drill=is_drill,
     regions_of=view.regions,
+    open_for=view.open_for,
+    accepted_after=view.accepted_after,
 )
 
 

@@ -10,7 +10,7 @@ from incidentd.channels.link import dashboard, safe_href
 from incidentd.incident.slot import parse_episode, parse_page_slot
 from incidentd.incident.state import Incident, State
 from incidentd.store.query import AlertShown, Following
-from incidentd.timeline import Entry, Updated
+from incidentd.timeline import Entry, Opened, Updated
 
 _ON_TIME = timedelta(seconds=1)
 _DAY = 86_400
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line of the timeline. ``since`` counts from the opening; ``late`` is set where it came late.
+    """One line of the timeline. ``since`` counts from its episode's opening; ``late`` is set where it came late.
 
     ``earlier`` are updates that this one, the last before something else happened, stands for.
     """
@@ -68,10 +68,10 @@ def next_step(incident: Incident, names: Mapping[int, str]) -> Step | None:
 
 def days(incident: Incident, entries: Iterable[Entry], sentences: Iterable[str]) -> list[Day]:
     """The timeline, newest day last."""
-    moments = [
-        Moment(entry, sentence, since(entry.at - incident.opened_at), _lateness(entry))
-        for entry, sentence in zip(entries, sentences, strict=True)
-    ]
+    opened_at, moments = incident.opened_at, []
+    for entry, sentence in zip(entries, sentences, strict=True):
+        opened_at = entry.at if isinstance(entry.data, Opened) else opened_at
+        moments.append(Moment(entry, sentence, since(entry.at - opened_at), _lateness(entry)))
     by_day = groupby(moments, lambda m: f"{m.entry.at:%A, %d %B %Y}")
     return [Day(date, tuple(_gathered(same))) for date, same in by_day]
 
@@ -84,6 +84,23 @@ def _gathered(moments: Iterable[Moment]) -> Iterator[Moment]:
             yield replace(some[-1], earlier=tuple(some[:-1]))
         else:
             yield from some
+
+
+def open_for(incident: Incident, now: datetime) -> timedelta:
+    """How long the present episode has lasted, or did: what came before it was over (model 5)."""
+    return (incident.resolved_at or now) - incident.episode_at
+
+
+def openings(incident: Incident, entries: Iterable[Entry]) -> Mapping[int, datetime]:
+    """When each episode began, by its number."""
+    begun = {entry.data.episode: entry.at for entry in entries if isinstance(entry.data, Opened)}
+    return {1: incident.opened_at, incident.episode: incident.episode_at} | begun
+
+
+def accepted_after(following: Following, openings: Mapping[int, datetime]) -> timedelta | None:
+    """How long after the opening of its episode a destination first accepted."""
+    begun_at = openings.get(parse_episode(following.slot))
+    return following.accepted_at - begun_at if following.accepted_at and begun_at else None
 
 
 def duration(length: timedelta) -> str:

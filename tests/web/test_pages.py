@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from starlette.responses import Response
 
 from incidentd.incident.command import ChangeTier, Note
 from incidentd.incident.slot import Slot
+from incidentd.incident.state import State
 from incidentd.session import session_secret
 from incidentd.settings import load_settings
 from incidentd.store.cursors import open_slots
 from incidentd.store.deliveries import Delivery, Outcome, insert
+from incidentd.store.tables import CURSORS
 from incidentd.tier import Tier
 from incidentd.web.session import COOKIE, sign_in, sign_in_link
 from tests.incident.build import MINUTE, Story, policy, tiers
@@ -109,6 +112,49 @@ def test_the_page_tells_the_whole_story(person: Client, runtime: FakeRuntime) ->
         assert said in page, said
     for sentence in runtime.sentences(story.incident, story.entries):
         assert sentence.split("<")[0].split("'")[0].split("&")[0][:30] in page
+
+
+def opened_again() -> Story:
+    """Open for 20 min at 12:00, and again since 12:45."""
+    story = fired()
+    story.off(minutes=15)
+    story.resolve_alert()
+    story.forward(minutes=5)
+    assert story.state is State.RESOLVED
+    story.off(minutes=25)
+    story.fire(region="eu")
+    return story
+
+
+def test_an_incident_that_opened_again_is_open_for_as_long_as_its_present_episode(
+    person: Client, runtime: FakeRuntime
+) -> None:
+    runtime.clock.advance(timedelta(hours=1))
+    keep(runtime.store, fired(), title="the first time")
+    found = keep(runtime.store, opened_again(), title="the second time")
+    rows = person.get("/").text.split('<li class="row')
+    (once,), (again,) = ([row for row in rows if f"the {which} time" in row] for which in ("first", "second"))
+    assert "open for 1 h<" in once
+    assert "open again for 15 min<" in again
+    page = person.get(f"/incidents/{found}").text
+    assert "open again for 15 min<" in page
+    assert re.search(r"First opened.*?12:00:00 UTC.*?Opened again.*?12:45:00 UTC.*?episode 2", page, re.DOTALL)
+
+
+def test_the_page_counts_from_the_opening_of_each_episode(person: Client, runtime: FakeRuntime) -> None:
+    story = opened_again()
+    found = keep(runtime.store, story)
+    for episode, accepted_at in ((1, NOW + timedelta(seconds=2)), (2, NOW + timedelta(minutes=45, seconds=3))):
+        slot = Slot("pagerduty-engineer", f"e{episode}.r{episode}.l1", paging=True)
+        accept = sa.update(CURSORS).where(CURSORS.c.slot == slot.name).values(accepted_at=accepted_at)
+        runtime.store.write(lambda tx: open_slots(tx, [(found, Tier.P1, slot)], NOW))  # noqa: B023 - done at once
+        runtime.store.write(lambda tx: tx.execute(accept))  # noqa: B023 - done at once
+    page = person.get(f"/incidents/{found}").text
+    assert re.findall(r"\((\S+ \S+) after opening\)", page) == ["2.0 s", "3.0 s"]
+    offsets = re.findall(r'<span class="since"[^>]*>([^<]+)<', page)
+    assert offsets[0] == "+0:00:00"
+    assert "+0:20:00" in offsets
+    assert offsets[-1] == "+0:00:00"
 
 
 @pytest.mark.parametrize("path", ["/", "/incidents/{id}"])
