@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from incidentd.channels.backoff import next_try
 from incidentd.channels.channel import Channel
 from incidentd.lifecycle.limit import line_up, lock, not_in_line, still_to_ask, within_limits
-from incidentd.lifecycle.member import call_in_storm, hand_on
+from incidentd.lifecycle.member import call_in_storm, callers, digests_of, hand_on
 from incidentd.lifecycle.parcel import Packer, Parcel
 from incidentd.process.failpoint import failpoint
 from incidentd.store import cursors, digests, incidents
@@ -85,16 +85,15 @@ def relieve(tx: Connection, packer: Packer, surveyed: Survey, ids: Sequence[str]
 
     What is for an optional destination that nobody has set up is told to nobody.
     """
-    everything = [
-        cursor for cursor in cursors.claimable(tx, ids, queue, now, _MOST) if cursor.slot != cursors.DIGEST_SLOT
-    ]
+    everything = cursors.claimable(tx, ids, queue, now, _MOST, digests=False)
     unset = packer.unset({cursor.destination for cursor in everything})
     cursors.pass_over(tx, [cursor for cursor in everything if cursor.destination in unset])
     found = [cursor for cursor in everything if cursor.destination not in unset]
+    line_up(tx, [cursor for cursor in found if not cursor.is_folded], packer.limited, now)
     folded = [cursor for cursor in found if cursor.is_folded]
     if folded:
-        hand_on(tx, _current(tx, folded, surveyed), now)
-    line_up(tx, [cursor for cursor in found if not cursor.is_folded], packer.limited, now)
+        current = _current(tx, folded, surveyed)
+        hand_on(tx, current, digests.locked(tx, digests_of(current)), now)
 
 
 def take(
@@ -110,26 +109,26 @@ def take(
 ) -> Claim:
     """Lease what was surveyed and still is as it was then: what was answered meanwhile is not sent.
 
-    Where there is nothing to say, nothing is taken of the receiver's limit.
+    Where there is nothing to say, nothing is taken of the receiver's limit. Locks in the order of ``incidentd.store``.
     """
-    ids = {cursor.incident_id for cursor in surveyed.cursors}
-    everything = cursors.claimable(tx, ids, queue, now, limit)
-    bundles = _bundles(tx, [each for each in everything if each.slot == cursors.DIGEST_SLOT], new_id, now)
-    if bundles:
-        cursors.lease(tx, [bundle.cursor for bundle in bundles], bundles[0].token, now + lease)
-    found = [cursor for cursor in everything if cursor.slot != cursors.DIGEST_SLOT]
+    own = {cursor.incident_id for cursor in surveyed.cursors if cursor.slot == cursors.DIGEST_SLOT}
+    ids = {cursor.incident_id for cursor in surveyed.cursors} - own
+    found = cursors.claimable(tx, ids, queue, now, limit - len(own)) if ids else []
     locked = lock(tx, found, surveyed.parcels.values(), packer.limited)
     asking = still_to_ask(tx, found, packer.limited, locked, now)
     current = _current(tx, asking, surveyed)
-    folded = [parcel for parcel in current if parcel.cursor.is_folded]
-    hand_on(tx, folded, now)
-    storms = {bucket.name: bucket.digest for bucket in locked.values() if bucket.digest}
     parcels = within_limits(tx, [parcel for parcel in current if not parcel.cursor.is_folded], locked, now)
-    if storms:
-        hushed = {id(parcel) for parcel in call_in_storm(tx, parcels, storms, now)}
-        parcels = [quiet(parcel) if id(parcel) in hushed else parcel for parcel in parcels]
+    folded = [parcel for parcel in current if parcel.cursor.is_folded]
+    calling = callers(parcels, {bucket.name: bucket.digest for bucket in locked.values() if bucket.digest})
+    held = digests.locked(tx, digests_of(folded) | {digest for _, digest in calling})
+    hand_on(tx, folded, held, now)
+    hushed = {id(parcel) for parcel in call_in_storm(tx, calling, held, now)}
+    parcels = [quiet(parcel) if id(parcel) in hushed else parcel for parcel in parcels]
     if parcels:
         cursors.lease(tx, [parcel.cursor for parcel in parcels], parcels[0].token, now + lease)
+    bundles = _bundles(tx, cursors.claimable(tx, own, queue, now, limit) if own else [], new_id, now)
+    if bundles:
+        cursors.lease(tx, [bundle.cursor for bundle in bundles], bundles[0].token, now + lease)
     failpoint("claim.before_commit")
     overtaken = len(current) < len(asking)
     return Claim(parcels, overtaken or len(surveyed.cursors) == limit, overtaken, bundles)

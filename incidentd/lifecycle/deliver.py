@@ -308,7 +308,7 @@ class Sender:
         return [None] * len(results)
 
     def _give_back(self, refused: Sequence[Parcel]) -> None:
-        """After the results are written, not with them: who claims holds buckets before cursors."""
+        """After the results are written, not with them: whoever claims waits for a bucket, and not for those."""
         if any(parcel.cursor.is_new for parcel in refused):
             # Their places come free by themselves within a minute.
             with suppress(StoreError):

@@ -31,6 +31,7 @@ from incidentd.incident.slot import PAGE, parse_page_slot
 from incidentd.incident.state import State
 from incidentd.jobs import Work
 from incidentd.lifecycle.claim import Bundle
+from incidentd.lifecycle.digest_lock import lock_leased, lock_with_members
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger, work_of
 from incidentd.lifecycle.pace import Pace
@@ -183,38 +184,42 @@ class DigestSender:
         end = time.monotonic() + self._pace.lease.total_seconds()
         while True:
             try:
-                kept = self._store.write(lambda tx: self._record(tx, told))
+                kept, work = self._store.write(lambda tx: self._record(tx, told))
             except (StoreUnavailableError, ConflictError):
                 if time.monotonic() > end:
                     log.exception("delivery not recorded", digest=told.bundle.digest.id)
                     return False
                 time.sleep(_PAUSE_SECONDS)
             else:
+                self._hand_over(work)
                 return kept
 
-    def _record(self, tx: Connection, told: _Told) -> bool:
-        cursor, digest = told.bundle.cursor, told.bundle.digest
-        digests.locked(tx, [digest.id])
-        if cursors.tokens(tx, [cursor]).get(cursors.name(cursor)) != told.bundle.token:
-            return False
+    def _record(self, tx: Connection, told: _Told) -> tuple[bool, Work]:
+        """What else is to be changed is locked before the digest, in the order of ``incidentd.store``."""
+        if not cursors.is_leased(tx, told.bundle.cursor, told.bundle.token):
+            return False, {}
+        work: Work = {}
         if isinstance(told.came_to, Receipt):
             self._record_success(tx, told, told.came_to)
         else:
-            self._record_failure(tx, told, told.came_to)
+            work = self._record_failure(tx, told, told.came_to)
         failpoint("cursor.before_commit")
-        return True
+        return True, work
 
     def _record_success(self, tx: Connection, told: _Told, receipt: Receipt) -> None:
         now, cursor, digest = self._now(), told.bundle.cursor, told.bundle.digest
         changes: dict[str, datetime | None] = {"told_at": told.ended_at} if receipt.sent else {}
         called = receipt.reference.get("called") == str(digest.turn)
         # Loud news of what was answered meanwhile call nobody.
-        if called or (not told.news.calls and _may_call(digest, now)):
+        hushing = called or (not told.news.calls and _may_call(digest, now))
+        over = _is_answered(told.news, receipt) if digest.wave else not told.news.of(*_OPEN)
+        closing = over and told.news.total > 0
+        lock_with_members(tx, told.bundle, hushing=hushing, closing=closing)
+        if hushing:
             digests.hush(tx, digest.id, digest.turn)
         if called:
             changes["replied_at"] = told.ended_at
-        over = _is_answered(told.news, receipt) if digest.wave else not told.news.of(*_OPEN)
-        if over and told.news.total:
+        if closing:
             changes["closed_at"] = told.ended_at
             digests.release(tx, digest.id, digest.turn, now)
             buckets.storm_is_over(tx, digest.id)
@@ -248,9 +253,13 @@ class DigestSender:
             return max(now + digests.pause_after(now - digest.opened_at), (digest.replied_at or now) + CALLS_APART)
         return None
 
-    def _record_failure(self, tx: Connection, told: _Told, error: DeliveryError) -> None:
+    def _record_failure(self, tx: Connection, told: _Told, error: DeliveryError) -> Work:
         now, cursor, digest = self._now(), told.bundle.cursor, told.bundle.digest
         final = isinstance(error, PermanentError) and not digests.has_untold(tx, digest.id, digest.turn)
+        work = self._alarm(tx, digest, error) if final else {}
+        lock_leased(tx, told.bundle)
+        if final and digests.has_untold(tx, digest.id, digest.turn):
+            raise ConflictError("somebody joined the digest meanwhile")
         retry_after = error.retry_after if isinstance(error, TransientError) else None
         due = None if final else next_try(cursor.attempts + 1, retry_after, now, random)
         settled = Settled(
@@ -267,14 +276,13 @@ class DigestSender:
             reference=cursor.reference,
         )
         cursors.settle(tx, [settled])
-        if final:
-            self._alarm(tx, digest, error)
+        return work
 
-    def _alarm(self, tx: Connection, digest: Digest, error: DeliveryError) -> None:
+    def _alarm(self, tx: Connection, digest: Digest, error: DeliveryError) -> Work:
         ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
         complaint = Complaint("delivery", f"destination {digest.destination} refuses for good: {error}")
         receive(ledger, [[internal(complaint, digest.destination, ledger.now)]], self._new_id)
-        self._hand_over(ledger.flush())
+        return ledger.flush()
 
     def _count(self, told: _Told) -> None:
         kind = told.destination.kind if told.destination else ""
@@ -297,11 +305,12 @@ class DigestSender:
         """Each incident's timeline says that it was told, and in which digest."""
         digest, kind = told.bundle.digest, told.destination.kind if told.destination else ""
         turn = digest.turn if isinstance(told.came_to, Receipt) and told.came_to.reference else 0
-        rows = digests.unaccepted(tx, digest.id, turn, _CHUNK)
-        if not rows:
+        ids = digests.unaccepted(tx, digest.id, turn, _CHUNK)
+        if not ids:
             return False, {}
         ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
-        ledger.load(ids={row.incident_id for row in rows})
+        ledger.load(ids=ids)
+        rows = digests.lock_unaccepted(tx, digest.id, turn, ids)
         mine = [row for row in rows if row.queue != PAGE or _needs_page(ledger, row)]
         for row in mine:
             ledger.decide(row.incident_id, Delivered(self._accepted(row, told)))
@@ -338,14 +347,14 @@ class DigestSender:
         ``after`` holds the incident behind which this step begins, and then the one for the next.
         """
         digest = told.bundle.digest
-        rows = digests.unaccepted(tx, digest.id, digest.turn, _CHUNK, after[0])
+        ids = digests.unaccepted(tx, digest.id, digest.turn, _CHUNK, after[0])
         ledger = Ledger(tx, self._rulebook, self._now(), self._pace.mark)
-        ledger.load(ids={row.incident_id for row in rows})
-        for row in rows:
+        ledger.load(ids=ids)
+        for row in digests.lock_unaccepted(tx, digest.id, digest.turn, ids):
             if fallback := missing_stand_in(self._rulebook, ledger.get(row.incident_id), row.destination):
                 ledger.decide(row.incident_id, Delivered(FellBack(row.destination, fallback, str(told.came_to))))
-        after[0] = rows[-1].incident_id if rows else ""
-        return len(rows) == _CHUNK, ledger.flush()
+        after[0] = ids[-1] if ids else ""
+        return len(ids) == _CHUNK, ledger.flush()
 
 
 _OPEN = (State.TRIGGERED, State.ACKNOWLEDGED, State.RECOVERING)

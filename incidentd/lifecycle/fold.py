@@ -4,7 +4,7 @@ The first ``one_by_one`` new ones of a minute have a message each, the most urge
 joins the digest of its destination, which is one message, kept up to date; for pages, of its round and level there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
@@ -15,7 +15,7 @@ from incidentd.channels.bucket import take
 from incidentd.incident.slot import PAGE, parse_page_slot
 from incidentd.store import digests, line
 from incidentd.store.buckets import Bucket
-from incidentd.store.digests import Digest, Joining
+from incidentd.store.digests import Digest, Joining, Place
 from incidentd.store.line import Newcomer
 from incidentd.tier import Tier
 
@@ -31,18 +31,32 @@ _BREATH = timedelta(seconds=1)
 _MOST = 5000
 
 
-def fold(tx: Connection, bucket: Bucket, now: datetime) -> Bucket:
-    """Let those of the bucket's line that are beyond what is told one by one join a digest; returns the bucket."""
-    waiting = line.newcomers(tx, bucket.name, _MOST)
-    beyond = those_beyond(waiting, bucket, now)
+def fold(tx: Connection, due: Sequence[Bucket], now: datetime) -> list[Bucket]:
+    """Let those of these buckets' lines that are beyond what is told one by one join digests; returns the buckets.
+
+    All digests that take them are locked at once: no two timekeepers wait for each other's.
+    """
+    beyond = {
+        bucket.name: those_beyond(line.newcomers(tx, bucket.name, _MOST), bucket, now)
+        for bucket in due
+        if bucket.one_by_one
+    }
+    places = {_place(each) for some in beyond.values() for each in some}
+    found = digests.current(tx, sorted(places), now - CALM) if places else {}
+    return [_folded(tx, bucket, beyond.get(bucket.name, []), found, now) for bucket in due]
+
+
+def _folded(
+    tx: Connection, bucket: Bucket, beyond: Sequence[Newcomer], found: Mapping[Place, Digest], now: datetime
+) -> Bucket:
     if not beyond:
         return bucket
-    for destination, wave in sorted({(each.destination, _wave(each)) for each in beyond}):
-        joining = [each for each in beyond if (each.destination, _wave(each)) == (destination, wave)]
-        digest = _digest(tx, joining, destination, wave, now)
+    for place in sorted({_place(each) for each in beyond}):
+        joining = [each for each in beyond if _place(each) == place]
+        digest = _digest(tx, joining, place, found.get(place), now)
         digests.join(tx, digest, [_joining(each) for each in joining], now)
         digests.wake(tx, digest, due_at(digest, now))
-        bucket = replace(bucket, digest=None if wave else digest.id)
+        bucket = replace(bucket, digest=None if digest.wave else digest.id)
     calm = PAGES_CALM if beyond[0].queue == PAGE else CALM
     return replace(bucket, storm_until=now + calm)
 
@@ -81,10 +95,10 @@ def _soon(bucket: Bucket, now: datetime) -> int:
     return there + int(bucket.per_minute * PATIENCE / timedelta(minutes=1))
 
 
-def _digest(tx: Connection, joining: Sequence[Newcomer], destination: str, wave: str, now: datetime) -> Digest:
+def _digest(tx: Connection, joining: Sequence[Newcomer], place: Place, found: Digest | None, now: datetime) -> Digest:
     """The digest that they join. One that woke people for something less urgent would not wake them again."""
+    destination, wave = place
     tier = min(each.tier for each in joining)
-    found = digests.current(tx, destination, wave, now - CALM)
     if found and (not wave or found.told_at is None or found.tier <= tier):
         return found
     name = f"{destination}\n{wave}\n{now.isoformat()}"
@@ -97,6 +111,10 @@ def _joining(newcomer: Newcomer) -> Joining:
     """Of a P0 people hear by name."""
     level = 1 if newcomer.tier is Tier.P0 and newcomer.queue != PAGE else None
     return Joining(newcomer.incident_id, newcomer.destination, newcomer.slot, newcomer.tier, level)
+
+
+def _place(newcomer: Newcomer) -> Place:
+    return (newcomer.destination, _wave(newcomer))
 
 
 def _wave(newcomer: Newcomer) -> str:

@@ -133,8 +133,7 @@ def give_back(tx: Connection, refused: Sequence[Parcel]) -> None:
 def call_up(tx: Connection, now: datetime, mark: timedelta) -> list[tuple[str, str]]:
     """Let go as many of each line as its bucket has tokens for; returns (incident, queue) of each."""
     called = []
-    for found in buckets.due(tx, now):
-        bucket = fold(tx, found, now) if found.one_by_one else found
+    for bucket in fold(tx, buckets.due(tx, now), now):
         room = take(bucket.level, bucket.at, now, max(1, bucket.burst), bucket.per_minute, bucket.burst).granted
         going = line.call(tx, bucket.name, room, now + mark) if room else []
         counted = bucket.count(sum(is_new for _, _, is_new in going), now)

@@ -1,6 +1,6 @@
 """News of incidents that a digest tells of: handed on to it, and no message of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -16,10 +16,13 @@ from incidentd.tier import Tier
 from incidentd.timeline import Told
 
 
-def hand_on(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> None:
-    """Let the digests tell what these members have to say, and no more of those that they need not tell of."""
-    found = digests.locked(tx, {parcel.cursor.digest for parcel in parcels if parcel.cursor.digest})
-    for digest in found.values():
+def hand_on(tx: Connection, parcels: Sequence[Parcel], held: Mapping[str, Digest], now: datetime) -> None:
+    """Let the digests tell what these members have to say, and no more of those that they need not tell of.
+
+    ``held`` are at least those digests, locked.
+    """
+    for id_ in sorted(digests_of(parcels) & held.keys()):
+        digest = held[id_]
         mine = [parcel for parcel in parcels if parcel.cursor.digest == digest.id]
         leaving = [parcel for parcel in mine if _leaves(parcel.cursor, parcel.news.incident, digest)]
         left = {id(parcel) for parcel in leaving}
@@ -30,19 +33,32 @@ def hand_on(tx: Connection, parcels: Sequence[Parcel], now: datetime) -> None:
         digests.wake(tx, digest, due_at(digest, now))
 
 
-def call_in_storm(tx: Connection, parcels: Sequence[Parcel], storms: dict[str, str], now: datetime) -> Sequence[Parcel]:
-    """Those whose loud news the digest's thread tells, once for all; their own cards stay quiet.
+def digests_of(parcels: Sequence[Parcel]) -> set[str]:
+    """The digests that these are in."""
+    return {parcel.cursor.digest for parcel in parcels if parcel.cursor.digest}
 
-    ``storms`` are digests by bucket. P0s call for themselves. What failed once has been called for already.
+
+def callers(parcels: Sequence[Parcel], storms: Mapping[str, str]) -> list[tuple[Parcel, str]]:
+    """Those whose loud news a digest's thread tells, once for all, each with that digest.
+
+    ``storms`` are digests by bucket. P0s call for themselves.
     """
-    calling = [(parcel, storms[_bucket(parcel)]) for parcel in parcels if _bucket(parcel) in storms and _calls(parcel)]
-    found = digests.locked(tx, {digest for _, digest in calling})
-    for digest in found.values():
-        mine = [parcel for parcel, id_ in calling if id_ == digest.id and parcel.cursor.attempts == 0]
+    return [(parcel, storms[_bucket(parcel)]) for parcel in parcels if _bucket(parcel) in storms and _calls(parcel)]
+
+
+def call_in_storm(
+    tx: Connection, calling: Sequence[tuple[Parcel, str]], held: Mapping[str, Digest], now: datetime
+) -> Sequence[Parcel]:
+    """Let the digests call for these; returns those whose own cards stay quiet.
+
+    ``held`` are the digests that there are, locked. What failed once has been called for already.
+    """
+    for id_ in sorted({id_ for _, id_ in calling} & held.keys()):
+        mine = [parcel for parcel, its in calling if its == id_ and parcel.cursor.attempts == 0]
         if mine:
-            digests.call(tx, digest, [Staying(p.cursor, p.upto, _level(p.news.incident)) for p in mine])
-            digests.wake(tx, digest, due_at(digest, now))
-    return [parcel for parcel, id_ in calling if id_ in found]
+            digests.call(tx, held[id_], [Staying(p.cursor, p.upto, _level(p.news.incident)) for p in mine])
+            digests.wake(tx, held[id_], due_at(held[id_], now))
+    return [parcel for parcel, id_ in calling if id_ in held]
 
 
 def is_loud(parcel: Parcel) -> bool:

@@ -15,6 +15,7 @@ from incidentd.store.tables import BUCKETS, microseconds
 _NAMED = BUCKETS.c.name == sa.bindparam("the_name")
 _AMONG = BUCKETS.c.name.in_(sa.bindparam("names", expanding=True))
 _LOCK = sa.select(BUCKETS).where(_AMONG).order_by(BUCKETS.c.name).with_for_update()
+_CALLING = sa.select(BUCKETS.c.name).where(BUCKETS.c.digest == sa.bindparam("the_digest"))
 _INSERT = sa.insert(BUCKETS)
 _UPDATE = sa.update(BUCKETS).where(_NAMED).values({c.name: sa.bindparam(c.name) for c in BUCKETS.c if c.name != "name"})
 _WITH_LINE = sa.select(BUCKETS.c.name).where(_AMONG, BUCKETS.c.next_at.is_not(None))
@@ -128,6 +129,12 @@ def _bucket(row: Any) -> Bucket:
     )
 
 
+def calling(tx: Connection, digest: str, *, lock: bool = False) -> set[str]:
+    """The buckets whose loud news go to this digest; with ``lock`` kept from others, in the order of their names."""
+    names = _CALLING.order_by(BUCKETS.c.name).with_for_update() if lock else _CALLING
+    return set(tx.scalars(names, {"the_digest": digest}))
+
+
 def storm_is_over(tx: Connection, digest: str) -> None:
-    """Nobody's loud news go to this digest any more."""
+    """Nobody's loud news go to this digest any more. Whoever says so holds its buckets."""
     tx.execute(sa.update(BUCKETS).where(BUCKETS.c.digest == digest).values(digest=None))

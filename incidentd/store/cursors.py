@@ -95,6 +95,7 @@ _LOOK = (
     .limit(sa.bindparam("most"))
 )
 _CLAIMABLE = _LOOK.with_for_update(skip_locked=True)
+_CLAIMABLE_OF_INCIDENTS = _LOOK.where(CURSORS.c.slot != DIGEST_SLOT).with_for_update(skip_locked=True)
 _LEASE = sa.update(CURSORS).where(THIS).values(token=sa.bindparam("lease"), held_by=None, due_at=sa.bindparam("until"))
 _PASS_OVER = (
     sa.update(CURSORS)
@@ -126,6 +127,7 @@ _POSTPONE = (
 # SQLite finds rows by a list of tuples only from end to end, so the incidents are named too.
 _NAMED = sa.and_(_INCIDENTS, sa.tuple_(*_NAMES).in_(sa.bindparam("names", expanding=True)))
 _TOKENS = sa.select(*_NAMES, CURSORS.c.token).where(_NAMED).order_by(*_NAMES).with_for_update()
+_IS_LEASED_BY = sa.select(sa.exists().where(THIS, CURSORS.c.token == sa.bindparam("lease_token")))
 _REFERENCES = sa.select(*_NAMES, CURSORS.c.reference).where(_NAMED)
 _CARRIER = sa.select(CURSORS.c.page_key, CURSORS.c.digest, CURSORS.c.uncertain, CURSORS.c.token).where(THIS)
 _CARRYING = sa.select(*_NAMES).where(
@@ -372,13 +374,16 @@ def look(tx: Connection, incident_ids: Collection[str], queue: str, now: datetim
     return [_cursor(row) for row in tx.execute(_LOOK, asked)]
 
 
-def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
+def claimable(
+    tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int, *, digests: bool = True
+) -> list[Cursor]:
     """Cursors that are behind and that nobody is sending, most urgent first; locked until the transaction ends.
 
-    A lease that ran out belonged to a sender that froze or died: its last request may have been accepted.
+    ``digests``: their own are among them. A lease that ran out belonged to a sender that froze or died: its last
+    request may have been accepted.
     """
     asked = {"incidents": sorted(incident_ids), "the_queue": queue, "now": now, "most": limit}
-    rows = tx.execute(_CLAIMABLE, asked)
+    rows = tx.execute(_CLAIMABLE if digests else _CLAIMABLE_OF_INCIDENTS, asked)
     return [_cursor(row) for row in rows]
 
 
@@ -405,6 +410,11 @@ def tokens(tx: Connection, cursors: Sequence[Cursor]) -> dict[Name, str]:
     """Who leases these cursors now, by (incident, destination, slot); locked until the transaction ends."""
     rows = tx.execute(_TOKENS, _naming(name(cursor) for cursor in cursors))
     return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def is_leased(tx: Connection, cursor: Cursor, token: str) -> bool:
+    """Whether this lease is in force, as it looks now. Locks nothing."""
+    return bool(tx.scalar(_IS_LEASED_BY, key(cursor) | {"lease_token": token}))
 
 
 def settle(tx: Connection, settled: Sequence[Settled]) -> None:

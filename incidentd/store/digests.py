@@ -14,9 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.state import State
-from incidentd.store.cursors import DIGEST_SLOT, FREE, HELD, THIS, Cursor, key
+from incidentd.store.cursors import DIGEST_SLOT, FREE, HELD, THIS, Cursor, Name, key
 from incidentd.store.tables import CURSORS, DIGESTS, INCIDENTS
 from incidentd.tier import Tier
+
+Place = tuple[str, str]
+"""Where newcomers share a digest: (destination, wave)"""
 
 _OWN = sa.and_(CURSORS.c.incident_id == sa.bindparam("the_digest"), CURSORS.c.slot == DIGEST_SLOT)
 _LOCK_OWN = sa.select(CURSORS.c.incident_id).where(_OWN).with_for_update()
@@ -24,6 +27,12 @@ _IN = CURSORS.c.digest == sa.bindparam("the_digest")
 # Who has a card too is counted there; only loud news of it are told here.
 _STANDS_FOR = sa.and_(_IN, CURSORS.c.reference == "{}")
 _UNTOLD = sa.and_(_IN, CURSORS.c.turn > sa.bindparam("turn"))
+_UNACCEPTED = sa.and_(_STANDS_FOR, CURSORS.c.turn <= sa.bindparam("turn"), CURSORS.c.accepted_at.is_(None))
+_LOUD = sa.and_(_IN, CURSORS.c.turn <= sa.bindparam("turn"), CURSORS.c.loud.is_not(None))
+_NEVER_TOLD = sa.and_(_UNTOLD, CURSORS.c.accepted_at.is_(None))
+_NAME = (CURSORS.c.incident_id, CURSORS.c.destination, CURSORS.c.slot)
+_AT_ONCE = 1000
+"""Parameters that every driver takes in one statement, by far."""
 _NEWS = sa.select(INCIDENTS.c.news).where(INCIDENTS.c.id == CURSORS.c.incident_id).scalar_subquery()
 _JOIN = (
     sa.update(CURSORS)
@@ -142,20 +151,25 @@ class Gathered:
     called: Sequence[Foremost]
 
 
-def current(tx: Connection, destination: str, wave: str, since: datetime) -> Digest | None:
-    """The digest that takes newcomers, if somebody joined it since then; locked until the transaction ends."""
-    found = tx.execute(
-        sa.select(DIGESTS)
-        .where(DIGESTS.c.destination == destination, DIGESTS.c.wave == wave, DIGESTS.c.closed_at.is_(None))
-        .where(DIGESTS.c.joined_at > since)
-        .order_by(DIGESTS.c.opened_at.desc())
-        .limit(1)
-    ).one_or_none()
-    return locked(tx, [found.id]).get(found.id) if found else None
+def current(tx: Connection, wanted: Collection[Place], since: datetime) -> dict[Place, Digest]:
+    """The digests that take newcomers, where somebody joined since then; locked until the transaction ends."""
+    ids = [
+        tx.scalar(
+            sa.select(DIGESTS.c.id)
+            .where(DIGESTS.c.destination == destination, DIGESTS.c.wave == wave, DIGESTS.c.closed_at.is_(None))
+            .where(DIGESTS.c.joined_at > since)
+            .order_by(DIGESTS.c.opened_at.desc())
+            .limit(1)
+        )
+        for destination, wave in wanted
+    ]
+    found = locked(tx, list(filter(None, ids)))
+    # One may have been closed while it was waited for.
+    return {(each.destination, each.wave): each for each in found.values() if each.closed_at is None}
 
 
 def locked(tx: Connection, ids: Collection[str]) -> dict[str, Digest]:
-    """These digests by id, kept from others until the transaction ends. Its cursor's row is always locked first."""
+    """These digests by id, kept from others until the transaction ends, each after its own cursor."""
     found = {}
     for id_ in sorted(ids):
         tx.execute(_LOCK_OWN, {"the_digest": id_})
@@ -224,7 +238,7 @@ def call(tx: Connection, digest: Digest, calling: Sequence[Staying]) -> None:
 
 
 def release(tx: Connection, digest: str, turn: int, now: datetime) -> None:
-    """Who joined after this turn and was never told is to be told elsewhere."""
+    """Who joined after this turn and was never told is to be told elsewhere. Whoever says so holds their cursors."""
     tx.execute(
         sa.update(CURSORS)
         .where(CURSORS.c.digest == digest, CURSORS.c.turn > turn, CURSORS.c.accepted_at.is_(None))
@@ -277,25 +291,47 @@ def gather(tx: Connection, digest: Digest, most: int) -> Gathered:
     )
 
 
-def unaccepted(tx: Connection, digest: str, turn: int, most: int, after: str = "") -> list[Any]:
-    """Cursors of incidents that were told with a turn up to this one, of which that is not written yet."""
-    return list(
-        tx.execute(
-            sa.select(CURSORS)
-            .where(_STANDS_FOR, CURSORS.c.turn <= turn, CURSORS.c.accepted_at.is_(None))
-            .where(CURSORS.c.incident_id > after)
-            .order_by(CURSORS.c.incident_id, CURSORS.c.slot)
-            .limit(most)
-            .with_for_update(),
-            {"the_digest": digest},
-        )
-    )
+def changing(tx: Connection, digest: str, turn: int, *, hushing: bool, releasing: bool) -> set[Name]:
+    """The cursors that ``hush`` and ``release`` would change. Locks nothing."""
+    which = _changed_by(hushing=hushing, releasing=releasing)
+    return {(row[0], row[1], row[2]) for row in tx.execute(sa.select(*_NAME).where(which), _at(digest, turn))}
+
+
+def lock_changing(
+    tx: Connection, digest: str, turn: int, ids: Collection[str], *, hushing: bool, releasing: bool
+) -> set[Name]:
+    """Those of them that are of these incidents, which are held; kept from others until the transaction ends."""
+    which = sa.select(*_NAME).where(_changed_by(hushing=hushing, releasing=releasing)).order_by(*_NAME)
+    ordered, found = sorted(ids), set[Name]()
+    for start in range(0, len(ordered), _AT_ONCE):
+        mine = which.where(CURSORS.c.incident_id.in_(ordered[start : start + _AT_ONCE])).with_for_update()
+        found |= {(row[0], row[1], row[2]) for row in tx.execute(mine, _at(digest, turn))}
+    return found
+
+
+def _changed_by(*, hushing: bool, releasing: bool) -> sa.ColumnElement[bool]:
+    return sa.or_(sa.false(), *([_LOUD] if hushing else []), *([_NEVER_TOLD] if releasing else []))
+
+
+def _at(digest: str, turn: int) -> dict[str, Any]:
+    return {"the_digest": digest, "turn": turn}
+
+
+def unaccepted(tx: Connection, digest: str, turn: int, most: int, after: str = "") -> list[str]:
+    """Incidents that were told with a turn up to this one, of which that is not written yet. Locks nothing."""
+    told = sa.select(CURSORS.c.incident_id).where(_UNACCEPTED, CURSORS.c.incident_id > after).distinct()
+    return list(tx.scalars(told.order_by(CURSORS.c.incident_id).limit(most), _at(digest, turn)))
+
+
+def lock_unaccepted(tx: Connection, digest: str, turn: int, ids: Collection[str]) -> list[Any]:
+    """The cursors of these incidents, which are held, of which that is still so; kept from others."""
+    ordered = sa.select(CURSORS).where(_UNACCEPTED, CURSORS.c.incident_id.in_(sorted(ids))).order_by(*_NAME)
+    return list(tx.execute(ordered.with_for_update(), _at(digest, turn)))
 
 
 def has_unaccepted(tx: Connection, digest: str, turn: int) -> bool:
     """Whether ``unaccepted`` would find any."""
-    told = sa.exists().where(_STANDS_FOR, CURSORS.c.turn <= sa.bindparam("turn"), CURSORS.c.accepted_at.is_(None))
-    return bool(tx.scalar(sa.select(told), {"the_digest": digest, "turn": turn}))
+    return bool(tx.scalar(sa.select(sa.exists().where(_UNACCEPTED)), _at(digest, turn)))
 
 
 def accept(tx: Connection, cursors: Sequence[Any], at: datetime, page_key: str | None) -> None:
@@ -308,7 +344,10 @@ def accept(tx: Connection, cursors: Sequence[Any], at: datetime, page_key: str |
 
 
 def hush(tx: Connection, digest: str, turn: int) -> None:
-    """Loud news up to this turn were told; who has a card has no more to do with the digest."""
+    """Loud news up to this turn were told; who has a card has no more to do with the digest.
+
+    Whoever says so holds their cursors.
+    """
     loud = (CURSORS.c.digest == digest, CURSORS.c.turn <= turn, CURSORS.c.loud.is_not(None))
     is_card = CURSORS.c.reference != "{}"
     told = {name: sa.case((is_card, sa.null()), else_=CURSORS.c[name]) for name in ("digest", "turn")}
@@ -317,7 +356,7 @@ def hush(tx: Connection, digest: str, turn: int) -> None:
 
 def has_untold(tx: Connection, digest: str, turn: int) -> bool:
     """Whether anything came after this turn."""
-    return bool(tx.scalar(sa.select(sa.exists().where(_UNTOLD)), {"the_digest": digest, "turn": turn}))
+    return bool(tx.scalar(sa.select(sa.exists().where(_UNTOLD)), _at(digest, turn)))
 
 
 def has_loud(tx: Connection, digest: str) -> bool:

@@ -30,6 +30,7 @@ _LOCK = {
     (False, True): _HELD.where(_KEYS),
     (True, True): _HELD.where(sa.or_(_IDS, _KEYS)),
 }
+_HOLD = sa.select(INCIDENTS.c.id).where(_IDS).order_by(INCIDENTS.c.id).with_for_update()
 _LOAD = sa.select(INCIDENTS.c.id, INCIDENTS.c.number, INCIDENTS.c.body).where(_IDS)
 _VERSIONS = sa.select(INCIDENTS.c.id, INCIDENTS.c.version).where(_IDS)
 _TRIGGERED = sa.select(INCIDENTS.c.id).where(_IDS, INCIDENTS.c.state == State.TRIGGERED.value)
@@ -40,6 +41,8 @@ _UPDATE = (
     .where(INCIDENTS.c.id == sa.bindparam("the_id"), INCIDENTS.c.version == sa.bindparam("the_version"))
     .values({name: sa.bindparam(name) for name in _CHANGING})
 )
+_AT_ONCE = 1000
+"""Parameters that every driver takes in one statement, by far."""
 _FARTHEST = timedelta(minutes=6)
 """Beyond every mark: whoever wrote a later one had a clock which has gone back since."""
 _IS_UNASKED = sa.or_(
@@ -87,6 +90,13 @@ def lock(tx: Connection, *, ids: Collection[str] = (), keys: Collection[str] = (
         return []
     rows = tx.execute(_LOCK[bool(ids), bool(keys)], {"ids": sorted(ids), "keys": sorted(keys)})
     return [Held(load_incident(body), holds is not None) for body, holds in rows]
+
+
+def hold(tx: Connection, ids: Collection[str]) -> None:
+    """Keep others from changing these, however many they are, until the transaction ends; in order of id."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _AT_ONCE):
+        tx.execute(_HOLD, {"ids": ordered[start : start + _AT_ONCE]})
 
 
 def load(tx: Connection, ids: Collection[str]) -> dict[str, tuple[int, Incident]]:
