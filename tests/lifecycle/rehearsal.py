@@ -4,7 +4,6 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,7 +99,7 @@ def _is_deadlock(ended: "Future[str | None]") -> bool:
 def _waits(watching: Connection, pids: list[int]) -> bool:
     if not pids:
         return False
-    with suppress(sa.exc.InvalidRequestError):
-        watching.rollback()
-    found: Any = watching.scalar(_WAITS, {"pid": pids[0]})
+    found = watching.scalar(_WAITS, {"pid": pids[0]})
+    # What the database tells of its sessions stays the same within a transaction.
+    watching.rollback()
     return bool(found)
