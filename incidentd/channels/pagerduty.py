@@ -5,7 +5,7 @@ https://developer.pagerduty.com/docs/events-api-v2-overview
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -115,7 +115,7 @@ class PagerDutyChannel:
         for detail, properties in _forms(wanted, news):
             if self._send(destination, wanted, key, properties, deadline):
                 tier = str(news.incident.tier) if wanted == "trigger" else news.reference.get("tier", "")
-                paged = wanted == "trigger" or "sent" in news.reference
+                paged = _is_paged(wanted, tier, news.reference)
                 return Receipt({"dedup_key": key, "sent": wanted, "tier": tier}, sent=paged, detail=detail)
         raise PermanentError("PagerDuty calls the event malformed")
 
@@ -133,8 +133,9 @@ class PagerDutyChannel:
         forms = [properties, shared_smallest(news)] if properties else [{}]
         deadline = Deadline(seconds)
         if any(self._send(destination, wanted, key, form, deadline) for form in forms):
-            paged = wanted == "trigger" or "sent" in news.reference
-            return Receipt({"dedup_key": key, "sent": wanted, "said": said}, sent=paged, detail=f"shared {wanted}")
+            paged = _is_paged(wanted, news.reference.get("said", ""), news.reference)
+            reference = {"dedup_key": key, "sent": wanted, "said": said if paged else ""}
+            return Receipt(reference, sent=paged, detail=f"shared {wanted}")
         raise PermanentError("PagerDuty calls the event malformed")
 
     def silent(self, news: News) -> Receipt | None:
@@ -170,6 +171,11 @@ def _wanted(news: News) -> tuple[Action | None, str | None]:
     """What is to be told, and the key that it is told under; nothing is while either is missing."""
     wanted = action(news.incident, news.slot, news.reference, uncertain=news.uncertain or news.again)
     return wanted, remembered_key(news)
+
+
+def _is_paged(wanted: Action, trace: str, reference: Mapping[str, str]) -> bool:
+    """Whether PagerDuty has accepted a page by now; ``trace`` is what one leaves in the reference."""
+    return "trigger" in (wanted, reference.get("sent")) or bool(trace)
 
 
 def _nothing(news: News) -> Receipt:

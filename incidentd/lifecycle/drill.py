@@ -25,6 +25,7 @@ GROUP_INTERVAL = timedelta(minutes=6)
 
 _FIRST_PAGE, _FIRST_CARD = "e1.r1.l1", "e1"
 _MIDDLE = (Step.OPENED, Step.PAGE, Step.MESSAGE, Step.ANSWER)
+_LAST = (Step.ENDED, Step.CLOSED, Step.PAGE_CLOSED)
 
 HINTS: Mapping[Step, str] = {
     Step.SENT: "is the address of Alertmanager (INCIDENTD_ALERTMANAGER_URL) or of incidentd (INCIDENTD_PUBLIC_URL) "
@@ -101,13 +102,13 @@ def waits_for(drill: Drill, seen: Seen | None) -> Step | None:
     return next((step for step in Step if drill.step(step) is None and _is_asked(step, drill, seen)), None)
 
 
-def pending(drill: Drill) -> Step | None:
-    """The step that is to be seen next, as far as that is known without the incident."""
-    order = (Step.ENDED, Step.CLOSED) if drill.outcome else tuple(Step)
-    taken = {each.step for each in drill.steps}
-    last = max((tuple(Step).index(each) for each in taken), default=-1)
-    left = (each for each in order if each not in taken and tuple(Step).index(each) > last)
-    return next((each for each in left if each is not Step.ANSWER or drill.answer), None)
+def awaited(drill: Drill, seen: Seen | None) -> Step | None:
+    """The step that is to be seen next, whatever the drill came to; None where nothing is left to be done."""
+    if drill.ended_at is not None:
+        return None
+    if drill.outcome is None:
+        return waits_for(drill, seen)
+    return next((step for step in _LAST if drill.step(step) is None and _is_asked(step, drill, seen)), None)
 
 
 def failed(drill: Drill, step: Step, why: str) -> Drill:
@@ -188,7 +189,7 @@ def _why(step: Step, drill: Drill, seen: Seen | None) -> str:
         case Step.OPENED:
             return f"the alert was taken, and no incident was opened within {within}"
         case Step.PAGE:
-            return _last_failure(_pages(seen), seen) or f"no page was accepted within {within}"
+            return _last_failure(_pages(seen), seen) or _no_page(drill, within)
         case Step.MESSAGE:
             return _last_failure(_cards(seen), seen) or f"a message was not accepted within {within}"
         case Step.ANSWER:
@@ -217,10 +218,16 @@ def _given_up(step: Step, seen: Seen | None) -> str:
 
 
 def _last_failure(followers: Iterable[Following], seen: Seen | None) -> str:
-    """What the last attempt at one that did not accept came to."""
+    """What the last failed attempt at one that did not accept came to."""
     names = {each.destination for each in followers if each.accepted_at is None or each.due_at is not None}
-    attempts = [each for each in seen.deliveries if each.destination in names] if seen else []
-    return f"{attempts[-1].destination}: {attempts[-1].detail}" if attempts and attempts[-1].detail else ""
+    attempts = [each for each in seen.deliveries if each.destination in names and each.detail] if seen else []
+    last = next((each for each in reversed(attempts) if each.outcome in (Attempt.FAILED, Attempt.GAVE_UP)), None)
+    return f"{last.destination}: {last.detail}" if last else ""
+
+
+def _no_page(drill: Drill, within: str) -> str:
+    early = drill.step(Step.ANSWER)
+    return f"{early.note} answered before a page was accepted" if early else f"no page was accepted within {within}"
 
 
 def _opened(drill: Drill, seen: Seen) -> Taken:

@@ -14,18 +14,19 @@ from sqlalchemy.engine import Connection
 
 from incidentd.channels.drill_alert import DrillAlert
 from incidentd.classify import DrillSpec, Rules
-from incidentd.drill import DrillMark, key_of, labels_of, whose
+from incidentd.drill import DrillMark, labels_of, whose
 from incidentd.errors import DeliveryError, IncidentdError, PermanentError
 from incidentd.intake import fingerprint
 from incidentd.jobs import Work
-from incidentd.lifecycle.drill import BY_ALERTMANAGER, BY_WEBHOOK, Deed, Seen, failed, judged, observed
+from incidentd.lifecycle.drill import BY_ALERTMANAGER, BY_WEBHOOK, Deed, failed, judged, observed
+from incidentd.lifecycle.evidence import look
 from incidentd.lifecycle.heard import internal
 from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.receive import NewId, receive
 from incidentd.lifecycle.rulebook import Rulebook
 from incidentd.lifecycle.work import Complaint
 from incidentd.meter import Meter
-from incidentd.store import drill_schedules, drills, entries, incidents, query
+from incidentd.store import drill_schedules, drills
 from incidentd.store import rules as stored
 from incidentd.store.drill_schedules import Planned
 from incidentd.store.drills import Drill, Outcome, Step, Taken
@@ -40,7 +41,6 @@ LATE = timedelta(hours=1)
 """A drill that is due for longer was missed: nobody would expect it any more."""
 MOST = 10
 """Times of one schedule that are recorded after a long absence; drills that are looked at in one go."""
-_ATTEMPTS_READ = 500
 
 log = structlog.get_logger("incidentd.drill")
 
@@ -195,7 +195,7 @@ class Drillmaster:
         lease = self._now() + LEASE
         if not self._store.write(lambda tx: drills.take(tx, drill, lease)):
             return
-        seen = self._store.read(lambda tx: _look(tx, drill))
+        seen = self._store.read(lambda tx: look(tx, drill))
         after, deed = judged(observed(drill, seen), seen, self._now())
         if deed in (Deed.SEND, Deed.END):
             after = self._send(after, over=deed is Deed.END)
@@ -279,19 +279,6 @@ class _Ended:
 
     work: Work = field(default_factory=dict)
     drills: Sequence[Drill] = ()
-
-
-def _look(tx: Connection, drill: Drill) -> Seen | None:
-    incident_id = drill.incident_id or drills.incident_of(tx, key_of(drill.id))
-    found = incidents.load(tx, [incident_id]).get(incident_id) if incident_id else None
-    if found is None or incident_id is None:
-        return None
-    return Seen(
-        found[1],
-        entries.load(tx, incident_id),
-        query.following(tx, incident_id),
-        query.deliveries(tx, incident_id, _ATTEMPTS_READ),
-    )
 
 
 def _scheduled(spec: DrillSpec, drill_id: str, due_at: datetime, now: datetime, *, last: bool) -> Drill:

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from incidentd.classify import DrillSpec, HeartbeatSpec
-from incidentd.lifecycle.drill import HINTS, pending
+from incidentd.lifecycle.drill import HINTS
 from incidentd.store.drill_schedules import Planned
 from incidentd.store.drills import Drill, Step
 from incidentd.store.heartbeats import Heartbeat
@@ -78,8 +78,8 @@ class DrillJson(_Shape):
     steps: list[StepJson]
 
     @classmethod
-    def of(cls, drill: Drill) -> Self:
-        """As stored."""
+    def of(cls, drill: Drill, waits_for: Step | None) -> Self:
+        """As stored, with what its incident says it waits for."""
         return cls(
             id=drill.id,
             name=drill.name,
@@ -96,7 +96,7 @@ class DrillJson(_Shape):
             incident=drill.incident_id,
             within=int(drill.within.total_seconds()),
             answer=int(drill.answer.total_seconds()) if drill.answer else None,
-            waits_for=None if drill.ended_at else pending(drill),
+            waits_for=waits_for,
             steps=[
                 StepJson(step=s.step, at=s.at, ms=round(s.took.total_seconds() * 1000), note=s.note)
                 for s in drill.steps

@@ -13,9 +13,12 @@ from incidentd.channels.channel import Destination
 from incidentd.classify import Rules
 from incidentd.classify.table import DEFAULT_POLICY
 from incidentd.drill import MACHINE_ANSWER
+from incidentd.lifecycle.drill import awaited
 from incidentd.lifecycle.drillmaster import Order
+from incidentd.lifecycle.evidence import look
 from incidentd.settings import Settings
 from incidentd.store import drill_schedules, drills
+from incidentd.store.drills import Drill
 from incidentd.tier import Tier
 from incidentd.web.api import Wired
 from incidentd.web.contract import Runtime
@@ -56,16 +59,22 @@ def plan(runtime: Wired, wanted: Annotated[DrillBody, Query()]) -> PlanJson:
 @router.get("/{drill}")
 def show_drill(runtime: Wired, drill: str) -> DrillJson:
     """One drill."""
-    found = runtime.store.read(lambda tx: drills.find(tx, drill))
-    if found is None:
+
+    def read(tx: Connection) -> DrillJson | None:
+        found = drills.find(tx, drill)
+        return _shown(tx, found) if found else None
+
+    shown = runtime.store.read(read)
+    if shown is None:
         raise ProblemError(404, "not_found", "there is no such drill")
-    return DrillJson.of(found)
+    return shown
 
 
 @router.post("", status_code=201)
 def begin_drill(runtime: Wired, wanted: DrillBody) -> DrillJson:
     """Begin a drill: it tells those whom a real incident would tell. 409 while another one by hand goes on."""
-    return DrillJson.of(runtime.begin_drill(_order(wanted, runtime.rules)))
+    begun = runtime.begin_drill(_order(wanted, runtime.rules))
+    return DrillJson.of(begun, awaited(begun, None))
 
 
 @pages.get("/drills")
@@ -81,11 +90,16 @@ def _listed(tx: Connection, rules: Rules) -> DrillsJson:
     planned = {each.name: each for each in drill_schedules.all_of_them(tx)}
     last = drills.last(tx, list(rules.drills))
     return DrillsJson(
-        drills=[DrillJson.of(each) for each in drills.newest(tx, MOST)],
+        drills=[_shown(tx, each) for each in drills.newest(tx, MOST)],
         planned=[
             PlannedJson.of(spec, planned.get(name), last.get(name)) for name, spec in sorted(rules.drills.items())
         ],
     )
+
+
+def _shown(tx: Connection, drill: Drill) -> DrillJson:
+    seen = None if drill.ended_at else look(tx, drill)
+    return DrillJson.of(drill, awaited(drill, seen))
 
 
 def _order(wanted: DrillBody, rules: Rules) -> Order:

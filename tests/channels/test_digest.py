@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from incidentd.channels.channel import Person
 from incidentd.channels.digest import Call, DigestNews, Named
+from incidentd.channels.pagerduty import PagerDutyChannel
 from incidentd.channels.pagerduty_digest import (
     shared_action,
     shared_content,
@@ -24,6 +26,7 @@ from incidentd.channels.slack_digest import ACKNOWLEDGE_ALL, digest_card, digest
 from incidentd.incident.state import State
 from incidentd.tier import Tier
 from tests.channels import story
+from tests.channels.conftest import Kit
 from tests.channels.test_card import INJECTIONS, assert_sound, hostile, texts
 
 ENGINEER = Person("Ann", {"slack": "U0ENGINEER"})
@@ -188,6 +191,17 @@ def test_a_page_whose_numbers_did_not_change_is_not_sent_again_but_after_a_lost_
     sent = {"sent": "trigger", "said": shared_content(NEWS)}
     assert shared_action(replace(NEWS, reference=sent)) is None
     assert shared_action(replace(NEWS, reference=sent, uncertain=True)) == "trigger"
+
+
+def test_answering_a_shared_page_that_may_be_out_there_is_not_recorded_as_a_page(pagerduty: Kit) -> None:
+    assert isinstance(pagerduty.channel, PagerDutyChannel)
+    reference: Mapping[str, str] = {}
+    for state, uncertain in ((State.ACKNOWLEDGED, True), (State.RESOLVED, False)):
+        news = replace(NEWS, counts={(Tier.P1, state): 2}, reference=reference, uncertain=uncertain)
+        receipt = pagerduty.channel.deliver_digest(pagerduty.destination, news, seconds=5)
+        reference = receipt.reference
+        assert not receipt.sent
+    assert [each.json["event_action"] for each in pagerduty.sent] == ["acknowledge", "resolve"]
 
 
 def test_the_key_stays_whatever_the_digest_tells() -> None:

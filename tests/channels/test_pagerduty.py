@@ -142,6 +142,9 @@ def test_answering_a_page_that_may_be_out_there_is_not_recorded_as_a_page(pagerd
     receipt = pagerduty.deliver(story.news("e1.r1.l1", acknowledged(), uncertain=True))
     assert pagerduty.sent[0].json["event_action"] == "acknowledge"
     assert (receipt.sent, receipt.reference["sent"]) == (False, "acknowledge")
+    over = pagerduty.deliver(story.news("e1.r1.l1", resolved(), reference=receipt.reference))
+    assert pagerduty.sent[1].json["event_action"] == "resolve"
+    assert (over.sent, over.reference["sent"]) == (False, "resolve")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

@@ -134,6 +134,17 @@ def test_where_pagerduty_refuses_the_drill_fails_there_and_says_what_to_look_at(
     assert found["state"] == "resolved"
 
 
+def test_a_drill_that_answers_itself_waits_until_a_page_that_failed_once_is_accepted(
+    make_up: MakeUp, sandbox: SandboxServer
+) -> None:
+    up = make_up(**real_receivers(sandbox)).start()
+    sandbox.fail("pagerduty", FaultKind.STATUS, status=500, times=1)
+    ended = drill(up, "--tier", "P1", "--acknowledge", "--yes")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert sorted(steps_of(ended.stdout), key=STEPS.index) == STEPS
+    assert "failed" not in ended.stdout
+
+
 def test_no_ping_goes_out_from_a_failed_drill_of_the_rules_until_one_is_accepted(
     make_up: MakeUp, rules: Path, sandbox: SandboxServer
 ) -> None:

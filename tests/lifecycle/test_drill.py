@@ -16,7 +16,9 @@ from incidentd.errors import DeliveryError, PermanentError, RefusedError, StoreU
 from incidentd.incident.command import Acknowledge, Resolve
 from incidentd.incident.state import Incident, State
 from incidentd.lifecycle.delivering import Delivering
+from incidentd.lifecycle.drill import awaited
 from incidentd.lifecycle.drillmaster import LEASE, Drillmaster, Order
+from incidentd.lifecycle.evidence import look
 from incidentd.lifecycle.prune import Pruner
 from incidentd.runtime import Runtime, new_id
 from incidentd.sandbox.fault import FaultKind
@@ -115,6 +117,10 @@ class Ground:
     def finish(self) -> Drill:
         self.run(lambda: self.drills() and self.only().ended_at, "the drill's end")
         return self.only()
+
+    def awaited(self) -> Step | None:
+        drill = self.only()
+        return awaited(drill, self.bench.store.read(lambda tx: look(tx, drill)))
 
     def incident(self, drill: Drill) -> Incident:
         assert drill.incident_id
@@ -324,6 +330,38 @@ def test_pagerduty_refuses_and_the_drill_fails_at_the_page_and_says_what_it_answ
     drill = ground.finish()
     assert drill.failed is Step.PAGE
     assert ground.incident(drill).state is State.RESOLVED
+
+
+def test_an_answer_is_awaited_only_once_the_page_is_accepted(asking: Ground) -> None:
+    asking.bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=500, times=1)
+    asking.at(DUE)
+    asking.run(lambda: asking.drills() and asking.only().step(Step.MESSAGE), "the message")
+    assert asking.awaited() is Step.PAGE
+    asking.run(lambda: asking.only().step(Step.PAGE), "the page")
+    assert asking.awaited() is Step.ANSWER
+    asking.bench.act(Acknowledge(MACHINE_ANSWER), asking.only().incident_id)
+    assert asking.finish().outcome is Outcome.ACCEPTED
+    assert asking.awaited() is None
+
+
+def test_who_answers_before_the_page_is_accepted_leaves_it_unproven(asking: Ground) -> None:
+    asking.bench.sandbox.fail("pagerduty", FaultKind.STATUS, status=500, times=None)
+    asking.at(DUE)
+    asking.run(lambda: asking.drills() and asking.only().step(Step.MESSAGE), "the message")
+    asking.bench.act(Acknowledge("anna.berg"), asking.only().incident_id)
+    asking.bench.sandbox.faults.clear()
+    drill = asking.finish()
+    assert (drill.failed, drill.why) == (Step.PAGE, "page-oncall: PagerDuty answered with status 500")
+    assert drill.step(Step.ANSWER)
+    assert drill.step(Step.PAGE) is None
+
+
+def test_who_answers_before_the_page_was_sent_is_named(asking: Ground) -> None:
+    asking.at(DUE)
+    asking.master.look()
+    asking.bench.act(Acknowledge("anna.berg"), asking.bench.incident_ids()[0])
+    drill = asking.finish()
+    assert (drill.failed, drill.why) == (Step.PAGE, "anna.berg answered before a page was accepted")
 
 
 def test_a_page_that_is_given_up_fails_the_drill_at_once(ground: Ground) -> None:
