@@ -23,11 +23,12 @@ _MOST = 1000
 class Survey:
     """What there was to tell at a moment: the cursors, and what was packed for them, by their names.
 
-    For those that will have to wait in line, nothing is.
+    For those that will have to wait in line, nothing is. ``locked``: nobody else has them until the transaction ends.
     """
 
     cursors: list[Cursor]
     parcels: Mapping[Name, Parcel]
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,16 @@ def survey(
     limit: int,
     now: datetime,
     new_id: Callable[[], str],
+    locking: bool = False,
 ) -> Survey:
-    """Look what these incidents have to tell in this queue. Locks nothing: packing is most of a claim's work."""
-    found = cursors.look(tx, ids, queue, now, limit)
+    """Look what these incidents have to tell in this queue. Packing is most of a claim's work.
+
+    ``locking``: what is found stays as it is until the transaction ends, but for the incidents themselves.
+    """
+    found = (cursors.claimable if locking else cursors.look)(tx, ids, queue, now, limit)
     mine = [cursor for cursor in found if cursor.slot != cursors.DIGEST_SLOT]
     packed = packer.pack(tx, not_in_line(tx, mine, packer.limited), new_id(), now)
-    return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed})
+    return Survey(found, {cursors.name(parcel.cursor): _heard_out(parcel, channels) for parcel in packed}, locking)
 
 
 def survey_folded(
@@ -112,8 +117,10 @@ def take(
     Where there is nothing to say, nothing is taken of the receiver's limit. Locks in the order of ``incidentd.store``.
     """
     own = {cursor.incident_id for cursor in surveyed.cursors if cursor.slot == cursors.DIGEST_SLOT}
-    ids = {cursor.incident_id for cursor in surveyed.cursors} - own
-    found = cursors.claimable(tx, ids, queue, now, limit - len(own)) if ids else []
+    found = [cursor for cursor in surveyed.cursors if cursor.incident_id not in own]
+    if found and not surveyed.locked:
+        ids = {cursor.incident_id for cursor in found}
+        found = cursors.claimable(tx, ids, queue, now, limit - len(own))
     locked = lock(tx, found, surveyed.parcels.values(), packer.limited)
     asking = still_to_ask(tx, found, packer.limited, locked, now)
     current = _current(tx, asking, surveyed)

@@ -47,9 +47,12 @@ WIDTH = 64
 _RECORD_PAUSE_SECONDS = 0.5
 # In a storm most of what a claim costs is the same for one and for many.
 _ROOM_SECONDS = 0.1
-_SURVEYS = 3
+_LOOKS = 3
+AT_ONCE = 1
+"""Of so many incidents, what there is to tell is looked up and leased in one transaction."""
 # Where a claim has room for more than it finds, nobody has to look again: few incidents have so much to tell at once.
 _SLOTS = 4
+_NOTHING = Claim([], more=False)
 
 log = structlog.get_logger("incidentd.deliver")
 
@@ -202,28 +205,52 @@ class Sender:
         return room
 
     def _claim(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
-        for _ in range(_SURVEYS):
-            found = self._store.read(partial(self._survey, ids=ids, queue=queue, limit=limit))
-            if not found.cursors:
-                return Claim([], more=False)
-            claimed = self._store.write(partial(self._take, surveyed=found, queue=queue, limit=limit))
-            failpoint("claim.after_commit")
+        claim = self._claim_at_once if len(ids) <= AT_ONCE else self._claim_in_two
+        for _ in range(_LOOKS):
+            claimed = claim(queue, ids, limit)
             if claimed.parcels or claimed.bundles or not claimed.overtaken:
                 return claimed
         # What all others tell of one incident changes it again and again; the timekeeper would come after seconds only.
-        claimed = self._store.write(partial(self._survey_and_take, ids=ids, queue=queue, limit=limit))
+        claimed = self._store.write(partial(self._survey_and_take, ids=ids, queue=queue, limit=limit, alone=True))
         failpoint("claim.after_commit")
         return claimed if claimed.parcels or claimed.bundles else replace(claimed, more=False)
 
-    def _survey_and_take(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int) -> Claim:
-        """While nobody else changes these incidents."""
-        incidents.lock(tx, ids=ids)
-        found = self._survey(tx, ids=ids, queue=queue, limit=limit)
-        return self._take(tx, surveyed=found, queue=queue, limit=limit) if found.cursors else Claim([], more=False)
+    def _claim_at_once(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
+        """For few incidents a transaction costs more than that others wait for it."""
+        claimed = self._store.write(partial(self._survey_and_take, ids=ids, queue=queue, limit=limit))
+        failpoint("claim.after_commit")
+        return claimed
 
-    def _survey(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int) -> Survey:
-        channels, now, new_id = self._channels, self._now(), self._new_id
-        return survey(tx, self._packer, channels, ids, queue=queue, limit=limit, now=now, new_id=new_id)
+    def _claim_in_two(self, queue: str, ids: Sequence[str], limit: int) -> Claim:
+        """Many are packed before anything is locked."""
+        found = self._store.read(partial(self._survey, ids=ids, queue=queue, limit=limit))
+        if not found.cursors:
+            return _NOTHING
+        claimed = self._store.write(partial(self._take, surveyed=found, queue=queue, limit=limit))
+        failpoint("claim.after_commit")
+        return claimed
+
+    def _survey_and_take(
+        self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int, alone: bool = False
+    ) -> Claim:
+        """``alone``: nobody else changes these incidents meanwhile; they may be many, and digests among them."""
+        if alone:
+            incidents.lock(tx, ids=ids)
+        found = self._survey(tx, ids=ids, queue=queue, limit=limit, locking=not alone)
+        return self._take(tx, surveyed=found, queue=queue, limit=limit) if found.cursors else _NOTHING
+
+    def _survey(self, tx: Connection, *, ids: Sequence[str], queue: str, limit: int, locking: bool = False) -> Survey:
+        return survey(
+            tx,
+            self._packer,
+            self._channels,
+            ids,
+            queue=queue,
+            limit=limit,
+            now=self._now(),
+            new_id=self._new_id,
+            locking=locking,
+        )
 
     def _take(self, tx: Connection, *, surveyed: Survey, queue: str, limit: int) -> Claim:
         # Not the time of the survey: whoever was frozen in between would take a lease that is over already.

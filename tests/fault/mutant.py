@@ -136,6 +136,7 @@ def hold() -> None:
         return found
 
     setattr(engine.Store, "read", read_and_wait)  # noqa: B010
+    setattr(deliver, "AT_ONCE", 0)  # noqa: B010
 
 
 def reached(held: Path) -> Path:

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import pytest
 import requests
 
 from incidentd.errors import StoreUnavailableError
@@ -19,12 +20,13 @@ HUNG = '"event": "hung"'
 """What a timekeeper says that stood still for longer than a cycle may take."""
 
 
-def test_who_freezes_inside_a_transaction_holds_up_the_others_for_a_bounded_time(plant: Plant) -> None:
+@pytest.mark.parametrize("point", ["mark.before_commit", "claim.before_commit"])
+def test_who_freezes_inside_a_transaction_holds_up_the_others_for_a_bounded_time(plant: Plant, point: str) -> None:
     """PostgreSQL ends the transaction after 10 s; SQLite's writers are refused after 2 s until it is over."""
     plant.start(WEB)
     plant.wait_for_web()
     plant.fire("before", climbs=False)
-    frozen = plant.start(TIMEKEEPER, "mark.before_commit", launcher=FREEZING)
+    frozen = plant.start(TIMEKEEPER, point, launcher=FREEZING)
     wait_until(lambda: _stands_still(frozen), "the timekeeper to freeze")
     plant.start(SECOND)
     if plant.database_url.startswith("sqlite"):

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
@@ -21,6 +22,7 @@ from incidentd.lifecycle import deliver
 from incidentd.lifecycle.claim import Survey
 from incidentd.lifecycle.deliver import Sender
 from incidentd.lifecycle.prune import Pruner
+from incidentd.lifecycle.work import Action, ActionResult
 from incidentd.sandbox.fault import FaultKind
 from incidentd.sandbox.pagerduty import AlertState
 from incidentd.store import incidents, query
@@ -509,9 +511,58 @@ def test_what_changes_at_each_look_is_told_all_the_same(bench: Bench, monkeypatc
         return found
 
     survey = Sender._survey
+    monkeypatch.setattr(deliver, "AT_ONCE", 0)
     monkeypatch.setattr(Sender, "_survey", lambda self, tx, **asked: looked_up(tx, survey(self, tx, **asked)))
     bench.hear(alert())
     with closing(sender(bench, lambda channel: channel)) as mine:
         mine.deliver(PAGE, bench.incident_ids())
     assert next(changes, None) is None
     assert len(bench.events("trigger")) == 1
+
+
+def test_who_is_overtaken_again_and_again_while_it_claims_keeps_the_others_off(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, lock = incidents.versions, incidents.lock
+    overtaken = iter(range(3))
+    locked: list[list[str]] = []
+
+    def overtaking(tx: Connection, ids: Collection[str]) -> dict[str, int]:
+        return {} if next(overtaken, None) is not None else read(tx, ids)
+
+    def locking(tx: Connection, *, ids: Collection[str] = (), keys: Collection[str] = ()) -> list[incidents.Held]:
+        locked.append(sorted(ids))
+        return lock(tx, ids=ids, keys=keys)
+
+    bench.hear(alert())
+    monkeypatch.setattr(incidents, "versions", overtaking)
+    monkeypatch.setattr(incidents, "lock", locking)
+    with closing(sender(bench, lambda channel: channel)) as mine:
+        mine.deliver(PAGE, bench.incident_ids())
+    assert next(overtaken, None) is None
+    assert locked[0] == bench.incident_ids()
+    assert len(bench.events("trigger")) == 1
+
+
+def test_an_answer_while_a_page_is_claimed_calls_it_off_or_follows_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL lets the answer in between: no page. SQLite lets it wait until the page is claimed."""
+    lets_in = bench.store.engine.dialect.name == "postgresql"
+    read = incidents.versions
+    answers: list[Future[ActionResult]] = []
+
+    def answered(tx: Connection, ids: Collection[str]) -> dict[str, int]:
+        if not answers:
+            answers.append(bench.runtime.submit_action(Action(bench.incident_ids()[0], Acknowledge("anna"), None)))
+            if lets_in:
+                answers[0].result(120)
+        return read(tx, ids)
+
+    bench.hear(alert())
+    monkeypatch.setattr(incidents, "versions", answered)
+    with closing(sender(bench, lambda channel: channel)) as mine:
+        mine.deliver(PAGE, bench.incident_ids())
+    answers[0].result(120)
+    bench.settle()
+    assert [event.action for event in bench.events()] == ([] if lets_in else ["trigger", "acknowledge"])
