@@ -2,7 +2,8 @@
 
 ``split`` writes cursors in a transaction of their own, after the incident's. ``early`` moves a cursor before it sends.
 ``unleased`` records what came of a delivery, whoever holds its lease by then. ``unread`` sends what it has looked up,
-whatever was answered meanwhile. ``forgetful`` tells no fallback of a page that fails again and again.
+whatever was answered meanwhile. ``deaf`` sends a page although it knows of the answer. ``forgetful`` tells no fallback
+of a page that fails again and again.
 
 ``sound`` has no fault. Each of them waits with a page that it has looked up for as long as the file is there that
 ``HOLD`` names: what happens meanwhile is for the test to say.
@@ -13,6 +14,7 @@ import runpy
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd import jobs
+from incidentd.channels import pagerduty
+from incidentd.channels.pagerduty_event import Action, action
 from incidentd.incident.slot import PAGE, Slot
+from incidentd.incident.state import Incident
 from incidentd.lifecycle import claim, deliver
 from incidentd.lifecycle.claim import Claim, Survey, take
 from incidentd.lifecycle.ledger import Ledger
@@ -114,6 +119,15 @@ def unread() -> None:
     setattr(claim, "_current", as_surveyed)  # noqa: B010
 
 
+def deaf() -> None:
+    """Whoever has answered, a page that was not sent yet is."""
+
+    def unanswered(incident: Incident, *arguments: Any, **options: Any) -> Action | None:
+        return action(replace(incident, acknowledgement=None), *arguments, **options)
+
+    setattr(pagerduty, "action", unanswered)  # noqa: B010
+
+
 def forgetful() -> None:
     """However often a page fails, nobody else is told."""
     setattr(Recorder, "_fall_back", lambda *_: None)  # noqa: B010
@@ -145,7 +159,7 @@ def reached(held: Path) -> Path:
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (split, early, unleased, unread, forgetful, sound)
+    each.__name__: each for each in (split, early, unleased, unread, deaf, forgetful, sound)
 }
 
 if __name__ == "__main__":

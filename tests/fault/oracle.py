@@ -8,22 +8,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 import requests
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from incidentd.incident.apply import fold
+from incidentd.incident.slot import parse_page_slot
 from incidentd.incident.state import Incident
 from incidentd.lifecycle.parcel import STANDS_IN
 from incidentd.lifecycle.record import FALLBACK_AFTER
 from incidentd.sandbox.message import Message
 from incidentd.sandbox.pagerduty import Event
 from incidentd.store import entries, incidents
-from incidentd.store.tables import CURSORS, INCIDENTS
+from incidentd.store.deliveries import Outcome
+from incidentd.store.tables import CURSORS, DELIVERIES, INCIDENTS
 from incidentd.timeline import Accepted, Acknowledged, Entry, GaveUp
 from tests.fault.plant import HTTP_SECONDS, LEASE_SECONDS, Plant, Told
+from tests.fault.request import Attempt, Patience, Request, late, matched, repeated
 from tests.lifecycle.bench import KEYS
 from tests.machine import stood_still
 
@@ -32,12 +34,23 @@ LEVELS = (1, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One incident as the database has it, and what the receivers accepted for it: pages by level."""
+    """One incident as the database has it, and what the receivers accepted for it: pages by level.
+
+    ``attempts`` are those of pages that incidentd recorded as accepted, by level.
+    """
 
     incident: Incident
     timeline: list[Entry]
     pages: dict[int, list[Event]]
     has_card: bool
+    attempts: dict[int, list[Attempt]]
+
+    def requests(self) -> dict[int, list[Request]]:
+        """The pages by level, each beside its attempt."""
+        return {
+            level: matched([event.at for event in events], self.attempts.get(level, []))
+            for level, events in self.pages.items()
+        }
 
 
 def lacks(plant: Plant) -> list[str]:
@@ -48,15 +61,16 @@ def lacks(plant: Plant) -> list[str]:
     return complaints + plant.store.read(_unlevel)
 
 
-def wrongs(plant: Plant, *, duplicates: int = 0, expected: Sequence[str] = ()) -> list[str]:
-    """What must never happen and did. ``duplicates``: requests that were in flight when something was killed.
+def wrongs(plant: Plant, *, in_flight: int = 0, expected: Sequence[str] = ()) -> list[str]:
+    """What must never happen and did.
 
+    ``in_flight``: of one page, how many requests may have been so when a sender was killed or frozen.
     ``expected``: what error lines may say in this test.
     """
-    found = _found(plant)
+    found, patience = _found(plant), _patience(plant)
     complaints = [wrong for each in found.values() for wrong in _wrongs(each, plant.level_seconds)]
-    twice = [f"level {level} of {place} twice" for place, each in found.items() for level in _repeated(plant, each)]
-    complaints += twice if len(twice) > duplicates else []
+    for each in found.values():
+        complaints += [*_repeated(each, in_flight, patience), *_after_the_answer(each, patience)]
     complaints += _unexpected(plant) + [line for line in plant.errors() if not any(map(line.__contains__, expected))]
     complaints += plant.store.read(lambda tx: [f"two incidents for {key}" for key in _doubled(tx)])
     return complaints
@@ -77,12 +91,28 @@ def _found(plant: Plant) -> dict[str, Found]:
         ids = list(tx.scalars(sa.select(INCIDENTS.c.id)))
         stored = incidents.load(tx, ids)
         timelines = entries.load_after(tx, dict.fromkeys(ids, 0))
+        attempts = _attempts(tx)
         every = (
-            Found(incident, timelines[id_], pages.get(id_, {}), id_ in cards) for id_, (_, incident) in stored.items()
+            Found(incident, timelines[id_], pages.get(id_, {}), id_ in cards, attempts.get(id_, {}))
+            for id_, (_, incident) in stored.items()
         )
         return {each.incident.key.rpartition("=")[2]: each for each in every}
 
     return plant.store.read(read)
+
+
+def _attempts(tx: Connection) -> dict[str, dict[int, list[Attempt]]]:
+    """The pages that incidentd recorded as accepted, by incident and level; not what answered or ended them."""
+    rows = tx.execute(
+        sa.select(DELIVERIES)
+        .where(DELIVERIES.c.outcome == Outcome.ACCEPTED)
+        .where(DELIVERIES.c.detail.startswith("trigger"))
+    )
+    found: dict[str, dict[int, list[Attempt]]] = {}
+    for row in rows:
+        attempt = Attempt(row.upto, row.started_at, row.ended_at)
+        found.setdefault(row.incident_id, {}).setdefault(parse_page_slot(row.slot).level, []).append(attempt)
+    return found
 
 
 def _lacks(plant: Plant, told: Told, found: Found | None) -> Iterator[str]:
@@ -138,7 +168,6 @@ def _wrongs(found: Found, level_seconds: int) -> Iterator[str]:
         yield f"a destination of {incident.key} was given up"
     yield from _accepted_twice(found)
     yield from _early(found, level_seconds)
-    yield from _after_the_answer(found)
     for level, events in found.pages.items():
         if len({event.dedup_key for event in events}) > 1:
             yield f"level {level} of {incident.key} has two alerts at PagerDuty"
@@ -161,17 +190,16 @@ def _early(found: Found, level_seconds: int) -> Iterator[str]:
             yield f"level {level} of {found.incident.key} was paged {due - events[0].at} too early"
 
 
-def _after_the_answer(found: Found) -> Iterator[str]:
+def _after_the_answer(found: Found, patience: Patience) -> Iterator[str]:
+    """By the order of what was decided: an answer has the time at which it came, and may wait to be stored."""
     answer = next((entry for entry in found.timeline if isinstance(entry.data, Acknowledged)), None)
     if answer is None:
         return
-    for entry in found.timeline:
-        # By their order, not by their times: an answer has the time at which it came, and may wait to be stored.
-        if entry.kind == "level" and entry.number > answer.number:
-            yield f"{found.incident.key} climbed after it was answered"
-    for level, events in found.pages.items():
-        if any(event.at > _in_flight_until(answer.at) for event in events):
-            yield f"level {level} of {found.incident.key} was paged after it was answered"
+    if any(entry.kind == "level" and entry.number > answer.number for entry in found.timeline):
+        yield f"{found.incident.key} climbed after it was answered"
+    for level, page in found.requests().items():
+        for wrong in late(page, answer.number, answer.at, patience):
+            yield f"level {level} of {found.incident.key} {wrong}"
 
 
 def answered_at(plant: Plant, place: str) -> datetime:
@@ -179,21 +207,15 @@ def answered_at(plant: Plant, place: str) -> datetime:
     return next(entry.at for entry in _found(plant)[place].timeline if isinstance(entry.data, Acknowledged))
 
 
-def _in_flight_until(at: datetime) -> datetime:
-    """Until when a request that was claimed before may arrive."""
-    return at + timedelta(seconds=LEASE_SECONDS)
+def _repeated(found: Found, in_flight: int, patience: Patience) -> Iterator[str]:
+    for level, page in found.requests().items():
+        for wrong in repeated(page, in_flight, patience):
+            yield f"level {level} of {found.incident.key} {wrong}"
 
 
-def _repeated(plant: Plant, found: Found) -> Iterator[int]:
-    """The levels whose page was accepted more than once: one entry for each time too many.
-
-    None where the machine stood still, so that no answer came in time.
-    """
-    for level, events in found.pages.items():
-        for one, next_one in pairwise(events):
-            since = one.at - timedelta(seconds=LEASE_SECONDS)
-            if stood_still(plant.standstill.found, since, next_one.at) < timedelta(seconds=HTTP_SECONDS / 2):
-                yield level
+def _patience(plant: Plant) -> Patience:
+    lease, http = timedelta(seconds=LEASE_SECONDS), timedelta(seconds=HTTP_SECONDS)
+    return Patience(lease, http, plant.standstill.found)
 
 
 def _unexpected(plant: Plant) -> list[str]:

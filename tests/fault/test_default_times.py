@@ -61,7 +61,7 @@ def test_what_a_killed_sender_had_leased_is_delivered_within_32_s(
     record_property("measured", f"after kill -9, default times: {took:.1f} s")
     assert watch.complaint(DELIVERED_SECONDS, took) == ""
     plant.until(lambda: not lacks(plant), "all to be told")
-    assert wrongs(plant, duplicates=1) == []
+    assert wrongs(plant, in_flight=1) == []
 
 
 def test_a_timekeeper_that_hangs_is_ended_within_30_s_and_the_next_one_delivers(patient: Plant) -> None:

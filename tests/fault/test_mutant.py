@@ -44,7 +44,7 @@ def test_a_late_result_that_counts_without_its_lease_is_noticed(
     worker.signal(signal.SIGCONT)
     plant.until(lambda: '"event": "delivery"' in worker.log.read_text(), "the late result")
     plant.until(lambda: not lacks(plant), "all to be told")
-    assert ("page-oncall accepted e1.r1.l1 twice" in " ".join(wrongs(plant, duplicates=2))) is is_wrong
+    assert ("page-oncall accepted e1.r1.l1 twice" in " ".join(wrongs(plant, in_flight=1))) is is_wrong
 
 
 @pytest.mark.parametrize(("mutant", "is_wrong"), [("sound", False), ("unread", True)])
@@ -64,6 +64,19 @@ def test_a_page_that_is_sent_although_it_was_answered_meanwhile_is_noticed(
     held.unlink()
     plant.until(lambda: not lacks(plant) and (plant.is_paged("calm") or not is_wrong), "all to be told")
     assert any("was paged after it was answered" in wrong for wrong in wrongs(plant)) is is_wrong
+
+
+@pytest.mark.parametrize(("mutant", "is_wrong"), [("sound", False), ("deaf", True)])
+def test_a_page_that_is_decided_on_after_the_answer_is_noticed_however_soon_it_comes(
+    plant: Plant, mutant: str, is_wrong: bool
+) -> None:
+    plant.start(WEB)
+    plant.wait_for_web()
+    plant.fire("calm", climbs=False)
+    plant.answer_unpaged("calm")
+    plant.start(TIMEKEEPER, launcher=(MUTANT, mutant))
+    plant.until(lambda: not lacks(plant) and (plant.is_paged("calm") or not is_wrong), "all to be told")
+    assert any("knew of entry" in wrong for wrong in wrongs(plant)) is is_wrong
 
 
 @pytest.mark.parametrize(("mutant", "is_wrong"), [("sound", False), ("forgetful", True)])

@@ -39,7 +39,7 @@ def test_kill_9_of_web_worker_and_the_whole_group_under_load_loses_nothing(plant
         blows.get(number, lambda: None)()
     plant.until(lambda: not lacks(plant), "all to be told")
     assert (web.deaths, group.deaths) == (1, 1)
-    assert wrongs(plant, duplicates=CROWD) == []
+    assert wrongs(plant, in_flight=2) == []
 
 
 def test_while_workers_crash_as_soon_as_they_start_the_timekeeper_delivers(plant_with_redis: Plant) -> None:
@@ -85,7 +85,7 @@ def test_a_sender_frozen_beyond_its_lease_changes_nothing_when_it_wakes(plant_wi
     wait_until(lambda: '"event": "delivery"' in worker.log.read_text(), "the late result")
     assert (_page(plant), _attempts(plant)) == before
     plant.until(lambda: not lacks(plant), "all to be told")
-    assert wrongs(plant, duplicates=1) == []
+    assert wrongs(plant, in_flight=1) == []
 
 
 def test_a_worker_told_to_end_finishes_its_send_and_claims_nothing_new(plant_with_redis: Plant) -> None:
