@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from incidentd.errors import StoreUnavailableError
 from incidentd.intake import fingerprint
+from incidentd.jobs import QUEUES
 from incidentd.sandbox.pagerduty import Event
 from incidentd.sandbox.server import SandboxServer
 from incidentd.store.engine import Store, open_engine
@@ -176,6 +177,12 @@ class Plant:
             return False
 
         wait_until(holds, f"{what}; logs: {self.folder}", seconds)
+
+    def workers_run(self) -> bool:
+        """Whether a worker of each queue has told Redis of itself."""
+        assert self.redis
+        with self.redis.client() as client:
+            return len(client.smembers("rq:workers")) == len(QUEUES)
 
     def fire(self, *places: str, climbs: bool = True) -> None:
         """Post P0s until they are answered with 2xx, as Alertmanager does; P1s, where none is to climb meanwhile."""

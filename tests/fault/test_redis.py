@@ -2,7 +2,6 @@
 
 import requests
 
-from incidentd.jobs import QUEUES
 from tests.fault.oracle import lacks, wrongs
 from tests.fault.plant import GROUP, TIMEKEEPER, WEB, Plant
 
@@ -62,7 +61,7 @@ def test_a_redis_that_is_frozen_from_the_start_and_again_costs_no_page_its_time(
     plant.until(lambda: plant.is_paged("at-start"), "a page without an answer of Redis")
     assert plant.late_pages(watch, FOUND_SECONDS) == []
     plant.redis.thaw()
-    plant.until(lambda: _workers_run(plant), "the workers to be there by themselves")
+    plant.until(plant.workers_run, "the workers to be there by themselves")
     plant.redis.freeze()
     watch = plant.stopwatch()
     plant.fire("again", climbs=False)
@@ -88,9 +87,3 @@ def test_with_a_wrong_password_for_redis_it_starts_says_so_and_pages(plant_with_
         plant.until(lambda: "redis_unreachable" in part.log.read_text(), "it to say so")  # noqa: B023 - asked at once
         assert "the-wrong-one" not in part.log.read_text()
         assert part.deaths == 0
-
-
-def _workers_run(plant: Plant) -> bool:
-    assert plant.redis
-    with plant.redis.client() as client:
-        return len(client.smembers("rq:workers")) == len(QUEUES)
