@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -191,9 +191,11 @@ class Plant:
 
     def post(self, *places: str, climbs: bool = True) -> int:
         """Post them once, as one notification; returns the status, 0 where there is no answer."""
-        alerts = [_alert(place, "core-api" if climbs else "chat-delivery") for place in places]
-        body = {"version": "4", "alerts": alerts}
-        return self._answer("POST", "/api/v1/alertmanager", body)
+        return self.post_all([_alert(place, "core-api" if climbs else "chat-delivery") for place in places])
+
+    def post_all(self, alerts: Sequence[Mapping[str, Any]]) -> int:
+        """Post these in one notification, once; returns as ``post``."""
+        return self._answer("POST", "/api/v1/alertmanager", {"version": "4", "alerts": alerts})
 
     def status(self, path: str) -> int:
         """What a GET is answered with; 0 where there is no answer."""
