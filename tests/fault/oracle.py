@@ -27,7 +27,6 @@ from incidentd.timeline import Accepted, Acknowledged, Entry, GaveUp
 from tests.fault.plant import HTTP_SECONDS, LEASE_SECONDS, Plant, Told
 from tests.fault.request import Attempt, Patience, Request, late, matched, repeated
 from tests.lifecycle.bench import KEYS
-from tests.machine import stood_still
 
 LEVELS = (1, 2, 3)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from incidentd.lifecycle.record import ECHO_AFTER
-from tests.fault.standstill import Span, stood_still
+from tests.machine import Span, stood_still
 
 CLOCKS_APART = timedelta(seconds=1)
 """PostgreSQL's clock, as far as a process knows it, may be behind: an attempt then ends before its request came."""

@@ -22,6 +22,7 @@ DELIVERED_SECONDS = 32.0
 ENDED_SECONDS = 30.0
 PAGED_SECONDS = 5.0
 PAGES = 3
+FROZEN_SECONDS, EVERY_SECONDS = 30.0, 3.0
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -96,6 +97,26 @@ def test_with_redis_killed_pages_leave_within_5_s(patient_with_redis: Plant) -> 
     assert wrongs(plant) == []
 
 
+def test_with_redis_frozen_for_30_s_pages_leave_within_5_s_and_workers_come_back(patient_with_redis: Plant) -> None:
+    plant = patient_with_redis
+    assert plant.redis
+    plant.start(WEB)
+    plant.start(GROUP)
+    plant.until(plant.workers_run, "the workers")
+    _page_one(plant, "before")
+    plant.redis.freeze()
+    end, number = time.monotonic() + FROZEN_SECONDS, 0
+    while time.monotonic() < end:
+        _page_in_time(plant, f"during-{number}")
+        time.sleep(EVERY_SECONDS)
+        number += 1
+    plant.redis.thaw()
+    plant.until(lambda: _is_delivering(plant), "workers to be back by themselves")
+    _page_in_time(plant, "after")
+    plant.until(lambda: not lacks(plant), "all to be told")
+    assert wrongs(plant) == []
+
+
 def test_while_workers_crash_as_soon_as_they_start_pages_leave_within_5_s(patient_with_redis: Plant) -> None:
     plant = patient_with_redis
     plant.start(WEB)
@@ -126,6 +147,12 @@ def test_a_database_that_is_long_away_costs_no_page_and_10_s_after_its_return_al
         give_back()
         consistent_again(plant, "first", "last")
         assert wrongs(plant, expected=["StoreUnavailableError"]) == []
+
+
+def _is_delivering(plant: Plant) -> bool:
+    """Neither Redis nor a worker is missed any more."""
+    status, detail = plant.detail("/-/delivering")
+    return status == requests.codes.ok and "Redis" not in detail
 
 
 def _page_one(plant: Plant, place: str) -> None:

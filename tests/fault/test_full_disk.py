@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _fire_until_full(plant: Plant) -> str:
         if status != OK:
             assert status == UNAVAILABLE
             return place
-        plant.told.append(Told(place, climbs=True))
+        plant.told.append(Told(place, climbs=True, at=datetime.now(UTC)))
     pytest.fail("there is always room for one more")
 
 
