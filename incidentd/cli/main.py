@@ -12,6 +12,7 @@ from incidentd.cli.instance import instance_at
 from incidentd.cli.reference import reference
 from incidentd.cli.simulate import simulate_command
 from incidentd.cli.start import configure_logs, strict_settings
+from incidentd.cli.state import close_to_others
 from incidentd.cli.told import told
 from incidentd.clock import SystemClock
 from incidentd.process import hang_up
@@ -55,6 +56,7 @@ def up_command(
     state: Annotated[Path, typer.Option(help="Folder for the database, tokens and the private Redis.")] = Path("var"),
 ) -> None:
     """Run everything on this machine: web, workers, timekeeper, private Redis, SQLite, and the sandbox."""
+    close_to_others()
     with told():
         raise typer.Exit(up.run(dict(os.environ), state))
 
@@ -62,6 +64,7 @@ def up_command(
 @app.command()
 def serve() -> None:
     """Run the web part: webhook, API, Slack and pages. For many machines, with PostgreSQL and Redis."""
+    close_to_others()
     with told():
         raise typer.Exit(part.serve(dict(os.environ)))
 
@@ -69,6 +72,7 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker group: workers for each queue and a timekeeper."""
+    close_to_others()
     with told():
         raise typer.Exit(part.worker_group(dict(os.environ)))
 
@@ -76,6 +80,7 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
+    close_to_others()
     with told():
         settings = strict_settings(dict(os.environ))
         configure_logs(settings, os.environ)

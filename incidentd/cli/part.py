@@ -69,6 +69,7 @@ def worker_group(environ: Mapping[str, str]) -> int:
     """
     settings = strict_settings(environ)
     configure_logs(settings, environ)
+    refuse_damaged(open_engine(settings.database_url))
     with counted(settings.metrics_address) as folder:
         Runtime(settings, counting_in(environ, None)).close()
         book = CrashBook(Store(open_engine(settings.database_url)), SystemClock().now)

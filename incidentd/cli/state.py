@@ -1,6 +1,7 @@
 """What `up` keeps in its folder: tokens that nobody had to make up."""
 
 import fcntl
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,11 @@ def _lock(state: Path) -> IO[str]:
         return (state / "lock").open("w")
     except OSError as error:
         raise SettingsError(f"--state: {state} can't be used as a folder: {error.strerror}") from None
+
+
+def close_to_others() -> None:
+    """What this process and its children make is their user's alone: tokens, and who was called about what."""
+    os.umask(os.umask(0o077) | 0o077)
 
 
 def with_tokens(

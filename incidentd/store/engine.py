@@ -43,13 +43,16 @@ _NOTICE_A_DEAD_SERVER = {
     "keepalives_interval": 2,
     "keepalives_count": 2,
 }
+_SYNCHRONOUS = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 _RETRIED_STATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 
 
 def open_engine(url: str) -> Engine:
     """An engine with time-outs on every statement.
 
-    SQLite runs in WAL mode with ``synchronous=FULL``: what was committed survives a power loss.
+    What was committed survives a power loss: SQLite runs in WAL mode with ``synchronous=FULL``, PostgreSQL waits too.
     https://www.sqlite.org/pragma.html#pragma_synchronous
     """
     parsed = sa.make_url(url)
@@ -65,8 +68,20 @@ def open_engine(url: str) -> Engine:
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": _postgres_options(), **_NOTICE_A_DEAD_SERVER},
     )
     engine.dialect.use_insertmanyvalues_wo_returning = False
+    event.listen(engine, "connect", _insist_on_disk)
     event.listen(engine, "do_executemany", _execute_many)
     return engine
+
+
+def _insist_on_disk(connection: Any, _record: object) -> None:
+    """Wait at each commit until it is on disk, also where the server, the database or the role is told not to.
+
+    Whoever waits for less or more than that, such as a standby, is left to it.
+    https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+    """
+    connection.autocommit = True
+    connection.execute(_SYNCHRONOUS)
+    connection.autocommit = False
 
 
 def _postgres_options() -> str:

@@ -20,12 +20,13 @@ class Survey:
     """What a database server says of itself.
 
     ``ahead`` is how far its clock is before ours, None where it has none of its own. ``refusal`` says why it could not
-    be written; empty where it could.
+    be written, ``forgets`` why it could lose what it has acknowledged; empty where it could, or couldn't.
     """
 
     product: str
     ahead: timedelta | None
     refusal: str
+    forgets: str = ""
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -80,14 +81,16 @@ def _postgresql(tx: Connection, clock: Clock) -> Survey:
     before = clock.now()
     at: datetime = tx.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     after = clock.now()
-    version, is_copy, read_only = tx.execute(
+    version, is_copy, read_only, syncs = tx.execute(
         sa.text(
-            "SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('transaction_read_only')"
+            "SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('transaction_read_only'),"
+            " current_setting('fsync')"
         )
     ).one()
     middle = before + (after - before) / 2
     refusal = _refusal(tx, is_copy=is_copy, read_only=read_only == "on")
-    return Survey(f"PostgreSQL {str(version).partition(' ')[0]}", at - middle, refusal)
+    forgets = "" if syncs == "on" else "fsync is off: a power loss may take what was answered with 2xx, or all of it"
+    return Survey(f"PostgreSQL {str(version).partition(' ')[0]}", at - middle, refusal, forgets)
 
 
 def _refusal(tx: Connection, *, is_copy: bool, read_only: bool) -> str:

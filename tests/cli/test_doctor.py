@@ -40,6 +40,7 @@ from tests.lifecycle.bench import KEYS, RULES, environment
 from tests.lifecycle.table import copy_rules
 from tests.servers import PostgresServer, RedisServer, free_port
 from tests.store.database import sqlite_blueprint
+from tests.store.test_migrate import damage
 
 __all__ = ["sqlite_blueprint"]
 
@@ -79,7 +80,7 @@ class Ward:
 @pytest.fixture
 def ward(tmp_path: Path, sqlite_blueprint: Path) -> Iterator[Ward]:
     state = tmp_path / "state"
-    state.mkdir()
+    state.mkdir(mode=0o700)
     shutil.copy(sqlite_blueprint, state / "incidentd.db")
     with SandboxServer() as sandbox:
         environ = environment(f"sqlite:///{state}/incidentd.db", sandbox)
@@ -133,9 +134,19 @@ ILL: dict[str, tuple[Mapping[str, str | None], str, Grade, str]] = {
     "no address": ({}, "public address", WARNING, "which only this machine can open"),
     "database away": (
         {"INCIDENTD_DATABASE_URL": f"postgresql://u:hidden-hidden-hidden@127.0.0.1:{free_port()}/x"},
-        "database", FAULT, "can't be used now",
+        "database", FAULT, "can't be used now.*: the connection was refused: nothing listens there",
     ),
-    "Redis away": ({"INCIDENTD_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "Redis", FAULT, "can't be reached"),
+    "database unknown": (
+        {"INCIDENTD_DATABASE_URL": "postgresql://nowhere.invalid/x"},
+        "database", FAULT, "can't be used now.*: no such name is known here",
+    ),
+    "Redis away": (
+        {"INCIDENTD_REDIS_URL": f"redis://127.0.0.1:{free_port()}"},
+        "Redis", FAULT, "can't be reached: the connection was refused",
+    ),
+    "Redis unknown": (
+        {"INCIDENTD_REDIS_URL": "redis://nowhere.invalid"}, "Redis", FAULT, "can't be reached: no such name is known",
+    ),
     "PagerDuty away": (
         {"INCIDENTD_PAGERDUTY_EVENTS_URL": f"https://127.0.0.1:{free_port()}"},
         "PagerDuty", FAULT, "can't be reached",
@@ -213,6 +224,54 @@ def test_a_folder_that_everybody_may_write_in_is_a_fault(ward: Ward) -> None:
     ward.expect("disk", FAULT, "every user of this machine may write in")
 
 
+@pytest.mark.parametrize(("mode", "grade"), [(0o600, OK), (0o640, OK), (0o644, WARNING), (0o666, FAULT)])
+def test_a_database_that_other_users_may_read_or_change_is_named(ward: Ward, mode: int, grade: Grade) -> None:
+    ward.database.chmod(mode)
+    ward.state.chmod(0o755)
+    ward.examine()
+    said = [each.grade for each in ward.found if each.about == "files" and "the database" in each.says]
+    assert said == ([] if grade is OK else [grade])
+    ward.state.chmod(0o700)
+    ward.examine()
+    assert not any("the database" in each.says for each in ward.found if each.about == "files")
+
+
+@pytest.mark.parametrize("place", [".", "destinations.yaml"])
+def test_rules_that_everybody_may_change_are_a_fault(ward: Ward, tmp_path: Path, place: str) -> None:
+    folder = copy_rules(tmp_path)
+    folder.chmod(0o755)
+    (folder / "destinations.yaml").chmod(0o644)
+    ward.examine(INCIDENTD_RULES=str(folder))
+    assert not any("may change" in each.says for each in ward.found)
+    (folder / place).chmod(0o777)
+    ward.examine(INCIDENTD_RULES=str(folder))
+    ward.expect("rules", FAULT, "every user of this machine may change .*, and so who is paged")
+
+
+@pytest.mark.parametrize(("name", "about"), [("INCIDENTD_REDIS_URL", "Redis"), ("INCIDENTD_DATABASE_URL", "database")])
+def test_an_address_that_is_none_is_said_once(ward: Ward, name: str, about: str) -> None:
+    ward.examine(**{name: "junk://x"})
+    ward.expect("settings", FAULT, f"{name} is not a")
+    assert not any(each.about == about for each in ward.found)
+
+
+def test_a_redis_that_was_not_reached_is_not_said_to_ask_for_no_password(ward: Ward) -> None:
+    ward.examine(INCIDENTD_REDIS_URL="redis://nowhere.invalid")
+    assert [each.grade for each in ward.found if each.about == "Redis"] == [FAULT]
+
+
+def test_before_the_first_start_it_says_that_nothing_was_started(ward: Ward, tmp_path: Path) -> None:
+    def said() -> str:
+        found = ward.examine(INCIDENTD_DATABASE_URL=None)
+        without = {name: value for name, value in ward.environ.items() if name != "INCIDENTD_DATABASE_URL"}
+        return note(patient(without, ward.state), found)
+
+    ward.state = tmp_path / "none"
+    assert said().startswith(f"Nothing was started on {ward.state} yet.")
+    ward.state.mkdir()
+    assert said() == ""
+
+
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
@@ -236,6 +295,26 @@ def test_a_file_that_is_no_database_is_a_fault(ward: Ward) -> None:
     ward.database.write_bytes(b"this is no database" * 500)
     ward.examine()
     ward.expect("database", FAULT, "damaged or is no database")
+    assert [each.grade for each in ward.found if each.about in ("database", "schema")] == [FAULT]
+
+
+def test_a_file_that_is_damaged_is_a_fault_and_nothing_else_is_said_of_it(ward: Ward) -> None:
+    damage(ward.database, "torn page")
+    ward.examine()
+    ward.expect("database", FAULT, "damaged")
+    assert [each.grade for each in ward.found if each.about in ("database", "schema")] == [FAULT]
+
+
+def test_a_postgresql_that_forgets_at_a_power_loss_is_a_fault(ward: Ward, postgres_url: str) -> None:
+    ward.examine(INCIDENTD_DATABASE_URL=postgres_url)
+    ward.expect("database", FAULT, "fsync is off")
+    durable = PostgresServer(durable=True)
+    try:
+        with durable.create().database() as url:
+            ward.examine(INCIDENTD_DATABASE_URL=url)
+    finally:
+        durable.remove()
+    assert not any("fsync" in each.says for each in ward.found)
 
 
 def test_a_role_that_may_not_write_is_a_fault_and_the_servers_clock_is_compared(
@@ -354,14 +433,16 @@ def test_a_monotonic_clock_that_stands_still_is_a_fault() -> None:
 
 def test_a_running_instance_tells_how_it_is(ward: Ward) -> None:
     def behave(receiver: Receiver, request: Request, sock: Any) -> bool:
-        ill = {"status": "not delivering", "detail": "3 overdue"}
+        ill = {"status": "not delivering", "detail": "3 overdue: 3 were tried in vain at page-oncall"}
         status, body = (503, ill) if request.path == "/-/delivering" else (200, {})
         return answer(status, body)(receiver, request, sock)
 
     with Receiver(behave) as receiver:
         ward.examine(INCIDENTD_LISTEN=f"127.0.0.1:{receiver.port}")
     ward.expect("instance", OK, "/-/ready is well")
-    ward.expect("instance", FAULT, "/-/delivering answers with 503: 3 overdue")
+    ward.expect("instance", FAULT, "/-/delivering answers with 503: 3 overdue: 3 were tried in vain at page-oncall")
+    (found,) = (each for each in ward.found if each.about == "instance" and each.grade is FAULT)
+    assert found.mend.startswith("that receiver refuses, or can't be reached")
 
 
 def test_what_only_the_sandbox_explains_is_said_to_be_expected_while_it_stands_in(ward: Ward) -> None:

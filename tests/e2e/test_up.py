@@ -36,6 +36,7 @@ def test_up_says_where_everything_is_and_a_second_start_goes_on_where_the_first_
     wait_until(lambda: up.received().pagerduty.alerts, "the page of level 1")
     before, parts = up.incident("core-api"), up.children()
     assert before is not None
+    is_closed_to_others(up.state)
     assert up.interrupt() == 0
     assert not any(map(lives, parts))
     assert "child_killed" not in up.log
@@ -49,6 +50,12 @@ def test_up_says_where_everything_is_and_a_second_start_goes_on_where_the_first_
     assert (after["id"], after["opened_at"]) == (before["id"], before["opened_at"])
     assert len(up.received().slack.cards("#incidents")) == 1
     assert up.interrupt() == 0
+
+
+def is_closed_to_others(state: Path) -> None:
+    """Tokens, and who was called about what: whatever the umask of who started it."""
+    opened = [each for each in (state, *state.rglob("*")) if each.lstat().st_mode & 0o077]
+    assert opened == []
 
 
 def says_where_everything_is(up: Up) -> None:

@@ -33,7 +33,7 @@ from incidentd.lifecycle.ledger import Ledger
 from incidentd.lifecycle.parcel import Parcel
 from incidentd.lifecycle.record import Recorded, Recorder, Result
 from incidentd.store import cursors, engine
-from incidentd.store.cursors import THIS, Cursor, Settled
+from incidentd.store.cursors import THIS, Cursor
 from incidentd.store.tables import CURSORS
 from incidentd.tier import Tier
 
@@ -69,30 +69,15 @@ def split() -> None:
 
 def early() -> None:
     """What is claimed counts as told."""
+    told = sa.update(CURSORS).where(THIS).values(told=sa.bindparam("upto"), due_at=None, behind_since=None)
 
     def take_and_move(tx: Connection, *arguments: Any, **options: Any) -> Claim:
         claimed = take(tx, *arguments, **options)
-        cursors.settle(tx, [_told(parcel) for parcel in claimed.parcels])
+        for parcel in claimed.parcels:
+            tx.execute(told, cursors.key(parcel.cursor) | {"upto": parcel.upto})
         return claimed
 
     setattr(deliver, "take", take_and_move)  # noqa: B010
-
-
-def _told(parcel: Any) -> Settled:
-    cursor = parcel.cursor
-    return Settled(
-        cursor=cursor,
-        token=parcel.token,
-        told=parcel.upto,
-        due_at=None,
-        attempts=0,
-        uncertain=False,
-        echo=False,
-        accepted_at=parcel.started_at,
-        failed=False,
-        given_up=None,
-        reference=cursor.reference,
-    )
 
 
 def unleased() -> None:

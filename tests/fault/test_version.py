@@ -1,4 +1,6 @@
-"""Processes of this version on a database that a newer one has migrated."""
+"""Processes of this version on a database that a newer one has migrated, or that is damaged."""
+
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -6,10 +8,10 @@ import sqlalchemy as sa
 from incidentd.cli.told import UNUSABLE
 from incidentd.store.tables import COMPATIBILITY
 from tests.fault.oracle import lacks, wrongs
-from tests.fault.plant import GROUP, TIMEKEEPER, WEB, Plant
+from tests.fault.plant import GROUP, TIMEKEEPER, WEB, Plant, running
 from tests.lifecycle.test_side_by_side import EXPANDED
 from tests.servers import wait_until
-from tests.store.test_migrate import head
+from tests.store.test_migrate import damage, head
 from workers.process import MISCONFIGURED
 
 
@@ -52,3 +54,18 @@ def test_where_it_does_not_each_part_refuses_to_start_and_says_so(
     wait_until(lambda: part.status is not None, "it to end")
     assert part.status == status
     assert "the database belongs to a newer version of incidentd" in part.log.read_text()
+
+
+@pytest.mark.parametrize("kind", ["no database", "torn page"])
+@pytest.mark.parametrize("name", [WEB, GROUP])
+def test_on_a_damaged_sqlite_file_each_part_refuses_to_start_and_leaves_it_alone(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    with running(f"sqlite:///{tmp_path / 'incidentd.db'}", tmp_path) as plant:
+        damage(tmp_path / "incidentd.db", kind)
+        before = (tmp_path / "incidentd.db").read_bytes()
+        part = plant.start(name)
+        wait_until(lambda: part.status is not None, "it to end")
+        assert part.status == UNUSABLE
+        assert "damaged" in part.log.read_text()
+        assert (tmp_path / "incidentd.db").read_bytes() == before

@@ -147,6 +147,21 @@ def test_every_postgresql_connection_has_its_time_outs(store: Store) -> None:
     assert "0" not in shown
 
 
+@pytest.mark.parametrize(("told", "kept"), [("off", "on"), ("on", "on"), ("local", "local")])
+def test_postgresql_waits_for_its_disk_where_it_is_told_not_to(postgres_url: str, told: str, kept: str) -> None:
+    engine = open_engine(postgres_url)
+    name = engine.url.database
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = {told}')
+    engine.dispose()
+    engine = open_engine(postgres_url)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == kept
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == kept
+    engine.dispose()
+
+
 def test_a_server_that_is_away_makes_the_store_unavailable() -> None:
     store = Store(open_engine(f"postgresql://postgres@127.0.0.1:{free_port()}/incidentd"))
     begun = time.monotonic()

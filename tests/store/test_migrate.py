@@ -105,13 +105,13 @@ def test_somebody_elses_database_is_refused_and_left_alone(empty_url: str) -> No
     engine.dispose()
 
 
-@pytest.mark.parametrize("damage", ["no database", "torn page"])
-def test_a_damaged_sqlite_file_is_refused_and_never_silently_empty(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("kind", ["no database", "torn page"])
+def test_a_damaged_sqlite_file_is_refused_and_never_silently_empty(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "damaged.db"
     engine = open_engine(f"sqlite:///{path}")
     migrate(engine)
     engine.dispose()
-    _damage(path, damage)
+    damage(path, kind)
     before = path.read_bytes()
     engine = open_engine(f"sqlite:///{path}")
     for refused in (migrate, refuse_damaged):
@@ -141,7 +141,7 @@ def test_what_was_committed_to_sqlite_survives_a_power_loss(database_url: str) -
 _FULL = 2
 
 
-def _damage(path: Path, how: str) -> None:
+def damage(path: Path, how: str) -> None:
     if how == "no database":
         path.write_bytes(b"this is no database, whatever its name says" * 200)
         return

@@ -63,6 +63,18 @@ def files(patient: Patient) -> Iterator[Finding]:
     if secrets and not exposed:
         count = "1 file that holds a secret is" if len(secrets) == 1 else f"{len(secrets)} files that hold secrets are"
         yield ok("files", f"{count} closed to other users")
+    yield from _database_file(patient)
+
+
+def _database_file(patient: Patient) -> Iterator[Finding]:
+    """It holds who was called about what. A folder that is closed closes what is in it."""
+    file = sqlite_file(patient.settings.database_url)
+    if file is None or patient.is_wrong("INCIDENTD_DATABASE_URL") or not file.exists():
+        return
+    if not file.resolve().parent.stat().st_mode & stat.S_IXOTH:
+        return
+    if finding := _exposed("the database", file):
+        yield finding
 
 
 def _secret_files(patient: Patient) -> Iterator[tuple[str, Path]]:
@@ -92,6 +104,9 @@ def rules(patient: Patient) -> Iterator[Finding]:
     folder = patient.settings.rules
     for line in patient.unsound:
         yield fault("rules", line, f"correct it under {folder}, then `incidentd rules check`")
+    if open_to_all := _changeable(folder):
+        says = f"every user of this machine may change {open_to_all}, and so who is paged"
+        yield fault("rules", says, f"chmod -R o-w {folder}")
     if patient.rules is None:
         return
     result = check(patient.rules, names_set(patient.environ))
@@ -99,6 +114,12 @@ def rules(patient: Patient) -> Iterator[Finding]:
         yield warning("rules", str(each), f"look at it under {folder}; docs/rules.md explains each field")
     rows = sum(result.rows.values())
     yield ok("rules", f"{rows} rows in {len(result.rows)} tables, version {result.version[:12]}")
+
+
+def _changeable(folder: Path) -> Path | None:
+    """What of the rules anybody may write."""
+    found = [folder, *folder.rglob("*.yaml")]
+    return next((each for each in found if each.exists() and each.stat().st_mode & stat.S_IWOTH), None)
 
 
 def public_address(patient: Patient) -> Iterator[Finding]:

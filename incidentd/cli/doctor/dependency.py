@@ -12,6 +12,7 @@ import redis
 from incidentd.cli.doctor.configuration import is_loopback
 from incidentd.cli.doctor.finding import Finding, fault, ok, warning
 from incidentd.cli.doctor.patient import Patient
+from incidentd.cli.doctor.unreachable import why
 from incidentd.clock import Clock, SystemClock
 from incidentd.errors import SchemaError, StoreError
 from incidentd.process.private_redis import find_redis_server
@@ -29,6 +30,8 @@ _ERRING = timedelta(milliseconds=100)
 
 def database(patient: Patient) -> Iterator[Finding]:
     """Whether the database is there, is ours, could be written, and goes by the same clock."""
+    if patient.is_wrong("INCIDENTD_DATABASE_URL"):
+        return
     url = patient.settings.database_url
     file = sqlite_file(url)
     if file and not file.exists():
@@ -36,16 +39,26 @@ def database(patient: Patient) -> Iterator[Finding]:
         return
     with closing(Store(open_reader(url))) as store:
         try:
+            refuse_damaged(store.engine)
+        except SchemaError as error:
+            yield fault("database", str(error), "stop everything and restore a backup: docs/operating.md")
+            return
+        except StoreError:
+            pass  # said below, with what can be done about it
+        try:
             found = survey(store.engine, SystemClock())
             if found.refusal:
                 yield fault("database", f"{found.product}: {found.refusal}", _writable(file is not None))
             else:
                 yield ok("database", f"{found.product}, can be read and written")
+            if found.forgets:
+                yield fault("database", found.forgets, "set fsync = on in postgresql.conf, and restart the server")
             if found.ahead is not None:
                 yield clock_of("the database's", found.ahead)
             yield from _schema(store)
         except (StoreError, SchemaError) as error:
-            yield fault("database", str(error), _reachable(file is not None))
+            known = why(error)
+            yield fault("database", f"{error}{f': {known}' if known else ''}", _reachable(file is not None))
 
 
 def _schema(store: Store) -> Iterator[Finding]:
@@ -55,11 +68,6 @@ def _schema(store: Store) -> Iterator[Finding]:
     except SchemaError as error:
         mend = "run `incidentd migrate` with the newest version that is installed anywhere; look at the address too"
         yield fault("schema", str(error), mend)
-        return
-    try:
-        refuse_damaged(store.engine)
-    except SchemaError as error:
-        yield fault("database", str(error), "stop everything and restore a backup: docs/operating.md")
 
 
 def _writable(is_file: bool) -> str:
@@ -103,6 +111,8 @@ def watched(own: Clock, seconds: float) -> Finding:
 
 def redis_server(patient: Patient) -> Iterator[Finding]:
     """Whether Redis answers, takes writes, and throws nothing away."""
+    if patient.is_wrong("INCIDENTD_REDIS_URL"):
+        return
     url = patient.settings.redis_url or _private(patient)
     if url is None:
         yield _without()
@@ -110,11 +120,15 @@ def redis_server(patient: Patient) -> Iterator[Finding]:
     try:
         with redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS) as client:
             yield from _redis(client.info())
+        yield from _open(url)
     except redis.AuthenticationError:
         yield fault("Redis", "it refuses the password", "correct the password in INCIDENTD_REDIS_URL")
     except (redis.RedisError, OSError, ValueError) as error:
         mend = "look at INCIDENTD_REDIS_URL, and whether the server runs; meanwhile the timekeeper does the work itself"
-        yield fault("Redis", f"it can't be reached ({type(error).__name__})", mend)
+        yield fault("Redis", f"it can't be reached: {why(error) or type(error).__name__}", mend)
+
+
+def _open(url: str) -> Iterator[Finding]:
     host = urlsplit(url).hostname
     if host and not is_loopback(host) and not urlsplit(url).password:
         mend = "set a password (requirepass, ACL), or close the network: who can write to Redis can hold wake-ups back"

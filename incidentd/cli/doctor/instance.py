@@ -14,6 +14,9 @@ _SECONDS = 6.0
 """`/-/delivering` takes up to 3 s to say no."""
 _CONNECT_SECONDS = 1.0
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+_LONGEST_DETAIL = 300
+_IN_VAIN = " tried in vain at "
+"""What ``/-/delivering`` says of pages that a worker tried to send (``incidentd.store.overdue``)."""
 _MEND = {
     "/-/healthy": "something else has this port: end it, or set INCIDENTD_LISTEN to another",
     "/-/ready": "the database can't be written: look at its line here, and at the log",
@@ -48,7 +51,10 @@ def _asked(session: requests.Session, base: str, path: str, mend: str) -> Findin
         return fault("instance", f"{path} gave no answer ({type(error).__name__})", mend)
     if answer.status_code == requests.codes.ok:
         return ok("instance", f"{path} is well")
-    return fault("instance", f"{path} answers with {answer.status_code}{_detail(answer)}", mend)
+    said = _detail(answer)
+    if _IN_VAIN in said:
+        mend = "that receiver refuses, or can't be reached: look at its line here, and at the log's deliveries"
+    return fault("instance", f"{path} answers with {answer.status_code}{f': {said}' if said else ''}", mend)
 
 
 def _detail(answer: requests.Response) -> str:
@@ -56,4 +62,4 @@ def _detail(answer: requests.Response) -> str:
         said = answer.json().get("detail")
     except (ValueError, AttributeError):
         return ""
-    return f": {escape(said[:100])}" if isinstance(said, str) else ""
+    return escape(said[:_LONGEST_DETAIL]) if isinstance(said, str) else ""

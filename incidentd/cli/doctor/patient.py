@@ -25,6 +25,10 @@ class Patient:
     wrong: tuple[str, ...] = ()
     unsound: tuple[str, ...] = ()
 
+    def is_wrong(self, name: str) -> bool:
+        """Whether this variable is set, and can't be used: there is nothing more to be said of it."""
+        return any(line.partition(" ")[0].removesuffix("_FILE") == name for line in self.wrong)
+
 
 def patient(environ: Mapping[str, str], state: Path) -> Patient:
     """This environment with what `up` would add to it from the state folder; nothing is made there."""
