@@ -36,6 +36,9 @@ _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
 _SQLITE_CONNECTIONS = 15
+# Kept; what a burst needs beyond is closed after use, as each is a process of the server.
+_POSTGRES_CONNECTIONS = 3
+_POSTGRES_OVERFLOW = 17
 # Statement time-outs are the server's: one that vanished without a word must be noticed here (libpq, milliseconds).
 _NOTICE_A_DEAD_SERVER = {
     "tcp_user_timeout": 3000,
@@ -61,9 +64,11 @@ def open_engine(url: str) -> Engine:
     parsed = parsed.set(drivername="postgresql+psycopg")
     engine = sa.create_engine(
         parsed,
-        pool_size=10,
-        max_overflow=10,
+        pool_size=_POSTGRES_CONNECTIONS,
+        max_overflow=_POSTGRES_OVERFLOW,
         pool_timeout=CONNECT_SECONDS,
+        # What was just used has its statements prepared.
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": _postgres_options(), **_NOTICE_A_DEAD_SERVER},
     )
@@ -224,13 +229,13 @@ class Store:
         return self._run(self.engine, work)
 
     def open_all(self) -> None:
-        """Open each connection to SQLite that there may be, as far as that can be done now.
+        """Open each connection that is kept, as far as that can be done now.
 
-        SQLite gives no file back before the process has closed its last connection: opened by need, their number would
-        tell of the worst moment ever, and nobody could say whether it leaks.
+        Opened by need, their number would tell of the worst moment ever, and nobody could say whether it leaks; SQLite
+        gives no file back before the process has closed its last connection.
         """
         pool = self.engine.pool
-        if self.engine.dialect.name != "sqlite" or not isinstance(pool, sa.pool.QueuePool):
+        if not isinstance(pool, sa.pool.QueuePool):
             return
         with ExitStack() as opened, suppress(sa.exc.SQLAlchemyError):
             for _ in range(pool.size()):

@@ -216,15 +216,14 @@ def test_no_error_carries_what_was_to_be_stored(store: Store) -> None:
     assert "c4n4ry" not in str(raised.value)
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
-def test_as_many_at_once_as_may_be_open_no_further_file_once_all_are_open(store: Store) -> None:
+def test_as_many_at_once_as_may_be_leave_no_further_file_open(store: Store) -> None:
     store.open_all()
     before, at_once = _open_files(), threading.Barrier(15)
     with ThreadPoolExecutor(15) as pool:
         list(pool.map(lambda _: store.read(lambda tx: _waits_for_all(tx, at_once)), range(15)))
     assert _open_files() == before
     store.close()
-    assert _open_files() <= before - 15
+    assert _open_files() <= before - (15 if store.engine.dialect.name == "sqlite" else 3)
 
 
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)

@@ -19,13 +19,14 @@ END = 80
 PER_TICK = len(REPEATS) + 2
 _SECONDS = 30.0
 _WIDTH = 8
+_PATH = "/api/v1/alertmanager"
 
 
 class Flow:
     """``per_second`` alerts, in webhooks of a few."""
 
     def __init__(self, url: str, token: str, per_second: float, now: Callable[[], datetime]) -> None:
-        self._url = f"{url}/api/v1/alertmanager"
+        self._url = f"{url}{_PATH}"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._fresh = max(1, round(per_second * TICK_SECONDS / PER_TICK))
         self._now = now
@@ -39,6 +40,7 @@ class Flow:
         """Send until told to stop."""
         began_at, began, tick = self._now(), time.monotonic(), 0
         with ThreadPoolExecutor(_WIDTH, "flow") as pool:
+            self._connect(pool)
             while not self._stopping.wait(max(0.0, began + tick * TICK_SECONDS - time.monotonic())):
                 for alerts in self.webhooks(tick, began_at):
                     pool.submit(self._post, alerts)
@@ -58,9 +60,18 @@ class Flow:
                 until = since + timedelta(seconds=END * TICK_SECONDS) if age == END else None
                 yield [alert(number, since, until) for number in numbers]
 
+    def _connect(self, pool: ThreadPoolExecutor) -> None:
+        """Open all connections first: those opened by need would look like something of incidentd's that grows."""
+        together = threading.Barrier(_WIDTH)
+        for greeting in [pool.submit(self._greet, together) for _ in range(_WIDTH)]:
+            greeting.result()
+
+    def _greet(self, together: threading.Barrier) -> None:
+        self._mine.session = requests.Session()
+        self._mine.session.get(f"{self._url.removesuffix(_PATH)}/-/live", timeout=_SECONDS)
+        together.wait(_SECONDS)
+
     def _post(self, alerts: list[dict[str, Any]]) -> None:
-        if not hasattr(self._mine, "session"):
-            self._mine.session = requests.Session()
         try:
             session: requests.Session = self._mine.session
             body = {"version": "4", "alerts": alerts}
