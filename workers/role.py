@@ -23,7 +23,7 @@ from workers.worker import PART, WakeUpWorker, connect
 TIMEKEEPER = "timekeeper"
 ROLES = (*QUEUES, TIMEKEEPER)
 _PAUSE_SECONDS = 0.5
-_NICENESS = 10
+_NICENESS = 15
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

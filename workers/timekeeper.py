@@ -20,7 +20,7 @@ CYCLE_SECONDS = 20.0
 LANE_SECONDS = 300.0
 # Together with the mark on a delivery (3 s) below the 5 s within which a page leaves although no worker lives.
 PATIENCE_SECONDS = 1.5
-PASSING_SECONDS = 6.0
+PASSING_SECONDS = 10.0
 """For cards while pages are late; their worker lets pages pass for a little less."""
 _MOMENT_SECONDS = 3.0
 _PAUSE_SECONDS = 0.5

@@ -30,7 +30,7 @@ _SOCKET_SECONDS = _DEQUEUE_SECONDS + 3
 _WORKER_SECONDS = 60
 _HEARTBEAT_SECONDS = 5
 _PAGES = f"{WakeUpQueue.redis_queue_namespace_prefix}{PAGE}"
-_PASSING_SECONDS = 5.0
+_PASSING_SECONDS = 9.0
 _LOOK_SECONDS = 0.05
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -38,6 +38,7 @@ ANSWER_LIMIT = 1 << 20
 SessionT = TypeVar("SessionT", bound=requests.Session)
 
 _CHUNK = 1 << 16
+_ADDRESSES = 64
 _CALL: ContextVar[Call] = ContextVar("call")
 _RESOLVER: ContextVar[Resolver] = ContextVar("resolver")
 _WATCHMAN: ContextVar[Watchman] = ContextVar("watchman")
@@ -182,6 +183,7 @@ class DeadlineAdapter(HTTPAdapter):
         self, watchman: Watchman, resolver: Resolver, *, resend: bool = False, answer_limit: int = ANSWER_LIMIT
     ) -> None:
         super().__init__(pool_maxsize=64)
+        self._keys: dict[tuple[str | None, Any, Any], Any] = {}
         self._answer_limit = answer_limit
         self._watchman = watchman
         self._resolver = resolver
@@ -198,6 +200,19 @@ class DeadlineAdapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """As in requests, which looks on the disk for each request whether the certificates are a folder."""
+        named = (request.url, verify, cert)
+        found = self._keys.get(named)
+        if found is None:
+            found = super().build_connection_pool_key_attributes(request, verify, cert)
+            if len(self._keys) >= _ADDRESSES:
+                self._keys.clear()
+            self._keys[named] = found
+        return dict(found[0]), dict(found[1])
 
     def send(
         self,

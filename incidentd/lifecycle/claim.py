@@ -80,7 +80,7 @@ def survey_folded(
     tx: Connection, packer: Packer, ids: Sequence[str], *, queue: str, now: datetime, new_id: Callable[[], str]
 ) -> Survey:
     """Of many incidents, those that digests tell of: they need no sender."""
-    found = [cursor for cursor in cursors.look(tx, ids, queue, now, _MOST) if cursor.is_folded]
+    found = cursors.look_folded(tx, ids, queue, now, _MOST)
     packed = packer.pack(tx, found, new_id(), now)
     return Survey(found, {cursors.name(parcel.cursor): parcel for parcel in packed})
 
@@ -90,8 +90,8 @@ def relieve(tx: Connection, packer: Packer, surveyed: Survey, ids: Sequence[str]
 
     What is for an optional destination that nobody has set up is told to nobody.
     """
-    everything = cursors.claimable(tx, ids, queue, now, _MOST, digests=False)
-    unset = packer.unset({cursor.destination for cursor in everything})
+    unset = packer.unset()
+    everything = cursors.relievable(tx, ids, queue, now, _MOST, unset | packer.all_limited())
     cursors.pass_over(tx, [cursor for cursor in everything if cursor.destination in unset])
     found = [cursor for cursor in everything if cursor.destination not in unset]
     line_up(tx, [cursor for cursor in found if not cursor.is_folded], packer.limited, now)

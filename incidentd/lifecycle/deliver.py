@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,11 +39,12 @@ from incidentd.lifecycle.work import Complaint
 from incidentd.meter import Meter
 from incidentd.process.failpoint import failpoint
 from incidentd.process.group_commit import GroupCommit
+from incidentd.process.log import together
 from incidentd.store import cursors, incidents
 from incidentd.store.engine import Store
 from incidentd.tier import Tier
 
-WIDTH = 64
+WIDTH = 128
 _RECORD_PAUSE_SECONDS = 0.5
 # In a storm most of what a claim costs is the same for one and for many.
 _ROOM_SECONDS = 0.1
@@ -162,6 +163,8 @@ class Sender:
     def close(self) -> None:
         """Finish what is on its way, and record it."""
         self.wind_down()
+        for _ in range(WIDTH):
+            self._free.acquire()
         self._pool.shutdown(wait=True)
         self._results.close()
 
@@ -279,10 +282,9 @@ class Sender:
         try:
             came_to = parcel.silent or self._try(parcel)
             failpoint("send.after")
-            self._keep(Result(parcel, came_to, self._now()))
+            self._hand_in(Result(parcel, came_to, self._now()))
         except Exception:  # the edge of a sender's thread, where nobody waits for what it raises
             log.exception("sender failed", incident=parcel.cursor.incident_id, destination=parcel.cursor.destination)
-        finally:
             self._free.release()
 
     def _try(self, parcel: Parcel) -> Receipt | DeliveryError:
@@ -298,23 +300,43 @@ class Sender:
             log.exception("channel failed", kind=destination.kind)
             return UncertainError(f"incidentd itself failed ({type(error).__name__})")
 
+    def _hand_in(self, result: Result) -> None:
+        """To be recorded. Nobody waits for that: to wake a thread for each is a good part of what a page costs."""
+        try:
+            self._results.submit(result).add_done_callback(partial(self._handed_in, result))
+        except StoreUnavailableError:
+            self._keep(result)
+
+    def _handed_in(self, result: Result, recorded: "Future[None]") -> None:
+        if recorded.exception() is None:
+            self._free.release()
+        else:
+            self._pool.submit(self._keep, result)
+
     def _keep(self, result: Result) -> None:
         """Record, again and again until the lease is over: what was accepted is not to be sent twice."""
+        try:
+            self._insist(result)
+        except Exception:  # the edge of a sender's thread, where nobody waits for what it raises
+            log.exception("delivery not recorded", **_about(result))
+        finally:
+            self._free.release()
+
+    def _insist(self, result: Result) -> None:
         end = time.monotonic() + self._pace.lease.total_seconds()
         while True:
+            time.sleep(_RECORD_PAUSE_SECONDS)
             try:
                 self._results.submit(result).result()
-                break
             except (StoreUnavailableError, ConflictError):
                 if time.monotonic() > end:
-                    log.exception("delivery not recorded", **_about(result))
-                    return
-                time.sleep(_RECORD_PAUSE_SECONDS)
+                    raise
             except Exception:  # whatever is wrong with its incident: the cursor at least is to know
                 log.exception("delivery not recorded", **_about(result))
                 self._store.write(lambda tx: cursors.settle(tx, [unrecorded(result, self._now(), random)]))
                 return
-        _tell_log(result)
+            else:
+                return
 
     def _record(self, results: list[Result]) -> list[None]:
         now = self._now()
@@ -332,6 +354,9 @@ class Sender:
         tally(self._meter, recorded.deliveries, self._pace.mark)
         self._count_opened(recorded.opened)
         self._give_back([result.parcel for result in results if _came_to_nothing(result.came_to)])
+        with together():
+            for result in results:
+                _tell_log(result)
         return [None] * len(results)
 
     def _give_back(self, refused: Sequence[Parcel]) -> None:

@@ -1,6 +1,6 @@
 """What a sender takes along: a leased cursor, where it goes, and what is to be said there."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -114,10 +114,14 @@ class Packer:
         spec = self.rulebook.in_force.destinations.get(name)
         return self.resolve(spec) if spec and spec.per_minute else None
 
-    def unset(self, names: Iterable[str]) -> set[str]:
+    def all_limited(self) -> set[str]:
+        """The destinations of the table in force that have a limit."""
+        return {name for name in self.rulebook.in_force.destinations if self.limited(name)}
+
+    def unset(self) -> set[str]:
         """Those destinations of the table in force that are optional, and that nobody has set up."""
-        specs = (self.rulebook.in_force.destinations.get(name) for name in names)
-        return {spec.name for spec in specs if spec and spec.optional and self.resolve(spec) is None}
+        specs = self.rulebook.in_force.destinations.values()
+        return {spec.name for spec in specs if spec.optional and self.resolve(spec) is None}
 
     def _news(
         self, cursor: Cursor, number: int, incident: Incident, timeline: list[Entry], stored: list[Stored]

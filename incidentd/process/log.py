@@ -8,8 +8,11 @@ import logging
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from itertools import groupby
+from operator import itemgetter
 from types import TracebackType
 from typing import TextIO, cast
 
@@ -24,6 +27,7 @@ _UNSAFE = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
 
 
 _redactor = Redactor()
+_gathered: ContextVar[list[tuple["_Lasting", str]] | None] = ContextVar("gathered", default=None)
 
 
 def configure(
@@ -64,6 +68,19 @@ def conceal(secrets: Iterable[str]) -> None:
     _redactor.learn(secrets)
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """What this thread logs in the block is written at its end, at once: a write costs more than a line."""
+    lines: list[tuple[_Lasting, str]] = []
+    token = _gathered.set(lines)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+        for stream, several in groupby(lines, key=itemgetter(0)):
+            stream.write("".join(text for _, text in several))
+
+
 class _Lasting:
     """A stream whose reader may be gone, or its disk full: the line is lost then, and whoever wrote it goes on."""
 
@@ -71,6 +88,10 @@ class _Lasting:
         self._stream = stream
 
     def write(self, text: str) -> None:
+        gathered = _gathered.get()
+        if gathered is not None:
+            gathered.append((self, text))
+            return
         with suppress(OSError):
             self._stream.write(text)
 

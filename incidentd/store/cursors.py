@@ -64,21 +64,21 @@ _RETIER = (
     sa.update(CURSORS).where(_INCIDENTS, CURSORS.c.tier != sa.bindparam("urgency")).values(tier=sa.bindparam("urgency"))
 )
 _DUE = (
-    sa.select(*_NAMES, CURSORS.c.queue)
+    sa.select(*_NAMES)
     .where(CURSORS.c.due_at <= sa.bindparam("now"))
     .order_by(CURSORS.c.tier, CURSORS.c.due_at)
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
+    .cte("due")
 )
 _ANY_DUE = sa.select(sa.exists().where(CURSORS.c.due_at <= sa.bindparam("now")))
 _IS_BEYOND = CURSORS.c.due_at > sa.bindparam("horizon")
 _ANY_BEYOND = sa.select(sa.exists().where(_IS_BEYOND))
 _BRING_BACK = sa.update(CURSORS).where(_IS_BEYOND).values(due_at=sa.bindparam("soon"))
-# No IN: it can't be executed for many rows at once.
-_IS_LEASED = sa.and_(*(CURSORS.c.token != name for name in _UNLEASED))
-_MARK = (
+_IS_LEASED = CURSORS.c.token.not_in(_UNLEASED)
+_MARK_DUE = (
     sa.update(CURSORS)
-    .where(THIS)
+    .where(sa.tuple_(*_NAMES).in_(sa.select(_DUE)))
     .values(
         due_at=sa.bindparam("mark"),
         token=sa.case((CURSORS.c.token == GRANTED, GRANTED), else_=ENQUEUED),
@@ -86,16 +86,28 @@ _MARK = (
         uncertain=sa.case((_IS_LEASED, True), else_=CURSORS.c.uncertain),
         echo=sa.case((_IS_LEASED, True), else_=CURSORS.c.echo),
     )
+    .returning(CURSORS.c.tier, CURSORS.c.behind_since, CURSORS.c.incident_id, CURSORS.c.queue)
 )
+_READ = (
+    *_NAMES, CURSORS.c.queue, CURSORS.c.told, CURSORS.c.attempts, CURSORS.c.uncertain, CURSORS.c.echo,
+    CURSORS.c.accepted_at, CURSORS.c.failed, CURSORS.c.reference, CURSORS.c.behind_since, CURSORS.c.token,
+    CURSORS.c.digest, CURSORS.c.turn,
+)  # fmt: skip
 _LOOK = (
-    sa.select(CURSORS)
+    sa.select(*_READ)
     .where(_INCIDENTS, CURSORS.c.queue == sa.bindparam("the_queue"), CURSORS.c.due_at.is_not(None))
     .where(sa.or_(CURSORS.c.token.in_((ENQUEUED, GRANTED)), CURSORS.c.due_at <= sa.bindparam("now")))
     .order_by(CURSORS.c.tier, CURSORS.c.due_at, CURSORS.c.incident_id)
     .limit(sa.bindparam("most"))
 )
 _CLAIMABLE = _LOOK.with_for_update(skip_locked=True)
-_CLAIMABLE_OF_INCIDENTS = _LOOK.where(CURSORS.c.slot != DIGEST_SLOT).with_for_update(skip_locked=True)
+_IS_IN_DIGEST = CURSORS.c.digest.is_not(None)
+_LOOK_FOLDED = _LOOK.where(_IS_IN_DIGEST)
+_RELIEVABLE = (
+    _LOOK.where(CURSORS.c.slot != DIGEST_SLOT)
+    .where(sa.or_(_IS_IN_DIGEST, CURSORS.c.destination.in_(sa.bindparam("destinations", expanding=True))))
+    .with_for_update(skip_locked=True)
+)
 _LEASE = sa.update(CURSORS).where(THIS).values(token=sa.bindparam("lease"), held_by=None, due_at=sa.bindparam("until"))
 _PASS_OVER = (
     sa.update(CURSORS)
@@ -345,12 +357,12 @@ def carrying(tx: Connection, page_keys: Collection[str]) -> list[Name]:
 def mark_due(tx: Connection, now: datetime, mark: timedelta, limit: int) -> list[tuple[str, str]]:
     """(incident, queue) of cursors whose time has come, marked for ``mark``; most urgent first.
 
-    A lease that ran out leaves its trace, as in ``claimable``.
+    Of those the ones that are behind for the longest. A lease that ran out leaves its trace, as in ``claimable``.
     """
-    rows = tx.execute(_DUE, {"now": now, "most": limit}).all()
-    if rows:
-        tx.execute(_MARK, [{"i": row[0], "d": row[1], "s": row[2], "mark": now + mark} for row in rows])
-    return list(dict.fromkeys((row[0], row[3]) for row in rows))
+    rows = tx.execute(_MARK_DUE, {"now": now, "mark": now + mark, "most": limit}).all()
+    # Told once more without anything new, one is behind since never.
+    urgency = sorted(rows, key=lambda row: (row.tier, row.behind_since or now))
+    return list(dict.fromkeys((row.incident_id, row.queue) for row in urgency))
 
 
 def any_due(tx: Connection, now: datetime) -> bool:
@@ -374,16 +386,27 @@ def look(tx: Connection, incident_ids: Collection[str], queue: str, now: datetim
     return [_cursor(row) for row in tx.execute(_LOOK, asked)]
 
 
-def claimable(
-    tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int, *, digests: bool = True
-) -> list[Cursor]:
+def look_folded(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
+    """As ``look``, those only that a digest tells of."""
+    asked = {"incidents": sorted(incident_ids), "the_queue": queue, "now": now, "most": limit}
+    return [cursor for cursor in map(_cursor, tx.execute(_LOOK_FOLDED, asked)) if cursor.is_folded]
+
+
+def claimable(tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int) -> list[Cursor]:
     """Cursors that are behind and that nobody is sending, most urgent first; locked until the transaction ends.
 
-    ``digests``: their own are among them. A lease that ran out belonged to a sender that froze or died: its last
-    request may have been accepted.
+    A lease that ran out belonged to a sender that froze or died: its last request may have been accepted.
     """
     asked = {"incidents": sorted(incident_ids), "the_queue": queue, "now": now, "most": limit}
-    rows = tx.execute(_CLAIMABLE if digests else _CLAIMABLE_OF_INCIDENTS, asked)
+    return [_cursor(row) for row in tx.execute(_CLAIMABLE, asked)]
+
+
+def relievable(
+    tx: Connection, incident_ids: Collection[str], queue: str, now: datetime, limit: int, destinations: Collection[str]
+) -> list[Cursor]:
+    """As ``claimable``, those only that a digest tells of or that are for these destinations; no digest's own."""
+    asked = {"incidents": sorted(incident_ids), "the_queue": queue, "now": now, "most": limit}
+    rows = tx.execute(_RELIEVABLE, asked | {"destinations": sorted(destinations)})
     return [_cursor(row) for row in rows]
 
 
@@ -452,22 +475,25 @@ def _new(values: Cursor | Settled, names: Iterable[str], **others: Any) -> dict[
     return {f"new_{name}": value for name, value in (held | others).items()}
 
 
-def _cursor(row: Any) -> Cursor:
-    ran_out = row.token not in _UNLEASED
+def _cursor(row: Sequence[Any]) -> Cursor:
+    """Of ``_READ``. Taken apart by place: by name it is a good part of what a claim costs."""
+    incident_id, destination, slot, queue, told, attempts, uncertain, echo, *further = row
+    accepted_at, failed, reference, behind_since, token, digest, turn = further
+    ran_out = token not in _UNLEASED
     return Cursor(
-        incident_id=row.incident_id,
-        destination=row.destination,
-        slot=row.slot,
-        queue=row.queue,
-        told=row.told,
-        attempts=row.attempts,
-        uncertain=row.uncertain or ran_out,
-        echo=row.echo or ran_out,
-        accepted_at=row.accepted_at,
-        failed=row.failed,
-        reference=from_json(row.reference),
-        behind_since=row.behind_since,
-        granted=row.token == GRANTED,
-        digest=row.digest,
-        turn=row.turn,
+        incident_id=incident_id,
+        destination=destination,
+        slot=slot,
+        queue=queue,
+        told=told,
+        attempts=attempts,
+        uncertain=uncertain or ran_out,
+        echo=echo or ran_out,
+        accepted_at=accepted_at,
+        failed=failed,
+        reference={} if reference == "{}" else from_json(reference),
+        behind_since=behind_since,
+        granted=token == GRANTED,
+        digest=digest,
+        turn=turn,
     )
