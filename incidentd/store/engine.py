@@ -36,6 +36,7 @@ _PRIMARY_CODE = 0xFF
 # Longer than PostgreSQL takes to notice a deadlock (1 s); whoever waits is to hear within 3 s that it can't be done.
 _RETRY_SECONDS = 1.5
 _SQLITE_CONNECTIONS = 15
+_LONG = 128
 # Kept; what a burst needs beyond is closed after use, as each is a process of the server.
 _POSTGRES_CONNECTIONS = 3
 _POSTGRES_OVERFLOW = 17
@@ -59,9 +60,13 @@ def open_engine(url: str) -> Engine:
     https://www.sqlite.org/pragma.html#pragma_synchronous
     """
     parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed)
-    parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = (_open_sqlite if parsed.get_backend_name() == "sqlite" else _open_postgres)(parsed)
+    event.listen(engine, "before_execute", _even, retval=True)
+    return engine
+
+
+def _open_postgres(url: sa.URL) -> Engine:
+    parsed = url.set(drivername="postgresql+psycopg")
     engine = sa.create_engine(
         parsed,
         pool_size=_POSTGRES_CONNECTIONS,
@@ -76,6 +81,20 @@ def open_engine(url: str) -> Engine:
     event.listen(engine, "connect", _insist_on_disk)
     event.listen(engine, "do_executemany", _execute_many)
     return engine
+
+
+def _even(_connection: Connection, clause: T, several: Any, parameters: Any, _options: object) -> tuple[T, Any, Any]:
+    """Lists of nearly the same length as long as each other, by their last value said again.
+
+    Each length makes a statement of its own, which is to be planned, and which drivers prepare and keep.
+    """
+    evened = {name: _evened(value) for name, value in parameters.items() if isinstance(value, list) and len(value) > 2}
+    return clause, several, parameters | evened if evened else parameters
+
+
+def _evened(values: list[Any]) -> list[Any]:
+    length = min(1 << (len(values) - 1).bit_length(), -(-len(values) // _LONG) * _LONG)
+    return values + values[-1:] * (length - len(values))
 
 
 def _insist_on_disk(connection: Any, _record: object) -> None:
@@ -149,7 +168,7 @@ def _make_folder(folder: Path) -> None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-4000"):
         connection.execute(f"PRAGMA {pragma}")
 
 

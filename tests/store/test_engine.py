@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from incidentd.errors import ConflictError, SchemaError, StoreError, StoreUnavailableError
@@ -255,3 +256,16 @@ def _open_files() -> int:
 def _version(store: Store) -> int:
     version: int = store.read(lambda tx: tx.execute(sa.select(INCIDENTS.c.version)).scalar_one())
     return version
+
+
+def test_lists_of_nearly_the_same_length_make_one_statement(store: Store) -> None:
+    sent: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
+    among = sa.select(sa.literal(1)).where(sa.literal(7).in_(sa.bindparam("listed", expanding=True)))
+
+    def is_among(length: int) -> bool:
+        return store.read(lambda tx: tx.scalar(among, {"listed": list(range(length))})) is not None
+
+    assert [is_among(length) for length in range(300)] == [False] * 8 + [True] * 292
+    # None, one, two, the powers of two up to 256, 384.
+    assert len({statement for statement in sent if " IN " in statement}) == 11
