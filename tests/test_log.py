@@ -51,6 +51,44 @@ def test_an_event_is_one_json_line_with_time_and_level(stream: io.StringIO) -> N
     assert line == {"event": "page_accepted", "level": "info", "incident": "i1", "took_ms": 9}
 
 
+class _Counting(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return super().write(text)
+
+
+def test_what_is_logged_together_is_written_at_once_and_in_its_order(stream: io.StringIO) -> None:
+    counting = _Counting()
+    log.configure("INFO", stream=counting)
+    with log.together():
+        for number in range(100):
+            LOGGER.info("delivery", number=number)
+        assert counting.written == []
+    assert len(counting.written) == 1
+    LOGGER.info("delivery", number=100)
+    assert [line["number"] for line in lines(counting)] == list(range(101))
+    assert not stream.getvalue()
+
+
+def test_what_is_logged_together_is_written_though_it_ends_in_an_error(stream: io.StringIO) -> None:
+    with suppress(ValueError), log.together():
+        LOGGER.info("delivery")
+        raise ValueError
+    assert len(lines(stream)) == 1
+
+
+def test_others_do_not_wait_for_what_is_logged_together(stream: io.StringIO) -> None:
+    with log.together():
+        other = threading.Thread(target=lambda: LOGGER.info("other"))
+        other.start()
+        other.join()
+        assert [line["event"] for line in lines(stream)] == ["other"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

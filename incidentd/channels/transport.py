@@ -39,6 +39,8 @@ SessionT = TypeVar("SessionT", bound=requests.Session)
 
 _CHUNK = 1 << 16
 _ADDRESSES = 64
+# As many as a process sends side by side.
+_AT_ONCE = 128
 _CALL: ContextVar[Call] = ContextVar("call")
 _RESOLVER: ContextVar[Resolver] = ContextVar("resolver")
 _WATCHMAN: ContextVar[Watchman] = ContextVar("watchman")
@@ -182,7 +184,7 @@ class DeadlineAdapter(HTTPAdapter):
     def __init__(
         self, watchman: Watchman, resolver: Resolver, *, resend: bool = False, answer_limit: int = ANSWER_LIMIT
     ) -> None:
-        super().__init__(pool_maxsize=64)
+        super().__init__(pool_maxsize=_AT_ONCE)
         self._keys: dict[tuple[str | None, Any, Any], Any] = {}
         self._answer_limit = answer_limit
         self._watchman = watchman

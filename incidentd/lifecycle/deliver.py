@@ -163,8 +163,9 @@ class Sender:
     def close(self) -> None:
         """Finish what is on its way, and record it."""
         self.wind_down()
+        end = time.monotonic() + self._pace.lease.total_seconds()
         for _ in range(WIDTH):
-            self._free.acquire()
+            self._free.acquire(timeout=max(0.0, end - time.monotonic()))
         self._pool.shutdown(wait=True)
         self._results.close()
 

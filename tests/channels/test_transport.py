@@ -92,6 +92,21 @@ def waiting(http: DeadlineAdapter) -> list[Any]:
     return [each for key in pools.keys() for each in pools[key].pool.queue if each is not None]  # noqa: SIM118
 
 
+def test_what_leads_to_an_address_is_looked_up_once(http: DeadlineAdapter, tmp_path: Path) -> None:
+    request = requests.Request("POST", "https://receiver.invalid:8443/v2/enqueue").prepare()
+    host, tls = http.build_connection_pool_key_attributes(request, str(tmp_path))
+    assert (host["host"], host["port"], tls["ca_cert_dir"]) == ("receiver.invalid", 8443, str(tmp_path))
+    tmp_path.rmdir()
+    again = http.build_connection_pool_key_attributes(request, str(tmp_path))
+    assert again == (host, tls)
+    assert again[0] is not host
+    assert "ca_cert_dir" not in http.build_connection_pool_key_attributes(request, verify=True)[1]
+    for number in range(200):
+        other = requests.Request("POST", f"https://receiver.invalid/{number}").prepare()
+        http.build_connection_pool_key_attributes(other, verify=True)
+    assert "ca_certs" in http.build_connection_pool_key_attributes(request, str(tmp_path))[1]
+
+
 def test_what_a_burst_opened_is_used_again(secure: Receiver, http: DeadlineAdapter, trusting: requests.Session) -> None:
     for _ in range(2):
         burst(secure, trusting)

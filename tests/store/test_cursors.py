@@ -74,6 +74,22 @@ def test_the_most_urgent_are_claimed_first_then_the_oldest(store: Store) -> None
     assert [each.incident_id for each in found] == ["sooner", "later", "p1"]
 
 
+def test_of_a_large_job_only_what_may_need_no_sender_is_read(store: Store) -> None:
+    open_cursors(store, ["alone", "folded", "limited"], PAGE_SLOT)
+    open_cursors(store, ["limited"], slot("page-managers", "e1.r1.l2", paging=True))
+    in_digest = sa.update(CURSORS).where(CURSORS.c.incident_id == "folded").values(digest="d1")
+    store.write(lambda tx: tx.execute(in_digest))
+    ids = ["alone", "folded", "limited"]
+    found = store.write(lambda tx: cursors.relievable(tx, ids, PAGE, NOW, 9, ["page-managers"]))
+    assert [(each.incident_id, each.destination) for each in found] == [
+        ("folded", "page-oncall"),
+        ("limited", "page-managers"),
+    ]
+    assert [each.incident_id for each in store.read(lambda tx: cursors.look_folded(tx, ids, PAGE, NOW, 9))] == [
+        "folded"
+    ]
+
+
 def test_pages_and_posts_are_claimed_apart(store: Store) -> None:
     open_cursors(store, ["core"])
     open_cursors(store, ["core"], slot())
