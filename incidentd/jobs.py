@@ -35,7 +35,7 @@ _STEP_SECONDS = 0.1
 _TOTAL_SECONDS = 0.25
 _PAUSE_SECONDS = 1.0
 # In a storm a job takes many ids along, instead of costing its overhead for each; a single page doesn't wait.
-_REST_SECONDS = 0.006
+_REST_SECONDS = 0.01
 # A page is on the wire by then. Nobody sees that a card comes so much later.
 _LATER_SECONDS = 0.02
 # RQ asks the server for its version before enqueuing unless told: workers need LMOVE, so 6.2 is the least there is.
