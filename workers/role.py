@@ -23,7 +23,8 @@ from workers.worker import PART, WakeUpWorker, connect
 TIMEKEEPER = "timekeeper"
 ROLES = (*QUEUES, TIMEKEEPER)
 _PAUSE_SECONDS = 0.5
-_NICENESS = 15
+# Not more: where others take the processors, pages would wait long for what it has locked in the database.
+_NICENESS = 5
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -164,8 +164,10 @@ class Sender:
         """Finish what is on its way, and record it."""
         self.wind_down()
         end = time.monotonic() + self._pace.lease.total_seconds()
-        for _ in range(WIDTH):
-            self._free.acquire(timeout=max(0.0, end - time.monotonic()))
+        finished = [self._free.acquire(timeout=max(0.0, end - time.monotonic())) for _ in range(WIDTH)]
+        # Whoever waits for room, or closes again, is to wait for nobody.
+        for _ in range(sum(finished)):
+            self._free.release()
         self._pool.shutdown(wait=True)
         self._results.close()
 

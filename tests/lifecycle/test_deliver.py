@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -171,6 +172,17 @@ def test_giving_up_lasts_until_there_are_news(bench: Bench) -> None:
     bench.settle()
     (card,) = bench.sandbox.slack.cards("#management")
     assert "anna" in str(card.blocks)
+
+
+def test_closed_twice_it_waits_for_nothing_and_a_late_caller_claims_nothing(bench: Bench) -> None:
+    bench.hear(alert())
+    closed, _ = held_back(bench)
+    closed.close()
+    begun = time.monotonic()
+    closed.close()
+    closed.deliver(PAGE, bench.incident_ids())
+    assert time.monotonic() - begun < 5
+    assert bench.events("trigger") == []
 
 
 def test_what_is_refused_for_good_is_not_given_up_while_there_are_news(bench: Bench) -> None:
