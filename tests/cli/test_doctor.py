@@ -255,6 +255,21 @@ def test_an_address_that_is_none_is_said_once(ward: Ward, name: str, about: str)
     assert not any(each.about == about for each in ward.found)
 
 
+def test_of_an_address_that_is_none_no_other_database_is_looked_at(
+    ward: Ward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default is a file in the folder where the command is given."""
+    (tmp_path / "var").mkdir()
+    shutil.copy(ward.database, tmp_path / "var" / "incidentd.db")
+    monkeypatch.chdir(tmp_path)
+    ward.environ["INCIDENTD_RULES"] = str(RULES)
+    ward.examine(INCIDENTD_DATABASE_URL=None)
+    assert {"pruning", "backup", "database"} <= {each.about for each in ward.found}
+    ward.examine(INCIDENTD_DATABASE_URL="junk://x")
+    assert not {"pruning", "backup", "database"} & {each.about for each in ward.found}
+    assert [str(ward.state) in each.says for each in ward.found if each.about == "disk"] == [True]
+
+
 def test_a_redis_that_was_not_reached_is_not_said_to_ask_for_no_password(ward: Ward) -> None:
     ward.examine(INCIDENTD_REDIS_URL="redis://nowhere.invalid")
     assert [each.grade for each in ward.found if each.about == "Redis"] == [FAULT]

@@ -68,8 +68,8 @@ def files(patient: Patient) -> Iterator[Finding]:
 
 def _database_file(patient: Patient) -> Iterator[Finding]:
     """It holds who was called about what. A folder that is closed closes what is in it."""
-    file = sqlite_file(patient.settings.database_url)
-    if file is None or patient.is_wrong("INCIDENTD_DATABASE_URL") or not file.exists():
+    file = patient.database_url and sqlite_file(patient.database_url)
+    if not file or not file.exists():
         return
     if not file.resolve().parent.stat().st_mode & stat.S_IXOTH:
         return
@@ -176,7 +176,7 @@ def _opened(url: str, mend: str) -> Finding:
 
 def disk(patient: Patient) -> Iterator[Finding]:
     """Room for the data, and whether this user may write there."""
-    file = sqlite_file(patient.settings.database_url)
+    file = patient.database_url and sqlite_file(patient.database_url)
     folder = file.resolve().parent if file else patient.state
     if not folder.is_dir():
         if file:

@@ -30,9 +30,9 @@ _ERRING = timedelta(milliseconds=100)
 
 def database(patient: Patient) -> Iterator[Finding]:
     """Whether the database is there, is ours, could be written, and goes by the same clock."""
-    if patient.is_wrong("INCIDENTD_DATABASE_URL"):
+    url = patient.database_url
+    if url is None:
         return
-    url = patient.settings.database_url
     file = sqlite_file(url)
     if file and not file.exists():
         yield warning("database", f"{file} doesn't exist yet", "start `incidentd up`, or `incidentd migrate`")

@@ -25,6 +25,11 @@ class Patient:
     wrong: tuple[str, ...] = ()
     unsound: tuple[str, ...] = ()
 
+    @property
+    def database_url(self) -> str | None:
+        """None where what is set can't be used: the default would be another database than the one that is meant."""
+        return None if self.is_wrong("INCIDENTD_DATABASE_URL") else self.settings.database_url
+
     def is_wrong(self, name: str) -> bool:
         """Whether this variable is set, and can't be used: there is nothing more to be said of it."""
         return any(line.partition(" ")[0].removesuffix("_FILE") == name for line in self.wrong)

@@ -21,9 +21,9 @@ _HOUR = timedelta(hours=1)
 
 def records(patient: Patient) -> Iterator[Finding]:
     """Nothing where the database can't be asked: another check says why."""
-    url = patient.settings.database_url
-    file = sqlite_file(url)
-    if file and not file.exists():
+    url = patient.database_url
+    file = url and sqlite_file(url)
+    if url is None or (file and not file.exists()):
         return
     with closing(Store(open_reader(url))) as store:
         try:
