@@ -84,6 +84,7 @@ class Enqueuer:
         self._meter = meter or Meter()
         self._clock = clock or SystemClock()
         self._client = client or (connect(redis_url) if redis_url else None)
+        self._queues = _queues(self._client) if self._client else {}
         self._retry_at = 0.0
         self._down = False
         self.reach = Reach()
@@ -100,7 +101,7 @@ class Enqueuer:
             return None
         if not any(work.values()):
             return []
-        receipts = self._guarded(lambda: _push_all(client, work))
+        receipts = self._guarded(lambda: _push_all(client, self._queues, work))
         if receipts is None:
             self._meter.enqueue_failures.add()
         for receipt in receipts or ():
@@ -176,19 +177,24 @@ class EnqueueThread:
         self._enqueuer.enqueue(work)
 
 
-def _push_all(client: redis.Redis, work: Work) -> list[Receipt]:
+def _queues(client: redis.Redis) -> dict[str, Queue]:
+    queues = {name: Queue(name, connection=client, serializer=JSONSerializer) for name in QUEUES}
+    for queue in queues.values():
+        queue.redis_server_version = _REDIS_VERSION
+    return queues
+
+
+def _push_all(client: redis.Redis, queues: Mapping[str, Queue], work: Work) -> list[Receipt]:
     """Pages in a round trip of their own, ahead of all else: what wakes others would compete with them."""
     pages = [name for name in work if name == PAGE]
     others = [name for name in work if name != PAGE]
-    return [receipt for names in (pages, others) if names for receipt in _push(client, work, names)]
+    return [receipt for names in (pages, others) if names for receipt in _push(client, queues, work, names)]
 
 
-def _push(client: redis.Redis, work: Work, names: Sequence[str]) -> list[Receipt]:
+def _push(client: redis.Redis, queues: Mapping[str, Queue], work: Work, names: Sequence[str]) -> list[Receipt]:
     receipts = []
     with client.pipeline(transaction=True) as pipeline:
         for name in names:
-            queue = Queue(name, connection=client, serializer=JSONSerializer)
-            queue.redis_server_version = _REDIS_VERSION
             for chunk in _chunks(work[name]):
                 data = Queue.prepare_data(
                     FUNCTIONS[name],
@@ -198,7 +204,7 @@ def _push(client: redis.Redis, work: Work, names: Sequence[str]) -> list[Receipt
                     failure_ttl=JOB_SECONDS,
                     description=name,
                 )
-                (job,) = queue.enqueue_many([data], pipeline=pipeline)
+                (job,) = queues[name].enqueue_many([data], pipeline=pipeline)
                 receipts.append(Receipt(job.key, name, chunk))
         pipeline.execute()
     return receipts

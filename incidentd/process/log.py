@@ -4,6 +4,7 @@ Nothing that an alert says can break a line or colour a terminal: JSON escapes a
 form writes control and direction characters as escapes.
 """
 
+import json
 import logging
 import sys
 import threading
@@ -115,7 +116,8 @@ def escape(text: str, keep: str = "") -> str:
 def _rendering(*, console: bool) -> list[Processor]:
     if console:
         return [_escape_event, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
-    return [structlog.processors.JSONRenderer(ensure_ascii=True)]
+    # Redaction leaves nothing but JSON's own kinds.
+    return [lambda _logger, _method, event: json.dumps(event)]
 
 
 def _redaction(redactor: Redactor) -> Processor:

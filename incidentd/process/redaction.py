@@ -66,13 +66,15 @@ class Redactor:
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """A value of JSON's kinds without secrets: what isn't of these kinds becomes text first."""
-        if value is None or isinstance(value, bool | int | float):
+        if isinstance(value, str):
+            return self.text(value)
+        if value is None or isinstance(value, (bool, int, float)):
             return value
         if depth < _DEEPEST and isinstance(value, Mapping):
             return {self.text(str(key)): self.entry(str(key), inner, depth + 1) for key, inner in value.items()}
         if depth < _DEEPEST and isinstance(value, list | tuple | Set):
             return [self.value(inner, depth + 1) for inner in value]
-        return self.text(value if isinstance(value, str) else str(value))
+        return self.text(str(value))
 
     def entry(self, key: str, value: Any, depth: int = 0) -> Any:
         """The value that stands under ``key``: hidden where the name alone says that it is secret."""
